@@ -1,0 +1,116 @@
+/**
+ * The catalogue of operating errors: what can go wrong that is nobody's bug. Each has a code, the stage it belongs to and
+ * the exit code it leads to when it ends a command. docs/errors.md lists the same, and a test holds the two together.
+ */
+
+export const EXIT = { ok: 0, internal: 1, usage: 2, input: 3, dependency: 4, threshold: 99 } as const;
+
+interface CatalogueEntry {
+  readonly stage: string;
+  readonly exit: number;
+  readonly retryable: boolean;
+  readonly meaning: string;
+}
+
+export const CATALOGUE = {
+  USAGE: { stage: "cli", exit: EXIT.usage, retryable: false, meaning: "The command line can't be understood." },
+  CONFIG_INVALID: {
+    stage: "config",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "The configuration file has problems; all are listed.",
+  },
+  SITE_INVALID: {
+    stage: "config",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "The site file has problems; all are listed with their paths.",
+  },
+  FILE_UNREADABLE: {
+    stage: "cli",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "An input file is missing or can't be read.",
+  },
+  FILE_UNWRITABLE: {
+    stage: "cli",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "An output file or folder can't be written.",
+  },
+  TRACE_INVALID: {
+    stage: "cli",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "A trace or truth file is damaged or of another version; the line is named.",
+  },
+  CALIBRATION_INVALID: {
+    stage: "fuse",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "A calibration or label file can't be used; the reason is named.",
+  },
+  SERIES_INVALID: {
+    stage: "detect",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "A CSV of a series can't be used; the line is named.",
+  },
+  BROKER_UNAVAILABLE: {
+    stage: "ingest",
+    exit: EXIT.dependency,
+    retryable: true,
+    meaning: "The MQTT broker can't be reached or refuses us.",
+  },
+  STORE_UNAVAILABLE: {
+    stage: "store",
+    exit: EXIT.dependency,
+    retryable: true,
+    meaning: "The time-series database can't be reached or refuses us.",
+  },
+  JOURNAL_FAILED: {
+    stage: "store",
+    exit: 70,
+    retryable: false,
+    meaning: "The durable log could not be synced to disk; the process ends without acknowledging.",
+  },
+  PORT_TAKEN: { stage: "http", exit: EXIT.dependency, retryable: true, meaning: "The port to listen on is in use." },
+  TOKEN_MISSING: {
+    stage: "http",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "The API would listen beyond loopback without a token.",
+  },
+  THRESHOLD_MISSED: {
+    stage: "cli",
+    exit: EXIT.threshold,
+    retryable: false,
+    meaning: "A stated threshold was not met.",
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof CATALOGUE;
+
+/** An operating error: expected badness that ends what was asked for. Programmer errors are plain `Error`s and crash. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  /** Further lines for people, e.g. every problem of a site file. */
+  readonly details: readonly string[];
+
+  constructor(code: ErrorCode, message: string, options: { details?: readonly string[]; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.details = options.details ?? [];
+  }
+
+  get exitCode(): number {
+    return CATALOGUE[this.code].exit;
+  }
+  get stage(): string {
+    return CATALOGUE[this.code].stage;
+  }
+  get retryable(): boolean {
+    return CATALOGUE[this.code].retryable;
+  }
+}

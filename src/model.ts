@@ -1,0 +1,444 @@
+/**
+ * The words of the project: domain nouns as types. Imports nothing; every layer may import it.
+ *
+ * Conventions: times are integer Unix epoch milliseconds UTC (`…Ms`), levels are dBm, ratios are dB, lengths are metres.
+ * In columnar arrays NaN means "not measured".
+ */
+
+/** Ids match `^[a-z0-9][a-z0-9-]{0,31}$`; the type alias only says which noun is meant. */
+export type SiteId = string;
+export type BlockId = string;
+export type SensorId = string;
+export type BandId = string;
+export type ZoneId = string;
+export type FloorId = string;
+
+// ---------------------------------------------------------------------------------------------------------------- site
+
+export interface Band {
+  readonly id: BandId;
+  readonly loHz: number;
+  readonly hiHz: number;
+  /** True where base stations transmit on the same frequencies, so that energy alone can't tell phone from mast. */
+  readonly tdd: boolean;
+}
+
+export type ZoneKind = "cell" | "corridor" | "staff" | "yard" | "gate" | "perimeter" | "outside";
+
+export interface Block {
+  readonly id: BlockId;
+  readonly name: string;
+}
+
+export interface Floor {
+  readonly id: FloorId;
+  /** Storey number; neighbours differ by one. */
+  readonly level: number;
+  /** Height of the walking surface above the site's datum. */
+  readonly zM: number;
+  readonly heightM: number;
+  /** Material of the slab under this floor, and its stated loss where the site file gives one. */
+  readonly slabMaterial: string | null;
+  readonly slabLossDb: number | null;
+}
+
+export type Point2 = readonly [xM: number, yM: number];
+export type Point3 = readonly [xM: number, yM: number, zM: number];
+
+export interface Zone {
+  readonly id: ZoneId;
+  /** null for zones outside the house. */
+  readonly block: BlockId | null;
+  readonly floor: FloorId | null;
+  readonly kind: ZoneKind;
+  /** Counter-clockwise, not closed. */
+  readonly polygon: readonly Point2[];
+  readonly phones: "allowed" | "forbidden";
+}
+
+/** Loss of a wall or door: one number for all bands, one per band, or null (from the material at the band's frequency). */
+export type LossDb = number | Readonly<Record<BandId, number>> | null;
+
+export interface Door {
+  /** Distance of the door's centre from the wall's `from` end. */
+  readonly atM: number;
+  readonly widthM: number;
+  readonly material: string | null;
+  readonly lossDb: LossDb;
+}
+
+export interface Wall {
+  readonly floor: FloorId;
+  readonly from: Point2;
+  readonly to: Point2;
+  readonly material: string | null;
+  readonly lossDb: LossDb;
+  readonly door: Door | null;
+}
+
+export interface SensorSite {
+  readonly id: SensorId;
+  readonly block: BlockId;
+  readonly floor: FloorId;
+  readonly type: "rf" | "scanner";
+  /** null for scanners that stand for a zone (`place`) rather than for a point. */
+  readonly positionM: Point3 | null;
+  /** Bands the sensor is meant to measure; a birth may say otherwise and then counts. */
+  readonly bands: readonly BandId[];
+  readonly method: ScanMethod | null;
+  readonly place: ZoneId | null;
+}
+
+/** A validated site file, frozen. */
+export interface Site {
+  readonly id: SiteId;
+  readonly name: string;
+  readonly timezone: string;
+  /** Every band the site knows: its plan's bands and its own. */
+  readonly bands: readonly Band[];
+  readonly blocks: readonly Block[];
+  readonly floors: readonly Floor[];
+  readonly zones: readonly Zone[];
+  readonly walls: readonly Wall[];
+  readonly sensors: readonly SensorSite[];
+}
+
+// ---------------------------------------------------------------------------------------------------------- from sensors
+
+/**
+ * What one `reading` or `readings` message carries, by columns.
+ *
+ * Shape: the arrays are `bands.length * count`, row-major by band: value of band i at instant j is `[i * count + j]`.
+ * Instant j is at `tsMs + j * dtMs` and has sequence number `seq + j`. Units: dBm, fractions, counts. NaN = not measured.
+ */
+export interface ReadingBatch {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly boot: number;
+  readonly seq: number;
+  readonly tsMs: number;
+  /** 0 when `count` is 1. */
+  readonly dtMs: number;
+  readonly count: number;
+  readonly bands: readonly BandId[];
+  /** Mean power of the dwell. At least one of rms and peak is there; a null array means no instant had it. */
+  readonly rmsDbm: Float32Array | null;
+  /** Largest power within the dwell. */
+  readonly peakDbm: Float32Array | null;
+  /** Share of the dwell with energy, 0..1. */
+  readonly duty: Float32Array | null;
+  /** The sensor's own estimate of its noise floor. */
+  readonly noiseDbm: Float32Array | null;
+  /** Number of independent looks averaged in rms. */
+  readonly looks: Float32Array | null;
+}
+
+export interface Birth {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly boot: number;
+  readonly tsMs: number;
+  readonly type: "rf" | "scanner";
+  readonly model: string | null;
+  readonly firmware: string | null;
+  /** Time between instants; 0: reports only when it hears something; null: not said. */
+  readonly periodMs: number | null;
+  readonly dwellMs: number | null;
+  readonly revisitMs: number | null;
+  readonly bands: readonly { readonly id: BandId; readonly loHz: number; readonly hiHz: number }[];
+  readonly calId: string | null;
+}
+
+export interface SensorState {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly boot: number;
+  readonly tsMs: number;
+  readonly online: boolean;
+  readonly reason: "stopped" | "lost" | null;
+}
+
+export type ScanMethod = "nljd" | "ferromagnetic" | "mmwave" | "xray" | "metal";
+
+export interface Scan {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly boot: number;
+  readonly seq: number;
+  readonly tsMs: number;
+  readonly method: ScanMethod;
+  readonly place: ZoneId | null;
+  readonly alarm: boolean;
+  readonly score: number | null;
+  readonly h2Db: number | null;
+  readonly h3Db: number | null;
+  readonly peakUt: number | null;
+  readonly zones: readonly { readonly zone: string; readonly score: number }[];
+}
+
+export interface Health {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly tsMs: number;
+  readonly uptimeS: number | null;
+  readonly tempC: number | null;
+  readonly clockOffMs: number | null;
+  /** Share of time the receiver was saturated, 0..1. */
+  readonly saturation: number | null;
+  readonly drop: number | null;
+  readonly queue: number | null;
+  readonly tamper: boolean;
+  readonly battery: number | null;
+}
+
+/** One decoded message, whatever its kind. */
+export type SensorMessage =
+  | { readonly kind: "birth"; readonly birth: Birth }
+  | { readonly kind: "state"; readonly state: SensorState }
+  | { readonly kind: "readings"; readonly batch: ReadingBatch }
+  | { readonly kind: "scan"; readonly scan: Scan }
+  | { readonly kind: "health"; readonly health: Health };
+
+/**
+ * Why a message, or a part of it, was not taken. Closed: a new reason is added here, in docs/errors.md and with a test.
+ */
+export type RejectCode =
+  | "topic-malformed"
+  | "topic-foreign-site"
+  | "unknown-block"
+  | "unknown-sensor"
+  | "unknown-kind"
+  | "unknown-band"
+  | "payload-empty"
+  | "payload-too-large"
+  | "payload-too-deep"
+  | "payload-not-utf8"
+  | "payload-not-json"
+  | "payload-forbidden-key"
+  | "payload-version"
+  | "payload-schema"
+  | "value-out-of-range"
+  | "time-implausible"
+  | "time-future"
+  | "retained-reading"
+  | "stale-state"
+  | "stale-boot"
+  | "sequence-conflict"
+  | "sensor-quota"
+  | "inbox-full";
+
+export interface Reject {
+  readonly ok: false;
+  readonly code: RejectCode;
+  /** One sentence: what was wrong, where, and what would be right. */
+  readonly detail: string;
+}
+
+// --------------------------------------------------------------------------------------------------------------- detect
+
+export type ChannelStatus = "warming" | "provisional" | "ready" | "stuck" | "saturated" | "silent";
+
+/** What the detector knows of one channel (one sensor and one band) over one window of event time. */
+export interface ChannelEvidence {
+  readonly sensor: SensorId;
+  readonly band: BandId;
+  /** End of the window. */
+  readonly tMs: number;
+  readonly status: ChannelStatus;
+  /** Samples of the window. */
+  readonly samples: number;
+  /** Mean power (linear mean, back in dBm) over the window's samples above the floor; the level where the excess is. */
+  readonly levelDbm: number;
+  /** Largest single value in the window. */
+  readonly peakDbm: number;
+  /** Tracked noise floor. */
+  readonly floorDbm: number;
+  /** `levelDbm - floorDbm`. */
+  readonly excessDb: number;
+  /** Spread of the channel's quiet readings, one standard deviation, robust. */
+  readonly sigmaDb: number;
+  /** Accumulated log-likelihood ratio of "a transmission is on" against "quiet", nats, calibrated on the channel's own quiet. */
+  readonly llr: number;
+  /** What the window's samples alone added to the log-likelihood ratio, nats; may be negative. Adds up over sensors. */
+  readonly llrStep: number;
+  /** True while an event of this channel is open. */
+  readonly hot: boolean;
+  /** Most likely begin of the event (last zero of the statistic); NaN when not hot. */
+  readonly onsetMs: number;
+  /** Estimated signal-to-noise ratio; NaN when not hot. */
+  readonly snrDb: number;
+}
+
+// ----------------------------------------------------------------------------------------------------------------- fuse
+
+export interface Candidate {
+  readonly cell: ZoneId;
+  readonly p: number;
+}
+
+export interface Position {
+  readonly xM: number;
+  readonly yM: number;
+  readonly floor: FloorId;
+  /** Covariance [xx, xy, yy]. */
+  readonly covM2: readonly [number, number, number];
+}
+
+/** Where an emitter is, as a probability distribution over zones and a point with covariance. */
+export interface Fix {
+  readonly position: Position;
+  /** Zones of the house, most likely first; each p >= 0.01; with `pOutside` (and what is left out) they add up to 1. */
+  readonly candidates: readonly Candidate[];
+  /** Probability of being outside the site. */
+  readonly pOutside: number;
+  /** Probability of being in a zone where phones are allowed (outside included). */
+  readonly pAllowed: number;
+}
+
+export type Activity = "call" | "message" | "data" | "beacon" | "unknown";
+
+export interface SensorEvidence {
+  readonly sensor: SensorId;
+  readonly band: BandId;
+  readonly excessDb: number;
+  readonly floorDbm: number;
+}
+
+/** One emitter in use, followed over time. */
+export interface Track {
+  readonly id: string;
+  readonly block: BlockId;
+  readonly bands: readonly BandId[];
+  readonly openedAtMs: number;
+  readonly firstEvidenceMs: number;
+  readonly lastEvidenceMs: number;
+  /** False once the track has had no evidence for the hold-off. */
+  readonly active: boolean;
+  readonly fix: Fix;
+  readonly activity: Activity;
+  readonly activityP: number;
+  /** Summed calibrated log-likelihood ratio, nats, and what it had to reach. */
+  readonly llr: number;
+  readonly threshold: number;
+  readonly sensors: readonly SensorEvidence[];
+}
+
+// ---------------------------------------------------------------------------------------------------------------- alert
+
+export type AlertKind = "phone-active" | "phone-found" | "sensor-fault" | "service-fault" | "tamper";
+export type Severity = "low" | "medium" | "high" | "critical";
+export type Outcome = "found" | "not-found" | "staff" | "false" | "not-searched";
+
+/** The alert as the world sees it: contracts section 3, field for field. Independent facts; display states are derived. */
+export interface Alert {
+  readonly id: string;
+  /** Grows with every change; the optimistic lock of operator actions. */
+  readonly version: number;
+  readonly site: SiteId;
+  readonly block: BlockId | null;
+  readonly kind: AlertKind;
+  readonly severity: Severity;
+  readonly cell: ZoneId | null;
+  readonly candidates: readonly Candidate[];
+  readonly p_outside: number | null;
+  /** Extension: probability of a zone where phones are allowed, outside included. */
+  readonly p_allowed: number | null;
+  readonly position: {
+    readonly x_m: number;
+    readonly y_m: number;
+    readonly floor: FloorId;
+    readonly cov_m2: readonly [number, number, number];
+  } | null;
+  readonly bands: readonly BandId[];
+  readonly activity: Activity | null;
+  readonly active: boolean;
+  readonly acked: boolean;
+  readonly acked_by: string | null;
+  readonly latched: boolean;
+  readonly shelved_until: number | null;
+  readonly suppressed_by: string | null;
+  readonly out_of_service: boolean;
+  readonly opened_at: number;
+  readonly first_evidence_at: number;
+  readonly last_evidence_at: number;
+  readonly closed_at: number | null;
+  readonly outcome: Outcome | null;
+  /** Extension: one sentence for people, e.g. of a fault alert. */
+  readonly text: string;
+  readonly evidence: {
+    readonly sensors: readonly {
+      readonly sensor: SensorId;
+      readonly band: BandId;
+      readonly excess_db: number;
+      readonly floor_dbm: number;
+    }[];
+    readonly llr: number;
+    readonly threshold: number;
+    readonly false_alarms_per_day: number;
+  } | null;
+}
+
+export interface AlertChange {
+  readonly type: "new" | "update" | "end";
+  readonly before: Alert | null;
+  readonly after: Alert;
+}
+
+/** What people do to alerts. `versions` are what the person saw: an older one is refused. */
+export type Command =
+  | { readonly type: "ack"; readonly alert: string; readonly version: number; readonly by: string }
+  | {
+      readonly type: "shelve";
+      readonly alert: string;
+      readonly version: number;
+      readonly by: string;
+      readonly untilMs: number;
+      readonly reason: string;
+    }
+  | { readonly type: "unshelve"; readonly alert: string; readonly version: number; readonly by: string }
+  | {
+      readonly type: "close";
+      readonly alert: string;
+      readonly version: number;
+      readonly by: string;
+      readonly outcome: Outcome;
+    };
+
+export type CommandResult =
+  | { readonly ok: true; readonly alert: Alert }
+  | {
+      readonly ok: false;
+      readonly code: "alert-unknown" | "version-stale" | "alert-closed" | "command-invalid";
+      readonly detail: string;
+    };
+
+// ---------------------------------------------------------------------------------------------------- out of the pipeline
+
+/**
+ * One sensor's readings of one second, per band.
+ *
+ * Shape: every array has `bands.length` entries. NaN = not measured in that second.
+ */
+export interface Rollup {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  /** Begin of the second. */
+  readonly tMs: number;
+  /** Instants (readings) that fell into the second. */
+  readonly readings: number;
+  readonly bands: readonly BandId[];
+  /** Power mean (averaged in milliwatts, back in dBm) of rms, or of peak where there is no rms. */
+  readonly meanDbm: Float32Array;
+  readonly maxDbm: Float32Array;
+  readonly floorDbm: Float32Array;
+  /** Detector statistic at the end of the second, nats. */
+  readonly llr: Float32Array;
+}
+
+/** Everything a block's pipeline has to say. `tMs` is event time: the end of the window that was judged. */
+export type PipelineEvent =
+  | { readonly type: "alert"; readonly tMs: number; readonly change: AlertChange }
+  | { readonly type: "track"; readonly tMs: number; readonly track: Track }
+  | { readonly type: "rollup"; readonly rollup: Rollup }
+  /** Accepted, to be stored, but older than what was already judged. */
+  | { readonly type: "late"; readonly batch: ReadingBatch };
