@@ -45,9 +45,17 @@ function newest(path) {
 export function ensureBuilt() {
   if (!existsSync(join(root, "src", "cli", "index.ts"))) return;
   const stamp = join(root, "dist", ".built");
-  const sources = ["src", "sensors", "simulator", "package.json", "tsconfig.json", "bin/build.js"].map((s) =>
-    join(root, s),
-  );
+  const sources = [
+    "src",
+    "sensors",
+    "simulator",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "bin/build.js",
+  ]
+    .map((name) => join(root, name))
+    .filter((path) => existsSync(path));
   if (existsSync(stamp)) {
     const built = Number(readFileSync(stamp, "utf8"));
     if (sources.every((s) => newest(s) <= built)) return;
