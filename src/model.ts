@@ -81,7 +81,7 @@ export interface SensorSite {
   readonly block: BlockId;
   readonly floor: FloorId;
   readonly type: "rf" | "scanner";
-  /** null for scanners that stand for a zone (`place`) rather than for a point. */
+  /** Site coordinates: z above the datum, not above the floor. null for scanners that stand for a zone (`place`). */
   readonly positionM: Point3 | null;
   /** Bands the sensor is meant to measure; a birth may say otherwise and then counts. */
   readonly bands: readonly BandId[];
