@@ -86,7 +86,7 @@ for (const stage of ["detect", "fuse", "alert"]) {
 plant("src/fuse", from("point-in-polygon-hao"), null);
 
 // pipeline
-for (const file of ["src/pipeline.ts", "src/blocks.ts"]) plant(file, from("./errors.ts"), IMPORT);
+for (const file of ["src/pipeline.ts", "src/blocks.ts", "src/lanes.ts"]) plant(file, from("./errors.ts"), IMPORT);
 
 // edges
 const edges = ["ingest", "store", "http", "trace"];
