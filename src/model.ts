@@ -323,6 +323,66 @@ export interface Track {
   readonly sensors: readonly SensorEvidence[];
 }
 
+/** Mean level of one sensor at one labelled point. */
+export interface CalibrationLevel {
+  readonly sensor: SensorId;
+  /** Mean of what was heard, the bursts' power differences taken out; null: never heard there. */
+  readonly levelDbm: number | null;
+  /** Bursts it heard, of those of the point. */
+  readonly heard: number;
+}
+
+export interface CalibrationPoint {
+  readonly xM: number;
+  readonly yM: number;
+  readonly zM: number;
+  readonly floor: FloorId;
+  readonly bursts: number;
+  readonly levels: readonly CalibrationLevel[];
+}
+
+/** What labelled points taught about one sensor at one band. */
+export interface SensorCalibration {
+  readonly sensor: SensorId;
+  /** Added to the expected level. */
+  readonly offsetDb: number;
+  /** Probability of hearing a burst far above the floor, 0..1. */
+  readonly hearing: number;
+  /** Level at which half of that is heard, and the spread around it; null: no level dependence was seen. */
+  readonly floorDbm: number | null;
+  readonly floorSpreadDb: number;
+}
+
+/** What labelled points taught about one band. */
+export interface BandCalibration {
+  readonly band: BandId;
+  /** The calibrating emitter's power at 1 m, and its spread between points and between bursts. */
+  readonly powerDbm: number;
+  readonly pointPowerSdDb: number;
+  readonly burstPowerSdDb: number;
+  readonly exponent: number;
+  readonly wallFactor: number;
+  readonly slabFactor: number;
+  /** Residual map: standard deviation, distance over which it decorrelates, part that doesn't repeat. */
+  readonly shadowSdDb: number;
+  readonly shadowLengthM: number;
+  readonly nuggetSdDb: number;
+  /** Distance between sensors over which their residuals decorrelate; 0: independent. */
+  readonly sensorLengthM: number;
+  /** Spread of one packet around the mean at a point. */
+  readonly fadingSdDb: number;
+  /** Exponent on the likelihood that makes stated probabilities right at left-out points. */
+  readonly temper: number;
+  readonly sensors: readonly SensorCalibration[];
+  readonly points: readonly CalibrationPoint[];
+}
+
+/** Result of `cellward calibrate`; lives in a file beside the site file. */
+export interface Calibration {
+  readonly site: SiteId;
+  readonly bands: readonly BandCalibration[];
+}
+
 // ---------------------------------------------------------------------------------------------------------------- alert
 
 export type AlertKind = "phone-active" | "phone-found" | "sensor-fault" | "service-fault" | "tamper";
