@@ -106,3 +106,46 @@ export interface SensorHealthRow {
   readonly tempC: number | null;
   readonly clockOffMs: number | null;
 }
+
+// ------------------------------------------------------------------------------------------------------ trace and truth
+
+/** First line of a trace file (contracts section 4). Further fields are kept as they are. */
+export interface TraceHeader {
+  readonly cellward_trace: 1;
+  readonly site: string;
+  /** Epoch milliseconds of the recording's begin. */
+  readonly start: number;
+  readonly note?: string;
+  readonly [field: string]: unknown;
+}
+
+/** One line of `NAME.truth.jsonl`, field for field: an emitter transmitting without a longer pause. */
+export interface TruthEpisode {
+  readonly id: string;
+  readonly emitter: string;
+  /** True for staff, lawyers, visitors where phones are allowed. */
+  readonly legitimate: boolean;
+  readonly start: number;
+  readonly end: number;
+  readonly band: BandId;
+  readonly eirp_dbm: number;
+  readonly activity: string;
+  readonly x_m: number;
+  readonly y_m: number;
+  /** null for emitters outside the site. */
+  readonly floor: string | null;
+  /** Zone the emitter stands in; null outside the site. */
+  readonly cell: string | null;
+  readonly outside?: boolean;
+  readonly [field: string]: unknown;
+}
+
+/** One line of a label file: where the only active emitter stood. */
+export interface LabelEpisode {
+  readonly start: number;
+  readonly end: number;
+  readonly x_m: number;
+  readonly y_m: number;
+  readonly z_m?: number;
+  readonly floor: string;
+}
