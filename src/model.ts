@@ -251,6 +251,8 @@ export interface ChannelEvidence {
   readonly levelDbm: number;
   /** Largest single value in the window. */
   readonly peakDbm: number;
+  /** Floor of the peak values, where the sensor reports peaks; NaN otherwise. `peakDbm` stands above this one. */
+  readonly peakFloorDbm: number;
   /** Tracked noise floor. */
   readonly floorDbm: number;
   /** `levelDbm - floorDbm`. */

@@ -1,0 +1,25 @@
+// `npm run bench*`: installs what is missing and runs one bench, a TypeScript file under test/bench, through tsx. Further
+// arguments go to the bench.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ensureInstalled, root } from "./setup.js";
+
+const benches = {
+  main: "test/bench/main.ts",
+  detect: "test/bench/detect/speed.ts",
+  delay: "test/bench/detect/delay.ts",
+  null: "test/bench/detect/null.ts",
+};
+const [name = "", ...rest] = process.argv.slice(2);
+const file = benches[name];
+if (file === undefined || !existsSync(join(root, file))) {
+  process.stderr.write(`bench: say which: ${Object.keys(benches).join(", ")}\n`);
+  process.exit(2);
+}
+ensureInstalled();
+const done = spawnSync(process.execPath, ["--import", "tsx", join(root, file), ...rest], {
+  cwd: root,
+  stdio: "inherit",
+});
+process.exit(done.status ?? 1);

@@ -1,0 +1,259 @@
+/**
+ * What a lane learns of its own quiet, off the hot path: first floor and spread (warm-up), then every eighth reading the sliding
+ * histogram (median and MAD about the tracked floor), correlation of neighbours, stuck values, steps of the floor downward, and
+ * the release of a floor that has stayed up.
+ */
+import {
+  BANK,
+  BINS_PER_SIGMA,
+  binOf,
+  classOf,
+  DB_PER_NEPER,
+  HIST_BINS,
+  HIST_WINDOW,
+  histMad,
+  histPush,
+  histQuantile,
+  type Lanes,
+  medianOfGamma,
+  resized,
+} from "./kernels.ts";
+
+/** Readings collected before the first floor is stated. */
+export const WARM_READINGS = 32;
+/** Readings after which the floor is no longer provisional: one histogram; a multiple of COLD_EVERY. */
+export const READY_READINGS = 256;
+/** Every how many readings the cold state is looked at. */
+export const COLD_EVERY = 8;
+/** Cold visits between two new estimates of the spread: one histogram's worth of readings. */
+const SPREAD_EVERY = 32;
+/** Visits in a row with the very same value that make a lane stuck: 256 readings. */
+const STUCK_VISITS = 32;
+/** Normal consistency of the median absolute deviation: 1 / Phi^-1(3/4). */
+const MAD_TO_SIGMA = 1.4826;
+/** Smallest spread that is believed (dB): below it only the sensor's own resolution shows. */
+export const MIN_SIGMA_DB = 0.03;
+const MAX_SIGMA_DB = 6;
+/** Prior weight of "one glitch in ten thousand readings", in readings. */
+const GLITCH_PRIOR = 10_000;
+/**
+ * Step of the floor downward: a CUSUM on cold visits for a fall of 1.5 sigma. With the mean fallen by the factor m the reading's
+ * log-likelihood ratio is n [-ln m - p (1/m - 1)] (two Gamma densities of the same shape); at most 3 nats a visit, so that a
+ * heavy lower tail alone can't do it; 16 nats, which quiet readings reach at most once in e^16 visits (Lorden's bound).
+ */
+const FALL_SIGMAS = 1.5;
+const FALL_CLIP_NATS = 3;
+const FALL_NATS = 16;
+
+export class Baseline {
+  readonly #lanes: Lanes;
+  capacity = 0;
+  warm = new Float32Array(0);
+  seen = new Uint32Array(0);
+  ring = new Uint8Array(0);
+  counts = new Uint8Array(0);
+  pos = new Uint8Array(0);
+  fill = new Uint8Array(0);
+  binDb = new Float32Array(0);
+  sigma = new Float32Array(0);
+  /** Newest instant's value, NaN when it was not measured. */
+  previous = new Float32Array(0);
+  /** Value at the last cold visit and how many visits it has stood. */
+  coldValue = new Float32Array(0);
+  same = new Uint16Array(0);
+  visits = new Uint32Array(0);
+  /** Share of neighbouring residuals with the same sign, exponentially averaged; 0.5 is independent. */
+  agree = new Float32Array(0);
+  fallG = new Float32Array(0);
+  fallSum = new Float32Array(0);
+  fallN = new Uint16Array(0);
+  /** Since when (visits) the lane has been hot without a break. */
+  hotVisits = new Uint32Array(0);
+  resyncs = new Uint32Array(0);
+
+  constructor(lanes: Lanes) {
+    this.#lanes = lanes;
+  }
+
+  grow(capacity: number): void {
+    if (capacity <= this.capacity) return;
+    for (const [name, per] of BASELINE_FIELDS) this[name] = resized(this[name], capacity * per) as never;
+    this.capacity = capacity;
+  }
+
+  open(lane: number): void {
+    this.previous[lane] = Number.NaN;
+    this.coldValue[lane] = Number.NaN;
+    this.agree[lane] = 0.5;
+  }
+
+  /** Takes one of the first readings; true when the floor has just been set. */
+  warmUp(lane: number, value: number): boolean {
+    const seen = this.seen[lane]!;
+    this.warm[lane * WARM_READINGS + seen] = value;
+    this.seen[lane] = seen + 1;
+    if (seen + 1 < WARM_READINGS) return false;
+    const first = this.warm.subarray(lane * WARM_READINGS, (lane + 1) * WARM_READINGS);
+    const sorted = Float64Array.from(first).sort();
+    const median = mid(sorted);
+    const deviations = sorted.map((v) => Math.abs(v - median)).sort();
+    this.setSpread(lane, MAD_TO_SIGMA * mid(deviations));
+    this.#lanes.floor[lane] = median - 10 * Math.log10(medianOfGamma((DB_PER_NEPER / this.sigma[lane]!) ** 2));
+    this.#setClip(lane);
+    for (const v of first) this.#insert(lane, v - median);
+    return true;
+  }
+
+  setSpread(lane: number, sigmaDb: number): void {
+    const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb));
+    this.sigma[lane] = sigma;
+    this.#lanes.cls[lane] = classOf(sigma, this.weight(lane));
+    const bin = this.binDb[lane]!;
+    // A histogram whose bins no longer suit the spread starts again.
+    if (bin === 0 || sigma > 2 * BINS_PER_SIGMA * bin || sigma < 0.5 * BINS_PER_SIGMA * bin) {
+      this.binDb[lane] = sigma / BINS_PER_SIGMA;
+      this.counts.fill(0, lane * HIST_BINS, (lane + 1) * HIST_BINS);
+      this.fill[lane] = 0;
+      this.pos[lane] = 0;
+    }
+  }
+
+  /** Lag-1 correlation of the quiet: P(same sign) = 1/2 + asin(rho) / pi for a Gaussian pair. */
+  correlation(lane: number): number {
+    return Math.max(0, Math.sin(Math.PI * (this.agree[lane]! - 0.5)));
+  }
+
+  /** Effective readings per reading of an AR(1) with that correlation: (1 - rho) / (1 + rho). */
+  weight(lane: number): number {
+    const rho = this.correlation(lane);
+    return (1 - rho) / (1 + rho);
+  }
+
+  /**
+   * One cold visit with the newest reading and its predecessor. Returns true when the floor was set anew.
+   */
+  visit(lane: number, value: number, before: number, top: number, quiet: boolean): boolean {
+    if (Number.isNaN(value)) return false;
+    this.visits[lane]!++;
+    const lanes = this.#lanes;
+    const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
+    const median = lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
+    const d = value - median;
+    this.#stuck(lane, value);
+    if (!quiet) {
+      this.hotVisits[lane]!++;
+      return false;
+    }
+    this.hotVisits[lane] = 0;
+    if (top < 4) {
+      this.#insert(lane, d);
+      if (!Number.isNaN(before)) {
+        const same = d * (before - median) > 0 ? 1 : d * (before - median) < 0 ? 0 : 0.5;
+        this.agree[lane]! += (same - this.agree[lane]!) / 256;
+      }
+      if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) this.#respread(lane);
+    }
+    return this.#fall(lane, d);
+  }
+
+  isStuck(lane: number): boolean {
+    return this.same[lane]! >= STUCK_VISITS;
+  }
+
+  /** Sets the floor (mean, dBm) by hand: after a release or a step. */
+  resync(lane: number, floor: number): void {
+    this.#lanes.floor[lane] = floor;
+    for (let k = 0; k < BANK; k++) this.#lanes.g[lane * BANK + k] = 0;
+    this.fallG[lane] = 0;
+    this.fallSum[lane] = 0;
+    this.fallN[lane] = 0;
+    this.resyncs[lane]!++;
+  }
+
+  /**
+   * One reading can't be more surprising than glitches are rare: its log-likelihood ratio is at most
+   * -ln(share of isolated outliers), with one in ten thousand as the prior.
+   */
+  #setClip(lane: number): void {
+    const rate = (this.#lanes.glitches[lane]! + 1) / (this.seen[lane]! + GLITCH_PRIOR);
+    this.#lanes.clip[lane] = Math.round(8 * Math.min(20, Math.max(2, -Math.log(rate))));
+  }
+
+  #insert(lane: number, d: number): void {
+    histPush(binOf(d, this.binDb[lane]!), lane, this.ring, this.counts, this.pos[lane]!, this.fill[lane]!);
+    this.pos[lane] = (this.pos[lane]! + 1) % HIST_WINDOW;
+    if (this.fill[lane]! < HIST_WINDOW) this.fill[lane]!++;
+  }
+
+  #respread(lane: number): void {
+    const fill = this.fill[lane]!;
+    if (fill < WARM_READINGS) return;
+    const bin = this.binDb[lane]!;
+    const median = histQuantile(this.counts, lane, fill, 0.5);
+    const sigma = MAD_TO_SIGMA * histMad(this.counts, lane, fill, median) * bin;
+    // The MAD of 255 readings alone is uncertain by 7 %, and neighbouring estimates share 7/8 of their readings: a mean over
+    // all of the first eight histograms, then an exponential one over eight.
+    const gain = Math.max(1 / 64, 1 / (1 + this.visits[lane]! / SPREAD_EVERY));
+    this.setSpread(lane, this.sigma[lane]! + (sigma - this.sigma[lane]!) * gain);
+    this.#setClip(lane);
+    // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08).
+    if (Math.abs(median * bin) > 0.5 * this.sigma[lane]!) {
+      this.#lanes.floor[lane] = Math.fround(this.#lanes.floor[lane]! + 0.5 * median * bin);
+    }
+  }
+
+  #stuck(lane: number, value: number): void {
+    const same = this.same[lane]!;
+    this.same[lane] = value === this.coldValue[lane]! ? (same < 65535 ? same + 1 : same) : 0;
+    this.coldValue[lane] = value;
+  }
+
+  #fall(lane: number, d: number): boolean {
+    const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
+    const fallen = (-FALL_SIGMAS * this.sigma[lane]!) / DB_PER_NEPER;
+    const p = medianOfGamma(looks) * Math.exp(d / DB_PER_NEPER);
+    const llr = looks * (-fallen - p * Math.expm1(-fallen));
+    const step = Math.min(FALL_CLIP_NATS, llr) * this.weight(lane);
+    const next = this.fallG[lane]! + step;
+    if (next <= 0) {
+      this.fallG[lane] = 0;
+      this.fallSum[lane] = 0;
+      this.fallN[lane] = 0;
+      return false;
+    }
+    this.fallG[lane] = next;
+    this.fallSum[lane]! += d;
+    this.fallN[lane]!++;
+    if (next < FALL_NATS) return false;
+    this.resync(lane, this.#lanes.floor[lane]! + this.fallSum[lane]! / this.fallN[lane]!);
+    return true;
+  }
+}
+
+/** Fields of `Baseline` and how many numbers each has a lane. */
+export const BASELINE_FIELDS = [
+  ["warm", WARM_READINGS],
+  ["seen", 1],
+  ["ring", HIST_WINDOW],
+  ["counts", HIST_BINS],
+  ["pos", 1],
+  ["fill", 1],
+  ["binDb", 1],
+  ["sigma", 1],
+  ["previous", 1],
+  ["coldValue", 1],
+  ["same", 1],
+  ["visits", 1],
+  ["agree", 1],
+  ["fallG", 1],
+  ["fallSum", 1],
+  ["fallN", 1],
+  ["hotVisits", 1],
+  ["resyncs", 1],
+] as const;
+
+/** Middle of sorted values. */
+function mid(sorted: Float64Array): number {
+  const n = sorted.length;
+  return n % 2 === 1 ? sorted[(n - 1) / 2]! : (sorted[n / 2 - 1]! + sorted[n / 2]!) / 2;
+}

@@ -1,0 +1,671 @@
+/**
+ * The channel detector: from readings to evidence. One instance serves a block; a channel is one sensor and one band.
+ *
+ * A channel has up to three lanes, one per quantity its sensor reports (rms, peak, duty), each with a floor, a spread and a
+ * bank of CUSUMs of its own: a location update of two seconds is lost in a mean of one second and plain in its peak. The
+ * channel's statistic is the largest of its lanes; the threshold pays for their number.
+ *
+ * Everything is judged per reading; windows only decide when the result is looked at. So nothing depends on how readings are
+ * cut into pushes (test/property/detect/detector.test.ts).
+ */
+import type { BandId, ChannelEvidence, ChannelStatus, SensorId } from "../model.ts";
+import { BASELINE_FIELDS, Baseline, COLD_EVERY, READY_READINGS, WARM_READINGS } from "./baseline.ts";
+import { type ChannelEvent, EventBook } from "./events.ts";
+import {
+  BANK,
+  bankRun,
+  buildClassTable,
+  CLASS_STRIDE,
+  designSnr,
+  FREEZE_NATS,
+  LANE_FIELDS,
+  Lanes,
+  looksOf,
+  newRunResult,
+  resized,
+} from "./kernels.ts";
+import { decodeSnapshot, encodeSnapshot, type Saved, type SavedChannel, type StateField } from "./snapshot.ts";
+
+export interface DetectorOptions {
+  /** False alarms a day that the whole block may have. */
+  readonly falseAlarmsPerDay: number;
+  /** Channels that the block is expected to have; the budget is shared out over them. Default: those that were opened. */
+  readonly expectedChannels?: number;
+  /** Time between instants where a sensor doesn't say (`periodMs` null). */
+  readonly defaultPeriodMs?: number;
+  /** An event ends when nothing was heard for so long. */
+  readonly holdMs?: number;
+  /** A channel that was hot without a break for so long has a new floor; longer than a call (30 min). */
+  readonly releaseMs?: number;
+  /** Level from which a receiver counts as saturated, dBm. */
+  readonly saturationDbm?: number;
+  /** Level an event-driven receiver is taken to hear down to before it has shown otherwise, dBm. */
+  readonly sensitivityDbm?: number;
+}
+
+export interface ChannelSpec {
+  readonly sensor: SensorId;
+  readonly band: BandId;
+  /** Time between instants; 0: reports only when it hears something; null: not known. */
+  readonly periodMs: number | null;
+  /** Base stations transmit on the same frequencies. */
+  readonly tdd: boolean;
+}
+
+export type LaneKind = "rms" | "peak" | "duty";
+export const LANE_KINDS: readonly LaneKind[] = ["rms", "peak", "duty"];
+
+/** Added to the threshold while a floor rests on fewer than READY_READINGS readings (nats). */
+const PROVISIONAL_NATS = 3;
+/** How far the exact threshold of the bank lies below ln(ARL) at 8 looks, ARL 1e5..1e8 (docs/detection.md, section 3). */
+const BANK_OFFSET_NATS = -1.2;
+/** While provisional the tracker's step is so many times larger: a median of 32 readings is off by 0.22 spreads. */
+const WARM_FOLLOW = 4;
+/** Duty below one per cent can't be told from counting noise of a dwell: it is the zero of the duty scale. */
+const DUTY_ZERO = 0.01;
+/**
+ * Event-driven receivers: spurious reports come once an hour, reports of a transmitter nearby once in four seconds. The
+ * statistic of a Poisson process then gains ln(rate ratio) a report and loses the difference of rates times the silence.
+ */
+const SPURIOUS_PER_S = 1 / 3600;
+const HEARD_PER_S = 1 / 4;
+const REPORT_NATS = Math.log(HEARD_PER_S / SPURIOUS_PER_S);
+const EVENT_CAP_NATS = 24;
+/** The sensitivity limit follows the weakest reports: down at once, up by this much a report (dB). */
+const SENSITIVITY_CREEP_DB = 0.02;
+/** Resolution that is assumed of a received signal strength that has no quiet to learn from (dB). */
+const RSSI_SIGMA_DB = 1;
+
+const WARMING = 1;
+const HOT = 2;
+const LISTED = 4;
+
+export class Detector {
+  readonly #options: Required<Omit<DetectorOptions, "expectedChannels">> & { readonly expectedChannels: number };
+  readonly #table = buildClassTable();
+  readonly #lanes = new Lanes();
+  readonly #base: Baseline;
+  readonly #run = newRunResult();
+  readonly #events = new EventBook();
+  readonly #specs: ChannelSpec[] = [];
+  /** Snapshot whose channels have not all been opened yet. */
+  #saved: Saved | null = null;
+  /** Lane of (channel, kind), -1 where there is none yet. */
+  #laneOf = new Int32Array(0);
+  #flags = new Uint8Array(0);
+  #lastMs = new Float64Array(0);
+  #laneChannel = new Int32Array(0);
+  #lastQuietMs = new Float64Array(0);
+  #crossedMs = new Float64Array(0);
+  #lastActiveMs = new Float64Array(0);
+  #epoch = 1;
+  #listed: number[] = [];
+  #scratch = new Float32Array(64);
+
+  constructor(options: DetectorOptions) {
+    this.#options = {
+      falseAlarmsPerDay: options.falseAlarmsPerDay,
+      expectedChannels: options.expectedChannels ?? 0,
+      defaultPeriodMs: options.defaultPeriodMs ?? 1000,
+      holdMs: options.holdMs ?? 5000,
+      releaseMs: options.releaseMs ?? 45 * 60_000,
+      saturationDbm: options.saturationDbm ?? -5,
+      sensitivityDbm: options.sensitivityDbm ?? -95,
+    };
+    this.#base = new Baseline(this.#lanes);
+  }
+
+  get channels(): number {
+    return this.#specs.length;
+  }
+
+  spec(channel: number): ChannelSpec {
+    return this.#specs[channel]!;
+  }
+
+  /** Opens a channel and gives its index; indices count up from 0. A restored snapshot is taken up here. */
+  openChannel(spec: ChannelSpec): number {
+    const channel = this.#specs.length;
+    this.#specs.push(spec);
+    if (channel >= this.#flags.length) {
+      const next = Math.max(64, channel * 2);
+      this.#flags = resized(this.#flags, next);
+      this.#lastMs = resized(this.#lastMs, next);
+      this.#laneOf = resized(this.#laneOf, next * LANE_KINDS.length);
+    }
+    this.#laneOf.fill(-1, channel * LANE_KINDS.length, (channel + 1) * LANE_KINDS.length);
+    this.#lastMs[channel] = Number.NaN;
+    this.#flags[channel] = WARMING;
+    this.#adopt(channel);
+    return channel;
+  }
+
+  /**
+   * Takes `count` instants of one channel in order of time; value j of each quantity is at `[offset + j]`, its instant at
+   * `tsMs + j * dtMs`. Units: dBm, dBm, fraction 0..1, number of looks. NaN or a null array: not measured.
+   */
+  push(
+    channel: number,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    rms: Float32Array | null,
+    peak: Float32Array | null,
+    duty: Float32Array | null,
+    _looks: Float32Array | null,
+    offset: number,
+  ): void {
+    if (count <= 0) return;
+    if (this.#specs[channel]!.periodMs === 0) {
+      this.#pushReports(channel, tsMs, dtMs, count, rms ?? peak, offset);
+      return;
+    }
+    if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset);
+    if (peak) this.#pushLane(channel, 1, tsMs, dtMs, count, peak, offset);
+    if (duty) {
+      if (this.#scratch.length < count) this.#scratch = new Float32Array(count);
+      const scaled = this.#scratch;
+      for (let j = 0; j < count; j++) scaled[j] = 10 * Math.log10((duty[offset + j]! + DUTY_ZERO) / DUTY_ZERO);
+      this.#pushLane(channel, 2, tsMs, dtMs, count, scaled, 0);
+    }
+    this.#lastMs[channel] = tsMs + (count - 1) * dtMs;
+  }
+
+  /** Channels whose statistic is at or above FREEZE_NATS, or that were since they were last looked at, or that are hot. */
+  active(): readonly number[] {
+    return this.#listed;
+  }
+
+  isHot(channel: number): boolean {
+    return (this.#flags[channel]! & HOT) !== 0;
+  }
+
+  /** Floor of the mean power, dBm; of the peak where there is no mean; NaN while warming up. */
+  floorDbm(channel: number): number {
+    const lane = this.#levelLane(channel);
+    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#lanes.floor[lane]!;
+  }
+
+  /** Spread of the quiet readings of the same lane as `floorDbm`, one standard deviation, dB; NaN while warming up. */
+  sigmaDb(channel: number): number {
+    if (this.#specs[channel]!.periodMs === 0) return RSSI_SIGMA_DB;
+    const lane = this.#levelLane(channel);
+    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#base.sigma[lane]!;
+  }
+
+  /** The channel's statistic now, nats: largest over its lanes and hypotheses. */
+  llr(channel: number): number {
+    const lane = this.#topLane(channel);
+    return lane < 0 ? 0 : this.#top(lane);
+  }
+
+  /** What the statistic of this channel must reach to be an event by itself, from the block's budget (nats). */
+  thresholdNats(channel: number): number {
+    const nats = this.#budgetNats(channel);
+    return this.#specs[channel]!.periodMs !== 0 && this.#provisional(channel) ? nats + PROVISIONAL_NATS : nats;
+  }
+
+  #budgetNats(channel: number): number {
+    const spec = this.#specs[channel]!;
+    const periodMs = spec.periodMs || this.#options.defaultPeriodMs;
+    const channels = Math.max(this.#options.expectedChannels, this.#specs.length);
+    let lanes = 0;
+    for (let k = 0; k < LANE_KINDS.length; k++) if (this.#laneOf[channel * LANE_KINDS.length + k]! >= 0) lanes++;
+    const arl = (channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay;
+    return Math.max(6, Math.log(arl) + BANK_OFFSET_NATS);
+  }
+
+  /** Status at a point of event time. */
+  status(channel: number, nowMs: number): ChannelStatus {
+    const spec = this.#specs[channel]!;
+    const last = this.#lastMs[channel]!;
+    if (spec.periodMs === 0) return "ready";
+    if (Number.isNaN(last)) return "warming";
+    const period = spec.periodMs ?? this.#options.defaultPeriodMs;
+    if (nowMs - last > Math.max(10 * period, 10_000)) return "silent";
+    const lane = this.#levelLane(channel);
+    if (lane < 0 || this.#warming(lane, channel)) return "warming";
+    if (this.#base.isStuck(lane)) return "stuck";
+    const winN = this.#lanes.winEpoch[lane] === this.#epoch ? this.#lanes.winN[lane]! : 0;
+    if (winN > 0 && this.#lanes.floor[lane]! + toDb(this.#lanes.winMax[lane]!) >= this.#options.saturationDbm) {
+      return "saturated";
+    }
+    return this.#provisional(channel) ? "provisional" : "ready";
+  }
+
+  /** What this channel says about the samples pushed since the previous `closeWindow`. */
+  evidence(channel: number, windowEndMs: number): ChannelEvidence {
+    const spec = this.#specs[channel]!;
+    const level = this.#levelLane(channel);
+    const top = this.#topLane(channel);
+    const window = level < 0 ? QUIET_WINDOW : this.#window(level);
+    const floorDbm = this.floorDbm(channel);
+    const peakLane = this.#laneOf[channel * LANE_KINDS.length + 1]!;
+    const peakFloor = peakLane >= 0 && !this.#warming(peakLane, channel) ? this.#lanes.floor[peakLane]! : Number.NaN;
+    const peakWindow = peakLane >= 0 ? this.#window(peakLane) : window;
+    const hot = this.isHot(channel);
+    const levelDbm = floorDbm + toDb(window.mean);
+    return {
+      sensor: spec.sensor,
+      band: spec.band,
+      tMs: windowEndMs,
+      status: this.status(channel, windowEndMs),
+      samples: window.count,
+      levelDbm,
+      peakDbm: peakLane >= 0 ? peakFloor + toDb(peakWindow.max) : floorDbm + toDb(window.max),
+      peakFloorDbm: peakFloor,
+      floorDbm,
+      excessDb: levelDbm - floorDbm,
+      sigmaDb: this.sigmaDb(channel),
+      llr: top < 0 ? 0 : this.#top(top),
+      llrStep: top < 0 ? 0 : this.#windowStep(top),
+      hot,
+      onsetMs: hot ? this.#events.onsetMs(channel) : Number.NaN,
+      snrDb: hot && top >= 0 ? this.#snrDb(top) : Number.NaN,
+    };
+  }
+
+  /**
+   * Ends the window: opens, updates and closes events of the channels that were active in it, and begins the next window.
+   * Cost: of the active channels only.
+   */
+  closeWindow(windowEndMs: number): void {
+    const keep: number[] = [];
+    for (const channel of this.#listed) {
+      if (this.#judge(channel, windowEndMs)) keep.push(channel);
+      else this.#flags[channel]! &= ~LISTED;
+    }
+    this.#listed = keep;
+    this.#epoch++;
+  }
+
+  /** Events since the last call, in order of window and of the channels' becoming active. */
+  takeEvents(): ChannelEvent[] {
+    return this.#events.take();
+  }
+
+  /** The whole memory as bytes; `restore` takes it back. */
+  snapshot(): Uint8Array {
+    const channels: SavedChannel[] = this.#specs.map((spec, channel) => {
+      const lastMs = this.#lastMs[channel]!;
+      return {
+        key: keyOf(spec),
+        flags: this.#flags[channel]!,
+        lastMs: !Number.isNaN(lastMs) ? lastMs : null,
+        lanes: LANE_KINDS.map((_, k) => this.#laneOf[channel * LANE_KINDS.length + k]!),
+        event: this.#events.get(channel),
+      };
+    });
+    return encodeSnapshot(this.#epoch, this.#lanes.count, channels, this.#fields());
+  }
+
+  /**
+   * Takes a snapshot back: into the channels that are open already and those opened from now on, by sensor and band. False,
+   * and nothing changed, when the bytes are no snapshot of this version.
+   */
+  restore(bytes: Uint8Array): boolean {
+    const saved = decodeSnapshot(bytes, this.#fields());
+    if (!saved) return false;
+    this.#saved = saved;
+    this.#epoch = saved.epoch;
+    for (let channel = 0; channel < this.#specs.length; channel++) this.#adopt(channel);
+    return true;
+  }
+
+  #fields(): StateField[] {
+    const fields: StateField[] = [];
+    for (const [name, per] of LANE_FIELDS) fields.push({ name, per, array: this.#lanes[name] });
+    for (const [name, per] of BASELINE_FIELDS) fields.push({ name, per, array: this.#base[name] });
+    fields.push({ name: "lastQuietMs", per: 1, array: this.#lastQuietMs });
+    fields.push({ name: "crossedMs", per: 1, array: this.#crossedMs });
+    fields.push({ name: "lastActiveMs", per: 1, array: this.#lastActiveMs });
+    return fields;
+  }
+
+  #adopt(channel: number): void {
+    const spec = this.#specs[channel]!;
+    const row = this.#saved?.channels.get(keyOf(spec));
+    if (!row || !this.#saved) return;
+    this.#saved.channels.delete(row.key);
+    for (const [k, from] of row.lanes.entries()) {
+      if (from < 0) continue;
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      this.#saved.copyLane(from, lane < 0 ? this.#openLane(channel, k) : lane, this.#fields());
+    }
+    this.#flags[channel] = row.flags & ~LISTED;
+    this.#lastMs[channel] = row.lastMs ?? Number.NaN;
+    if (row.event) this.#events.adopt({ ...row.event, channel });
+    if (row.flags & LISTED) this.#list(channel);
+    if (this.#saved.channels.size === 0) this.#saved = null;
+  }
+
+  #list(channel: number): void {
+    if ((this.#flags[channel]! & LISTED) !== 0) return;
+    this.#flags[channel]! |= LISTED;
+    this.#listed.push(channel);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- lanes
+
+  #openLane(channel: number, kind: number): number {
+    const lanes = this.#lanes;
+    const lane = lanes.count++;
+    if (lane >= lanes.capacity) {
+      const next = Math.max(64, lane * 2);
+      lanes.grow(next);
+      this.#base.grow(next);
+      this.#laneChannel = resized(this.#laneChannel, next);
+      this.#lastQuietMs = resized(this.#lastQuietMs, next);
+      this.#crossedMs = resized(this.#crossedMs, next);
+      this.#lastActiveMs = resized(this.#lastActiveMs, next);
+    }
+    this.#base.open(lane);
+    this.#laneOf[channel * LANE_KINDS.length + kind] = lane;
+    this.#laneChannel[lane] = channel;
+    this.#lastQuietMs[lane] = Number.NaN;
+    this.#crossedMs[lane] = Number.NaN;
+    this.#lastActiveMs[lane] = Number.NaN;
+    return lane;
+  }
+
+  #pushLane(
+    channel: number,
+    kind: number,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    x: Float32Array,
+    offset: number,
+  ): void {
+    let lane = this.#laneOf[channel * LANE_KINDS.length + kind]!;
+    if (lane < 0) lane = this.#openLane(channel, kind);
+    const base = this.#base;
+    const lanes = this.#lanes;
+    this.#enterWindow(lane);
+    let i = offset;
+    const end = offset + count;
+    while (i < end && base.seen[lane]! < WARM_READINGS) {
+      const value = x[i++]!;
+      if (!Number.isNaN(value)) base.warmUp(lane, value);
+    }
+    if (i >= end) return;
+    if (kind === 0 || this.#laneOf[channel * LANE_KINDS.length]! < 0) this.#flags[channel]! &= ~WARMING;
+    const threshold = this.#budgetNats(channel);
+    const run = this.#run;
+    const t0 = tsMs - offset * dtMs;
+    while (i < end) {
+      const seen = base.seen[lane]!;
+      const stop = Math.min(end, i + COLD_EVERY - (seen % COLD_EVERY));
+      // READY_READINGS is a multiple of COLD_EVERY, so a run is all provisional or not at all, however pushes are cut.
+      const provisional = seen < READY_READINGS;
+      const reach = provisional ? threshold + PROVISIONAL_NATS : threshold;
+      bankRun(x, i, stop, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
+      base.seen[lane] = seen + (stop - i);
+      if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
+      if (run.lastActive >= 0) this.#noteActive(channel, lane, t0, dtMs);
+      if ((seen + stop - i) % COLD_EVERY === 0) {
+        const before = stop - 2 >= i ? x[stop - 2]! : base.previous[lane]!;
+        base.visit(lane, x[stop - 1]!, before, this.#top(lane), this.#top(lane) < FREEZE_NATS);
+      }
+      base.previous[lane] = x[stop - 1]!;
+      i = stop;
+    }
+  }
+
+  /** A run touched FREEZE_NATS: lists the channel and notes the crossing. */
+  #noteActive(channel: number, lane: number, t0: number, dtMs: number): void {
+    const run = this.#run;
+    this.#lastActiveMs[lane] = t0 + run.lastActive * dtMs;
+    if (run.crossed >= 0 && Number.isNaN(this.#crossedMs[lane]!)) {
+      this.#crossedMs[lane] = t0 + run.crossed * dtMs;
+    }
+    this.#list(channel);
+  }
+
+  /** Event-driven receivers: every report is evidence, silence takes it back. */
+  #pushReports(
+    channel: number,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    x: Float32Array | null,
+    offset: number,
+  ): void {
+    if (!x) return;
+    let lane = this.#laneOf[channel * LANE_KINDS.length]!;
+    const lanes = this.#lanes;
+    if (lane < 0) {
+      lane = this.#openLane(channel, 0);
+      lanes.floor[lane] = this.#options.sensitivityDbm;
+    }
+    this.#enterWindow(lane);
+    const at = lane * BANK;
+    for (let j = 0; j < count; j++) {
+      const value = x[offset + j]!;
+      if (Number.isNaN(value)) continue;
+      const t = tsMs + j * dtMs;
+      const last = this.#lastMs[channel]!;
+      const silentS = !Number.isNaN(last) ? Math.max(0, (t - last) / 1000) : 0;
+      const drained = Math.max(0, lanes.g[at]! - (HEARD_PER_S - SPURIOUS_PER_S) * silentS);
+      if (drained < 1) {
+        lanes.evSum[lane] = 0;
+        lanes.evN[lane] = 0;
+        // The report that starts a run is its onset: the last quiet instant is the one before it.
+        this.#lastQuietMs[lane] = t - 1;
+      }
+      lanes.g[at] = Math.min(EVENT_CAP_NATS, drained + REPORT_NATS);
+      const floor = lanes.floor[lane]!;
+      lanes.floor[lane] = value < floor ? value : Math.min(value, floor + SENSITIVITY_CREEP_DB);
+      const p = 10 ** ((value - lanes.floor[lane]!) / 10);
+      // The window's sums are relative to the floor: bring them along when the floor moves.
+      const shift = 10 ** ((floor - lanes.floor[lane]!) / 10);
+      lanes.winSum[lane] = lanes.winSum[lane]! * shift + p;
+      lanes.winMax[lane] = Math.max(lanes.winMax[lane]! * shift, p);
+      lanes.winN[lane]!++;
+      lanes.evSum[lane] = lanes.evSum[lane]! * shift + p;
+      lanes.evN[lane]!++;
+      this.#lastMs[channel] = t;
+      this.#lastActiveMs[lane] = t;
+      if (lanes.g[at]! >= this.thresholdNats(channel) && Number.isNaN(this.#crossedMs[lane]!)) {
+        this.#crossedMs[lane] = t;
+      }
+    }
+    this.#flags[channel]! &= ~WARMING;
+    this.#list(channel);
+  }
+
+  /** First touch of a lane in a window: its sums begin anew. */
+  #enterWindow(lane: number): void {
+    const lanes = this.#lanes;
+    if (lanes.winEpoch[lane] === this.#epoch) return;
+    lanes.winEpoch[lane] = this.#epoch;
+    lanes.winSum[lane] = 0;
+    lanes.winN[lane] = 0;
+    lanes.winMax[lane] = 0;
+    lanes.winCut.fill(0, lane * BANK, (lane + 1) * BANK);
+  }
+
+  // --------------------------------------------------------------------------------------------------------- judging
+
+  /** One active channel at the end of a window; false when it has become quiet. */
+  #judge(channel: number, windowEndMs: number): boolean {
+    const reports = this.#specs[channel]!.periodMs === 0;
+    let active = false;
+    let lastActiveMs = Number.NEGATIVE_INFINITY;
+    let crossedMs = Number.POSITIVE_INFINITY;
+    let crossedLane = -1;
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane < 0) continue;
+      if (reports) this.#drain(channel, lane, windowEndMs);
+      if (this.#top(lane) >= FREEZE_NATS) active = true;
+      if (this.#lastActiveMs[lane]! > lastActiveMs) lastActiveMs = this.#lastActiveMs[lane]!;
+      if (this.#crossedMs[lane]! < crossedMs) {
+        crossedMs = this.#crossedMs[lane]!;
+        crossedLane = lane;
+      }
+    }
+    const hot = this.isHot(channel);
+    if (!hot && crossedLane >= 0) {
+      this.#flags[channel]! |= HOT;
+      this.#events.open(this.#describe(channel, crossedLane, crossedMs));
+    } else if (hot && !active && windowEndMs - lastActiveMs >= this.#options.holdMs) {
+      this.#endEvent(channel, lastActiveMs);
+      return false;
+    } else if (hot) {
+      const lane = this.#topLane(channel);
+      this.#events.update(channel, windowEndMs, this.#top(lane), this.#snrDb(lane));
+      if (!reports && windowEndMs - this.#events.onsetMs(channel) >= this.#options.releaseMs && active) {
+        this.#release(channel, windowEndMs);
+      }
+    }
+    return active || this.isHot(channel);
+  }
+
+  #endEvent(channel: number, endMs: number): void {
+    this.#events.close(channel, endMs);
+    this.#flags[channel]! &= ~HOT;
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane >= 0) this.#crossedMs[lane] = Number.NaN;
+    }
+  }
+
+  /** The floor has stayed up for longer than any call: what is there now is the new quiet. */
+  #release(channel: number, windowEndMs: number): void {
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane < 0 || this.#top(lane) < FREEZE_NATS) continue;
+      const window = this.#window(lane);
+      if (window.count === 0) continue;
+      this.#events.newFloor(
+        channel,
+        windowEndMs,
+        this.#lanes.floor[lane]!,
+        this.#lanes.floor[lane]! + toDb(window.mean),
+      );
+      this.#base.resync(lane, this.#lanes.floor[lane]! + toDb(window.mean));
+    }
+    this.#endEvent(channel, windowEndMs);
+  }
+
+  /** Takes back an event-driven lane's evidence for the silence up to the end of the window. */
+  #drain(channel: number, lane: number, windowEndMs: number): void {
+    const silentS = Math.max(0, (windowEndMs - this.#lastMs[channel]!) / 1000);
+    if (silentS * HEARD_PER_S >= EVENT_CAP_NATS) this.#lanes.g[lane * BANK] = 0;
+  }
+
+  #describe(channel: number, lane: number, crossedMs: number): ChannelEvent {
+    const spec = this.#specs[channel]!;
+    const at = lane * BANK;
+    const g = this.#lanes.g;
+    let k = 0;
+    for (let i = 1; i < BANK; i++) if (g[at + i]! > g[at + k]!) k = i;
+    const threshold = this.thresholdNats(channel);
+    const periodMs = spec.periodMs || this.#options.defaultPeriodMs;
+    const kind = LANE_KINDS.findIndex((_, i) => this.#laneOf[channel * LANE_KINDS.length + i] === lane);
+    const quiet = this.#lastQuietMs[lane]!;
+    return {
+      type: "open",
+      channel,
+      sensor: spec.sensor,
+      band: spec.band,
+      onsetMs: !Number.isNaN(quiet)
+        ? Math.min(crossedMs, quiet + Math.max(1, spec.periodMs === 0 ? 1 : periodMs))
+        : crossedMs,
+      tMs: crossedMs,
+      endMs: null,
+      llr: g[at + k]!,
+      snrDb: this.#snrDb(lane),
+      explanation: {
+        statistic: LANE_KINDS[kind]!,
+        floorDbm: this.#lanes.floor[lane]!,
+        sigmaDb: spec.periodMs === 0 ? RSSI_SIGMA_DB : this.#base.sigma[lane]!,
+        looks: spec.periodMs === 0 ? 1 : looksOf(this.#lanes.cls[lane]!),
+        weight: spec.periodMs === 0 ? 1 : this.#base.weight(lane),
+        clipNats: spec.periodMs === 0 ? REPORT_NATS : this.#lanes.clip[lane]! / 8,
+        designSnrDb: spec.periodMs === 0 ? Number.NaN : toDb(designSnr(looksOf(this.#lanes.cls[lane]!), k)),
+        readings: this.#lanes.evN[lane]!,
+        thresholdNats: threshold,
+        arlReadings: Math.exp(threshold - BANK_OFFSET_NATS),
+        provisional: this.#provisional(channel),
+      },
+      newFloorDbm: Number.NaN,
+    };
+  }
+
+  // --------------------------------------------------------------------------------------------------------- looking
+
+  /** Lane that levels are reported from: rms, or peak where there is no rms. */
+  #levelLane(channel: number): number {
+    const at = channel * LANE_KINDS.length;
+    return this.#laneOf[at]! >= 0 ? this.#laneOf[at]! : this.#laneOf[at + 1]!;
+  }
+
+  #topLane(channel: number): number {
+    let best = -1;
+    let bestG = -1;
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane >= 0 && this.#top(lane) > bestG) {
+        best = lane;
+        bestG = this.#top(lane);
+      }
+    }
+    return best;
+  }
+
+  #top(lane: number): number {
+    const g = this.#lanes.g;
+    return Math.max(g[lane * BANK]!, g[lane * BANK + 1]!, g[lane * BANK + 2]!);
+  }
+
+  #warming(lane: number, channel: number): boolean {
+    return this.#specs[channel]!.periodMs !== 0 && this.#base.seen[lane]! < WARM_READINGS;
+  }
+
+  #provisional(channel: number): boolean {
+    const lane = this.#levelLane(channel);
+    return lane < 0 || this.#base.seen[lane]! < READY_READINGS;
+  }
+
+  /** Most likely signal-to-noise ratio of the event: mean of p since the last quiet reading, less one. */
+  #snrDb(lane: number): number {
+    const n = this.#lanes.evN[lane]!;
+    if (n === 0) return Number.NaN;
+    return toDb(Math.max(1e-3, this.#lanes.evSum[lane]! / n - 1));
+  }
+
+  #window(lane: number): { readonly count: number; readonly mean: number; readonly max: number } {
+    const lanes = this.#lanes;
+    if (lanes.winEpoch[lane] !== this.#epoch || lanes.winN[lane] === 0) return QUIET_WINDOW;
+    return { count: lanes.winN[lane]!, mean: lanes.winSum[lane]! / lanes.winN[lane]!, max: lanes.winMax[lane]! };
+  }
+
+  /** Log-likelihood ratio of the window's readings alone under the leading hypothesis, clipped reading by reading. */
+  #windowStep(lane: number): number {
+    const lanes = this.#lanes;
+    if (lanes.winEpoch[lane] !== this.#epoch) return 0;
+    const channel = this.#laneChannel[lane]!;
+    if (this.#specs[channel]!.periodMs === 0) return lanes.winN[lane]! * REPORT_NATS;
+    const at = lane * BANK;
+    let k = 0;
+    for (let i = 1; i < BANK; i++) if (lanes.g[at + i]! > lanes.g[at + k]!) k = i;
+    const row = lanes.cls[lane]! * CLASS_STRIDE;
+    return (
+      this.#table[row + k]! * lanes.winSum[lane]! -
+      this.#table[row + BANK + k]! * lanes.winN[lane]! -
+      lanes.winCut[at + k]!
+    );
+  }
+}
+
+const QUIET_WINDOW = { count: 0, mean: Number.NaN, max: Number.NaN } as const;
+
+function keyOf(spec: ChannelSpec): string {
+  return `${spec.sensor} ${spec.band}`;
+}
+
+function toDb(ratio: number): number {
+  return 10 * Math.log10(ratio);
+}

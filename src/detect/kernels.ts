@@ -1,0 +1,386 @@
+/**
+ * The hot path of detection: the bank of three CUSUMs over a tracked floor, and the sliding histogram, on flat typed arrays.
+ *
+ * Model: a reading is the mean power of n independent complex-Gaussian looks. With the floor mu (linear) and p = P / mu,
+ * H0 says p ~ Gamma(n, mean 1) and H1 says p ~ Gamma(n, mean 1 + s), so one reading carries the log-likelihood ratio
+ * L_s(p) = n [ p s / (1 + s) - ln(1 + s) ] (docs/detection.md, section 1). Everything that depends on the channel's own null
+ * (n, correlation) is folded into the two numbers A = w n s / (1 + s), B = w n ln(1 + s) of a class in a small table.
+ */
+
+/** dB per neper of power: 10 / ln 10. */
+export const DB_PER_NEPER = 10 / Math.LN10;
+/** Octaves of power per dB: log2(10) / 10. */
+const OCTAVES_PER_DB = Math.log2(10) / 10;
+
+/** Hypotheses run in parallel. */
+export const BANK = 3;
+/** Below this statistic the floor is followed and the channel counts as quiet; from it on the floor is frozen (nats). */
+export const FREEZE_NATS = 4;
+/** Largest value of a statistic: well above any threshold, small enough that the end of an event is seen at once. */
+export const CAP_NATS = 32;
+
+/** Grid of looks: n = 0.5 * 2^(i/3), i = 0..47, that is 0.5 .. 26,000 looks or a spread of 6 dB .. 0.027 dB. */
+export const LOOK_STEPS = 48;
+const LOOKS_LO = 0.5;
+/** Weights of the log-likelihood for correlated or heavy-tailed quiet; 1 is independent readings. */
+export const WEIGHTS: readonly number[] = [1, 0.75, 0.55, 0.4, 0.3];
+export const CLASSES = LOOK_STEPS * WEIGHTS.length;
+/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, step. */
+export const CLASS_STRIDE = 8;
+
+/** Looks of grid point i. */
+export function looksOf(cls: number): number {
+  return LOOKS_LO * 2 ** ((cls % LOOK_STEPS) / 3);
+}
+
+/** Weight of a class. */
+export function weightOf(cls: number): number {
+  return WEIGHTS[Math.floor(cls / LOOK_STEPS)]!;
+}
+
+/** Spread of a class's quiet readings in dB: 4.34 / sqrt(n) (Gamma in dB, first order). */
+export function sigmaOf(cls: number): number {
+  return DB_PER_NEPER / Math.sqrt(looksOf(cls));
+}
+
+/** The class nearest to a spread (dB) and a weight. */
+export function classOf(sigmaDb: number, weight: number): number {
+  const looks = (DB_PER_NEPER / sigmaDb) ** 2;
+  const step = Math.round(3 * Math.log2(looks / LOOKS_LO));
+  const i = step < 0 ? 0 : step >= LOOK_STEPS ? LOOK_STEPS - 1 : step;
+  let w = 0;
+  for (let k = 1; k < WEIGHTS.length; k++) {
+    if (Math.abs(WEIGHTS[k]! - weight) < Math.abs(WEIGHTS[w]! - weight)) w = k;
+  }
+  return w * LOOK_STEPS + i;
+}
+
+/**
+ * Design signal-to-noise ratios (linear) of the bank at n looks.
+ *
+ * Few looks: 0, 3 and 8 dB, whose loss against the true ratio known is 4..9 % over 0..10 dB (test/bench/detect-delay.ts).
+ * Many looks see far below the floor: there the designs are shifts of 1, 2.2 and 5.5 standard deviations, s = delta / sqrt(n),
+ * because what matters is the shift in units of the quiet spread. Between 16 and 256 looks they go over geometrically.
+ */
+export function designSnr(looks: number, k: number): number {
+  const few = [1, 2, 6.31][k]!;
+  const many = [1, 2.2, 5.5][k]! / Math.sqrt(looks);
+  if (looks <= 16) return few;
+  if (looks >= 256) return many;
+  const t = Math.log(looks / 16) / Math.log(256 / 16);
+  return few ** (1 - t) * many ** t;
+}
+
+/** Step of the floor tracker in units of the quiet spread: fifteen times a drift of 1 dB per 1000 readings at 8 looks. */
+export const STEP_SIGMAS = 0.01;
+
+/** The table of all classes; row c is `[c * CLASS_STRIDE ...]`. */
+export function buildClassTable(): Float32Array {
+  const table = new Float32Array(CLASSES * CLASS_STRIDE);
+  for (let c = 0; c < CLASSES; c++) {
+    const n = looksOf(c);
+    const w = weightOf(c);
+    for (let k = 0; k < BANK; k++) {
+      const s = designSnr(n, k);
+      table[c * CLASS_STRIDE + k] = (w * n * s) / (1 + s);
+      table[c * CLASS_STRIDE + BANK + k] = w * n * Math.log1p(s);
+    }
+    // The median of Gamma(n, mean 1) lies below its mean by the factor 1 - 1/(3n) to first order: the tracker finds the
+    // median, the statistic wants the mean.
+    table[c * CLASS_STRIDE + 6] = -10 * Math.log10(medianOfGamma(n));
+    table[c * CLASS_STRIDE + 7] = STEP_SIGMAS * sigmaOf(c);
+  }
+  return table;
+}
+
+/** Median of Gamma(n, mean 1) by Wilson and Hilferty's cube: (1 - 1/(9n))^3; within 2 % of exact for n >= 0.5. */
+export function medianOfGamma(looks: number): number {
+  return (1 - 1 / (9 * looks)) ** 3;
+}
+
+// 2^f on [-1/2, 1/2] by its Taylor polynomial of degree 5: relative error at most 0.3466^6 / 720 = 2.4e-6.
+const E1 = Math.LN2;
+const E2 = E1 ** 2 / 2;
+const E3 = E1 ** 3 / 6;
+const E4 = E1 ** 4 / 24;
+const E5 = E1 ** 5 / 120;
+export const EXP2_COEFFICIENTS: readonly number[] = [1, E1, E2, E3, E4, E5];
+/** Powers are clamped to 2^±40 of the floor (±120 dB), outside any receiver. */
+export const MAX_OCTAVES = 40;
+const POW2 = new Float64Array(2 * MAX_OCTAVES + 1);
+for (let i = 0; i < POW2.length; i++) POW2[i] = 2 ** (i - MAX_OCTAVES);
+
+/** 10^(dB/10), relative error <= 2.4e-6 within ±120 dB, clamped outside. */
+export function powerOf(db: number): number {
+  let y = db * OCTAVES_PER_DB;
+  if (y > MAX_OCTAVES) y = MAX_OCTAVES;
+  else if (y < -MAX_OCTAVES) y = -MAX_OCTAVES;
+  const i = (y + (MAX_OCTAVES + 0.5)) | 0;
+  const f = y - (i - MAX_OCTAVES);
+  return POW2[i]! * (1 + f * (E1 + f * (E2 + f * (E3 + f * (E4 + f * E5)))));
+}
+
+/**
+ * The state of all lanes. A lane is one stream of one channel: its rms, its peak, or its duty, in dB.
+ *
+ * Hot state (18 B a lane): floor, g, cls, clip. The rest is touched once a push (accumulators of the window and the event)
+ * or once in eight readings (cold: histogram, counters).
+ */
+export class Lanes {
+  count = 0;
+  capacity = 0;
+  /** Mean level of the quiet (dBm): median + bias. */
+  floor = new Float32Array(0);
+  /** BANK statistics a lane (nats). */
+  g = new Float32Array(0);
+  /** Row of the class table. */
+  cls = new Uint8Array(0);
+  /** Most that one reading may add, in units of 1/8 nat. */
+  clip = new Uint8Array(0);
+
+  /** Window (sum of p, readings, largest p), event since the last quiet reading (sum of p, readings). */
+  winSum = new Float64Array(0);
+  winN = new Uint32Array(0);
+  winMax = new Float32Array(0);
+  /** Power above the clip, per hypothesis, that the window's step must not count (nats). */
+  winCut = new Float64Array(0);
+  winEpoch = new Uint32Array(0);
+  evSum = new Float64Array(0);
+  evN = new Uint32Array(0);
+  /** 1 while the newest reading was beyond the clip; and how many such readings stood alone. */
+  outlier = new Uint8Array(0);
+  glitches = new Uint32Array(0);
+
+  grow(capacity: number): void {
+    if (capacity <= this.capacity) return;
+    for (const [name, per] of LANE_FIELDS) this[name] = resized(this[name], capacity * per) as never;
+    this.capacity = capacity;
+  }
+}
+
+/** Fields of `Lanes` and how many numbers each has a lane. */
+export const LANE_FIELDS = [
+  ["floor", 1],
+  ["g", BANK],
+  ["cls", 1],
+  ["clip", 1],
+  ["winSum", 1],
+  ["winN", 1],
+  ["winMax", 1],
+  ["winCut", BANK],
+  ["winEpoch", 1],
+  ["evSum", 1],
+  ["evN", 1],
+  ["outlier", 1],
+  ["glitches", 1],
+] as const;
+
+/** A longer typed array of the same kind with the same beginning. */
+export function resized<
+  T extends Float32Array | Float64Array | Uint8Array | Uint16Array | Uint32Array | Int32Array | Int16Array,
+>(old: T, length: number): T {
+  const next = new (old.constructor as new (n: number) => T)(length);
+  next.set(old);
+  return next;
+}
+
+/** Indices that a run of the kernel leaves behind; reused, so read it before the next run. -1 means none. */
+export interface RunResult {
+  /** Last reading after which the statistic was below one nat. */
+  lastQuiet: number;
+  /** First reading at which the statistic reached `threshold`. */
+  crossed: number;
+  /** Last reading after which the statistic was at or above FREEZE_NATS. */
+  lastActive: number;
+  /** Largest statistic within the run (nats). */
+  peak: number;
+}
+
+export function newRunResult(): RunResult {
+  return { lastQuiet: -1, crossed: -1, lastActive: -1, peak: 0 };
+}
+
+/**
+ * Runs the bank of one lane over readings `x[from..to)`.
+ *
+ * Units: `x` dB(m). NaN: not measured, skipped. `follow` scales the tracker's step (0 freezes it). Every number that is
+ * carried from reading to reading is rounded to float32 at each step or carried in float64 throughout, so that the result does
+ * not depend on how readings are cut into runs. Cost: see docs/detection.md.
+ */
+export function bankRun(
+  x: Float32Array,
+  from: number,
+  to: number,
+  lane: number,
+  lanes: Lanes,
+  table: Float32Array,
+  threshold: number,
+  follow: number,
+  out: RunResult,
+): void {
+  const row = lanes.cls[lane]! * CLASS_STRIDE;
+  const a0 = table[row]!;
+  const a1 = table[row + 1]!;
+  const a2 = table[row + 2]!;
+  const b0 = table[row + 3]!;
+  const b1 = table[row + 4]!;
+  const b2 = table[row + 5]!;
+  const bias = table[row + 6]!;
+  const step = table[row + 7]! * follow;
+  const clip = lanes.clip[lane]! * 0.125;
+  const at = lane * BANK;
+  let m = lanes.floor[lane]!;
+  let g0 = lanes.g[at]!;
+  let g1 = lanes.g[at + 1]!;
+  let g2 = lanes.g[at + 2]!;
+  let winSum = lanes.winSum[lane]!;
+  let winMax = lanes.winMax[lane]!;
+  let evSum = lanes.evSum[lane]!;
+  let evN = lanes.evN[lane]!;
+  let outlier = lanes.outlier[lane]!;
+  let measured = 0;
+  let lastQuiet = -1;
+  let crossed = -1;
+  let lastActive = -1;
+  let peak = 0;
+  for (let i = from; i < to; i++) {
+    const d = x[i]! - m;
+    let y = d * OCTAVES_PER_DB;
+    if (!(y < MAX_OCTAVES)) {
+      if (Number.isNaN(y)) continue;
+      y = MAX_OCTAVES;
+    } else if (y < -MAX_OCTAVES) y = -MAX_OCTAVES;
+    const e = (y + (MAX_OCTAVES + 0.5)) | 0;
+    const f = y - (e - MAX_OCTAVES);
+    const p = POW2[e]! * (1 + f * (E1 + f * (E2 + f * (E3 + f * (E4 + f * E5)))));
+    const l0 = a0 * p - b0;
+    const l1 = a1 * p - b1;
+    const l2 = a2 * p - b2;
+    g0 = Math.fround(g0 + (l0 < clip ? l0 : clip));
+    g1 = Math.fround(g1 + (l1 < clip ? l1 : clip));
+    g2 = Math.fround(g2 + (l2 < clip ? l2 : clip));
+    if (g0 < 0) g0 = 0;
+    if (g1 < 0) g1 = 0;
+    if (g2 < 0) g2 = 0;
+    let top = g0 > g1 ? g0 : g1;
+    if (g2 > top) top = g2;
+    if (outlier !== 0) {
+      if (l0 < 0) lanes.glitches[lane]!++;
+      outlier = 0;
+    }
+    winSum += p;
+    if (p > winMax) winMax = Math.fround(p);
+    measured++;
+    if (top < FREEZE_NATS) {
+      const above = d + bias;
+      if (above > 0) m = Math.fround(m + step);
+      else if (above < 0) m = Math.fround(m - step);
+    } else {
+      lastActive = i;
+      if (top >= threshold && crossed < 0) crossed = i;
+      if (g0 > CAP_NATS) g0 = CAP_NATS;
+      if (g1 > CAP_NATS) g1 = CAP_NATS;
+      if (g2 > CAP_NATS) g2 = CAP_NATS;
+      if (l2 > clip) outlier = 1;
+      if (l0 > clip) lanes.winCut[at]! += l0 - clip;
+      if (l1 > clip) lanes.winCut[at + 1]! += l1 - clip;
+      if (l2 > clip) lanes.winCut[at + 2]! += l2 - clip;
+      if (top > peak) peak = top;
+    }
+    if (top < 1) {
+      lastQuiet = i;
+      evSum = 0;
+      evN = 0;
+    } else {
+      evSum += p;
+      evN++;
+    }
+  }
+  lanes.floor[lane] = m;
+  lanes.g[at] = g0;
+  lanes.g[at + 1] = g1;
+  lanes.g[at + 2] = g2;
+  lanes.winSum[lane] = winSum;
+  lanes.winN[lane]! += measured;
+  lanes.winMax[lane] = winMax;
+  lanes.evSum[lane] = evSum;
+  lanes.evN[lane] = evN;
+  lanes.outlier[lane] = outlier;
+  out.lastQuiet = lastQuiet;
+  out.crossed = crossed;
+  out.lastActive = lastActive;
+  out.peak = peak;
+}
+
+// ------------------------------------------------------------------------------------------------- sliding histogram
+
+/** Readings in the sliding histogram of a lane. */
+export const HIST_WINDOW = 255;
+/** Bins: the middle of bin 64 is residual 0; one bin is a quarter of the quiet spread, so the histogram spans ±16 sigma. */
+export const HIST_BINS = 128;
+export const HIST_CENTRE = 64;
+export const BINS_PER_SIGMA = 4;
+
+/** Bin of a residual; outliers go to the outermost bins. */
+export function binOf(residualDb: number, binDb: number): number {
+  const b = Math.round(residualDb / binDb) + HIST_CENTRE;
+  return b < 0 ? 0 : b >= HIST_BINS ? HIST_BINS - 1 : b;
+}
+
+/** Puts a bin into the lane's ring and histogram and takes the oldest out. `fill` is how many the ring holds already. */
+export function histPush(
+  bin: number,
+  lane: number,
+  ring: Uint8Array,
+  counts: Uint8Array,
+  pos: number,
+  fill: number,
+): void {
+  const r = lane * HIST_WINDOW + pos;
+  const c = lane * HIST_BINS;
+  if (fill === HIST_WINDOW) counts[c + ring[r]!]!--;
+  ring[r] = bin;
+  counts[c + bin]!++;
+}
+
+/** Quantile q of the lane's histogram in bins relative to residual 0, interpolated as if spread evenly within a bin. */
+export function histQuantile(counts: Uint8Array, lane: number, fill: number, q: number): number {
+  const c = lane * HIST_BINS;
+  const target = q * fill;
+  let below = 0;
+  for (let b = 0; b < HIST_BINS; b++) {
+    const n = counts[c + b]!;
+    if (below + n >= target && n > 0) return b - HIST_CENTRE - 0.5 + (target - below) / n;
+    below += n;
+  }
+  return HIST_BINS - 1 - HIST_CENTRE;
+}
+
+/**
+ * Median absolute deviation of the lane's histogram about `medianBins`, in bins: the half-width of the interval about the median
+ * that holds half of the readings, each bin's readings spread evenly over it.
+ */
+export function histMad(counts: Uint8Array, lane: number, fill: number, medianBins: number): number {
+  const c = lane * HIST_BINS;
+  let lo = 0;
+  let hi = HIST_BINS;
+  for (let i = 0; i < 20; i++) {
+    const mid = (lo + hi) / 2;
+    if (massWithin(counts, c, medianBins - mid, medianBins + mid) * 2 < fill) lo = mid;
+    else hi = mid;
+  }
+  return hi;
+}
+
+/** Readings between two places, in bins relative to residual 0. */
+function massWithin(counts: Uint8Array, c: number, from: number, to: number): number {
+  const a = Math.max(0, from + HIST_CENTRE + 0.5);
+  const b = Math.min(HIST_BINS, to + HIST_CENTRE + 0.5);
+  let mass = 0;
+  for (let k = Math.floor(a); k < b && k < HIST_BINS; k++) {
+    const left = k > a ? k : a;
+    const right = k + 1 < b ? k + 1 : b;
+    mass += counts[c + k]! * (right - left);
+  }
+  return mass;
+}

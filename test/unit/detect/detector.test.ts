@@ -1,0 +1,149 @@
+import { describe, expect, it } from "vitest";
+import { Detector } from "../../../src/detect/detector.ts";
+import { Rng, receiver } from "../../support/noise.ts";
+
+const PERIOD = 100;
+
+function one(options = {}) {
+  const detector = new Detector({ falseAlarmsPerDay: 1, ...options });
+  const channel = detector.openChannel({ sensor: "s1", band: "lte800-ul", periodMs: PERIOD, tdd: false });
+  return { detector, channel };
+}
+
+/** Pushes in windows of one second and closes each. */
+function play(detector: Detector, channel: number, rms: Float32Array | null, peak: Float32Array | null, t0 = 0) {
+  const n = (rms ?? peak)!.length;
+  const hotFrom: number[] = [];
+  for (let i = 0; i < n; i += 10) {
+    const count = Math.min(10, n - i);
+    detector.push(channel, t0 + i * PERIOD, PERIOD, count, rms, peak, null, null, i);
+    detector.closeWindow(t0 + (i + 10) * PERIOD);
+    if (detector.isHot(channel)) hotFrom.push(i);
+  }
+  return hotFrom;
+}
+
+describe("detector", () => {
+  it("detector: quiet receiver for three hours: no event, floor within 0.4 dB (3 sd of the tracker), spread within 10 %", () => {
+    const { detector, channel } = one();
+    play(detector, channel, receiver(new Rng(1), 108_000, 8, -100), null);
+    expect(detector.takeEvents()).toEqual([]);
+    expect(Math.abs(detector.floorDbm(channel) + 100)).toBeLessThan(0.4);
+    expect(detector.sigmaDb(channel)).toBeGreaterThan(1.54 * 0.9);
+    expect(detector.sigmaDb(channel)).toBeLessThan(1.54 * 1.1);
+    expect(detector.status(channel, 108_000 * PERIOD)).toBe("ready");
+  });
+
+  it("detector: 3 dB signal after a quiet minute: one event, onset within two readings, SNR within 1 dB, ends after the hold", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(2), 3000, 8, -100, 2, 600);
+    x.set(receiver(new Rng(3), 1500, 8, -100), 1500);
+    const hot = play(detector, channel, x, null);
+    const events = detector.takeEvents();
+    const open = events.filter((e) => e.type === "open");
+    expect(open.length).toBe(1);
+    expect(Math.abs(open[0]!.onsetMs - 60_000)).toBeLessThanOrEqual(300);
+    expect(open[0]!.tMs - 60_000).toBeLessThanOrEqual(1500);
+    const close = events.find((e) => e.type === "close")!;
+    expect(close.endMs! / 1000).toBeGreaterThan(149);
+    expect(close.endMs! / 1000).toBeLessThan(155);
+    expect(hot.at(-1)! / 10).toBeLessThan(161);
+  });
+
+  it("detector: burst of 20 dB in the peak alone, two readings long: an event whose statistic is the peak", () => {
+    const { detector, channel } = one();
+    const rng = new Rng(4);
+    const rms = receiver(rng, 12_000, 8, -100);
+    const peak = receiver(rng, 12_000, 4, -92);
+    for (let i = 10_000; i < 10_020; i++) peak[i] = peak[i]! + 20;
+    play(detector, channel, rms, peak);
+    const open = detector.takeEvents().filter((e) => e.type === "open");
+    expect(open.map((e) => e.explanation.statistic)).toEqual(["peak"]);
+  });
+
+  it("detector: evidence of a window: level, floor and step agree with the readings", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(5), 2000, 8, -100, 10, 1990);
+    detector.push(channel, 0, PERIOD, 1990, x, null, null, null, 0);
+    detector.closeWindow(199_000);
+    detector.push(channel, 199_000, PERIOD, 10, x, null, null, null, 1990);
+    const e = detector.evidence(channel, 200_000);
+    const mean = 10 * Math.log10(x.subarray(1990).reduce((s, v) => s + 10 ** (v / 10), 0) / 10);
+    expect(e.samples).toBe(10);
+    expect(Math.abs(e.levelDbm - mean)).toBeLessThan(0.1);
+    expect(Math.abs(e.floorDbm + 100)).toBeLessThan(0.5);
+    expect(e.llrStep).toBeGreaterThan(60);
+    expect(detector.active()).toEqual([channel]);
+    detector.closeWindow(200_000);
+    expect(detector.evidence(channel, 200_000).hot).toBe(true);
+  });
+
+  it("detector: fewer than 32 readings: warming and never hot; then provisional; then ready", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(6), 400, 8, -100);
+    detector.push(channel, 0, PERIOD, 31, x, null, null, null, 0);
+    expect(detector.status(channel, 3100)).toBe("warming");
+    expect(detector.floorDbm(channel)).toBeNaN();
+    detector.push(channel, 3100, PERIOD, 20, x, null, null, null, 31);
+    expect(detector.status(channel, 5100)).toBe("provisional");
+    detector.push(channel, 5100, PERIOD, 349, x, null, null, null, 51);
+    expect(detector.status(channel, 40_000)).toBe("ready");
+    expect(detector.status(channel, 400_000)).toBe("silent");
+  });
+
+  it("detector: the same value for ever: stuck", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(7), 2000, 8, -100);
+    x.fill(-100.25, 1000);
+    play(detector, channel, x, null);
+    expect(detector.status(channel, 200_000)).toBe("stuck");
+  });
+
+  it("detector: a reading at the top of the receiver: saturated in that window only", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(8), 600, 8, -100);
+    x[599] = -2;
+    detector.push(channel, 0, PERIOD, 590, x, null, null, null, 0);
+    detector.closeWindow(59_000);
+    detector.push(channel, 59_000, PERIOD, 10, x, null, null, null, 590);
+    expect(detector.evidence(channel, 60_000).status).toBe("saturated");
+    detector.closeWindow(60_000);
+    expect(detector.status(channel, 60_000)).not.toBe("saturated");
+  });
+
+  it("detector: the floor falls by 6 dB: followed within 200 readings without an event, and a rise back is one", () => {
+    const { detector, channel } = one();
+    const rng = new Rng(9);
+    const x = new Float32Array(6000);
+    x.set(receiver(rng, 2000, 8, -100), 0);
+    x.set(receiver(rng, 4000, 8, -106), 2000);
+    play(detector, channel, x.subarray(0, 2200), null);
+    expect(Math.abs(detector.floorDbm(channel) + 106)).toBeLessThan(1);
+    expect(detector.takeEvents()).toEqual([]);
+  });
+
+  it("detector: a floor that stays up longer than a call: released as a new floor, once", () => {
+    const { detector, channel } = one({ releaseMs: 60_000 });
+    const x = receiver(new Rng(10), 8000, 8, -100, 10, 1000);
+    play(detector, channel, x, null);
+    const events = detector.takeEvents().filter((e) => e.type !== "update");
+    expect(events.map((e) => e.type)).toEqual(["open", "new-floor", "close"]);
+    expect(Math.abs(events[1]!.newFloorDbm + 89.6)).toBeLessThan(2);
+    expect(Math.abs(detector.floorDbm(channel) + 89.6)).toBeLessThan(0.5);
+  });
+
+  it("detector: event-driven receiver: hot after two reports, quiet again after silence", () => {
+    const detector = new Detector({ falseAlarmsPerDay: 1 });
+    const channel = detector.openChannel({ sensor: "ble-1", band: "bt-wifi-2400", periodMs: 0, tdd: false });
+    const x = Float32Array.of(-70, -72, -71);
+    for (let j = 0; j < 3; j++) detector.push(channel, j * 400, 0, 1, x, null, null, null, j);
+    const e = detector.evidence(channel, 2000);
+    expect(Math.abs(e.levelDbm + 71)).toBeLessThan(0.2);
+    expect(e.samples).toBe(3);
+    detector.closeWindow(2000);
+    expect(detector.isHot(channel)).toBe(true);
+    for (let t = 3000; t < 200_000; t += 1000) detector.closeWindow(t);
+    expect(detector.isHot(channel)).toBe(false);
+    expect(detector.active()).toEqual([]);
+  });
+});
