@@ -32,6 +32,8 @@ export interface SensorAddress {
 export interface SensorCodec {
   /** The `model` of its births; the codec named "cellward" is the default. */
   readonly model: string;
+  /** What payloads are: JSON is checked for depth and number of keys before `decode` sees it. Default "json". */
+  readonly format?: "json" | "bytes";
   decode(address: SensorAddress, payload: Uint8Array): { readonly ok: true; readonly message: SensorMessage } | Reject;
   encode(message: SensorMessage): Uint8Array;
 }
