@@ -73,6 +73,12 @@ export interface StoreStatus {
   readonly storedReadings: number;
   readonly pendingReadings: number;
   readonly refusedLines: number;
+  /** Readings among the refused lines. */
+  readonly refusedReadings: number;
+  /** Readings given up because the spool or the disk was full. */
+  readonly droppedReadings: number;
+  /** Bytes that wait on disk for the database; 0 for a store without one. */
+  readonly pendingBytes: number;
 }
 
 /**
