@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -69,6 +69,14 @@ describe("site", () => {
     const { site } = good(EXAMPLE);
     expect(Object.isFrozen(site)).toBe(true);
     expect(Object.isFrozen(site.zones[0]!.polygon[0])).toBe(true);
+  });
+
+  it("the demonstration site: parses without a warning, a sensor for every cell", () => {
+    const text = readFileSync(new URL("../../sensors/sites/demo.yaml", import.meta.url), "utf8");
+    const { site, warnings } = good(text);
+    expect(warnings).toEqual([]);
+    expect(site.zones.filter((z) => z.kind === "cell")).toHaveLength(32);
+    expect(site.sensors.filter((s) => s.type === "rf")).toHaveLength(40);
   });
 
   it("the recorded office's site file: parses", ({ skip }) => {
