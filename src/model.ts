@@ -319,6 +319,8 @@ export interface Track {
   readonly fix: Fix;
   readonly activity: Activity;
   readonly activityP: number;
+  /** Stretches with energy, oldest first, at most the last 64; what the activity is judged from. */
+  readonly episodes: readonly { readonly startMs: number; readonly endMs: number }[];
   /** Summed calibrated log-likelihood ratio, nats, and what it had to reach. */
   readonly llr: number;
   readonly threshold: number;

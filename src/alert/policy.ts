@@ -1,0 +1,67 @@
+import type { Alert, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
+
+/** Which tracks an officer should hear of, and how loudly. Pure; all numbers are settings. */
+export interface PolicyOptions {
+  /**
+   * Least probability that the phone is where phones are forbidden and people are held (cells, yards). It is the ratio of
+   * costs: at 0.5 a needless search costs as much as a missed phone.
+   */
+  readonly minForbiddenP: number;
+  /** With the leading cell at least this likely the alert opens at once; else it waits for `patienceMs` to become surer. */
+  readonly sureP: number;
+  readonly patienceMs: number;
+}
+
+export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.6, patienceMs: 2000 };
+
+/**
+ * Zone kinds whose phones are an officer's business. Corridors are forbidden to phones too, but staff walk them all day: a
+ * phone there is followed, not alerted, until it is more likely in a cell (domain requirement 3).
+ */
+const HELD: ReadonlySet<ZoneKind> = new Set(["cell", "yard"]);
+
+export class Policy {
+  private readonly held: ReadonlySet<ZoneId>;
+  private readonly options: PolicyOptions;
+
+  constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS) {
+    this.options = options;
+    this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
+  }
+
+  /** Probability that the emitter is where phones are forbidden and people are held. */
+  heldP(track: Track): number {
+    let p = 0;
+    for (const c of track.fix.candidates) if (this.held.has(c.cell)) p += c.p;
+    return p;
+  }
+
+  /** Whether this track should open an alert now. `nowMs` is event time. */
+  opens(track: Track, nowMs: number): boolean {
+    if (this.heldP(track) < this.options.minForbiddenP) return false;
+    const top = track.fix.candidates[0];
+    if (!top || !this.held.has(top.cell)) return false;
+    return top.p >= this.options.sureP || nowMs - track.openedAtMs >= this.options.patienceMs || !track.active;
+  }
+
+  /**
+   * High once one cell stands out enough to open one door, medium while several are as likely. Critical is left to what
+   * people's safety hangs on (tamper, a blind block), so that the top band stays rare (ISA-18.2: under 5 %).
+   */
+  severity(track: Track): Severity {
+    return (track.fix.candidates[0]?.p ?? 0) >= 0.5 ? "high" : "medium";
+  }
+
+  /**
+   * The open alert that this track belongs to, if any: the same cell's. One incident per cell and kind: a phone that changes
+   * bands, or a second one in the same cell, is the same door to open.
+   */
+  sameIncident(track: Track, open: Iterable<Alert>): Alert | null {
+    const cell = track.fix.candidates[0]?.cell;
+    for (const alert of open) {
+      if (alert.kind === "phone-active" && alert.active && alert.closed_at === null && alert.cell === cell)
+        return alert;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,86 @@
+import type { Alert, BlockId, Command, CommandResult, PipelineEvent, SensorMessage, Site } from "./model.ts";
+import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
+
+/**
+ * All pipelines of a site: one a block. Routes messages by block; holds no other state, so that blocks can be spread over
+ * machines by routing their topics.
+ */
+export class Blocks {
+  readonly site: Site;
+  private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
+
+  constructor(options: Omit<PipelineOptions, "block">) {
+    this.site = options.site;
+    // The budget is the site's; every block gets its share.
+    const falseAlarmsPerDay = options.falseAlarmsPerDay / Math.max(1, options.site.blocks.length);
+    this.pipelines = new Map(
+      options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...options, falseAlarmsPerDay, block: b.id })]),
+    );
+  }
+
+  /** Hands a decoded message to its block. Judging waits for `tick`. */
+  take(message: SensorMessage, nowMs: number): void {
+    switch (message.kind) {
+      case "readings":
+        this.of(message.batch.block).offer(message.batch, nowMs);
+        break;
+      case "birth":
+        this.of(message.birth.block).birth(message.birth);
+        break;
+      case "state":
+        this.of(message.state.block).state(message.state);
+        break;
+      case "scan":
+        this.of(message.scan.block).scan(message.scan);
+        break;
+      case "health":
+        this.of(message.health.block).vitals(message.health);
+        break;
+    }
+  }
+
+  /** Judges what is ready in every block. */
+  tick(nowMs: number): PipelineEvent[] {
+    const events: PipelineEvent[] = [];
+    for (const pipeline of this.pipelines.values()) for (const event of pipeline.tick(nowMs)) events.push(event);
+    return events;
+  }
+
+  /** Judges everything filed: the end of a trace. */
+  flush(): PipelineEvent[] {
+    const events: PipelineEvent[] = [];
+    for (const pipeline of this.pipelines.values()) for (const event of pipeline.flush()) events.push(event);
+    return events;
+  }
+
+  /** The pipelines in the order of the site file; the live service judges them one at a time. */
+  all(): Iterable<BlockPipeline> {
+    return this.pipelines.values();
+  }
+
+  openAlerts(): Alert[] {
+    return [...this.pipelines.values()].flatMap((p) => p.openAlerts());
+  }
+
+  command(command: Command, nowMs: number): CommandResult {
+    for (const pipeline of this.pipelines.values()) {
+      if (pipeline.has(command.alert)) return pipeline.command(command, nowMs);
+    }
+    return { ok: false, code: "alert-unknown", detail: `no open alert ${command.alert}` };
+  }
+
+  snapshot(): unknown {
+    return Object.fromEntries([...this.pipelines].map(([id, p]) => [id, p.snapshot()]));
+  }
+
+  restore(snapshot: unknown): void {
+    for (const [id, state] of Object.entries(snapshot as Record<BlockId, unknown>))
+      this.pipelines.get(id)?.restore(state);
+  }
+
+  private of(block: BlockId): BlockPipeline {
+    const pipeline = this.pipelines.get(block);
+    if (!pipeline) throw new Error(`no pipeline for block ${block}: the decoder lets only the site's blocks through`);
+    return pipeline;
+  }
+}

@@ -1,0 +1,331 @@
+import type { BandId, BlockId, Fix, SensorEvidence, Track } from "../model.ts";
+import type { Observation } from "./locate.ts";
+import {
+  type BandWindow,
+  learnSignature,
+  observationOf,
+  type Sighting,
+  type Signature,
+  sightingOf,
+  softSum,
+  split,
+  windowNats,
+} from "./sighting.ts";
+
+/**
+ * From the evidence of a block's channels to one track per emitter: decides that something transmits, which emitter it is,
+ * and keeps what is known of where it is. One phone heard by eighty sensors is one track.
+ */
+
+/** What the tracker needs of the locator; `Locator` implements it. */
+export interface Locating {
+  readonly size: number;
+  logPrior(): Float64Array;
+  logLikelihood(observation: Observation, out: Float64Array): void;
+  fix(logPosterior: Float64Array): Fix;
+}
+
+export interface TrackerOptions {
+  readonly block: BlockId;
+  /** A track without evidence for so long is over: longer than the pauses of a call or of a text being sent. */
+  readonly holdOffMs: number;
+  /** Summed excess statistic of a block and band at which several weak channels count like one that fired, nats. */
+  readonly zoneThreshold: number;
+  /** What each channel's statistic must exceed to count towards the sum, nats (soft threshold, Mei 2010). */
+  readonly softThreshold: number;
+  /** What a window must add by itself to say that a known emitter is still on, nats. */
+  readonly stillOnNats: number;
+  /** Share of the shadowing that does not change between sightings from the same spot. */
+  readonly staticShare: number;
+  /** Memory of the place estimate. */
+  readonly memoryMs: number;
+  readonly maxTracks: number;
+}
+
+export const TRACKER_DEFAULTS: Omit<TrackerOptions, "block"> = {
+  holdOffMs: 60_000,
+  zoneThreshold: 24,
+  softThreshold: 4,
+  stillOnNats: 10,
+  staticShare: 0.5,
+  memoryMs: 20_000,
+  maxTracks: 64,
+};
+
+/**
+ * Log odds of "the emitter that was just on is still on" against "another one", before looking at levels: within two windows
+ * of the last sighting a new emitter is rare (calls last minutes, a block starts a few an hour); after a pause only the
+ * levels decide; another band needs a little more agreement.
+ */
+const STILL_ON_LOG_ODDS = 3;
+const OTHER_BAND_LOG_ODDS = -1;
+/** A second emitter must explain the levels better by this much, nats: it brings a place and a power of its own. */
+const SECOND_EMITTER_NATS = 4;
+/** A sighting that continues in time but disagrees with the place by this much (nats) means that the emitter moved. */
+const MOVED_LOG_ODDS = -2;
+/** An emitter seen this many windows ago in a band counts as on in it. */
+const ON_WINDOWS = 3;
+const MAX_EPISODES = 64;
+
+interface Live {
+  readonly id: string;
+  readonly openedAtMs: number;
+  /** Last sighting, and how loud each sensor hears it, by band. */
+  readonly bands: Map<BandId, number>;
+  readonly signatures: Map<BandId, Signature>;
+  readonly firstEvidenceMs: number;
+  lastSeenMs: number;
+  /** Forgetting sum of normalised log-likelihoods and the number of sightings it stands for. */
+  readonly sum: Float64Array;
+  sightings: number;
+  readonly posterior: Float64Array;
+  sensors: SensorEvidence[];
+  llr: number;
+  /** The most that one window added by itself. */
+  windowNats: number;
+  episodes: { startMs: number; endMs: number }[];
+  fix: Fix;
+}
+
+export type TrackChange = { readonly kind: "opened" | "changed" | "ended"; readonly track: Track };
+
+export class Tracker {
+  private readonly locator: Locating;
+  private readonly options: TrackerOptions;
+  private readonly prior: Float64Array;
+  private live: Live[] = [];
+  private opened = 0;
+  /** Sightings that opened no track because `maxTracks` were open. */
+  droppedSightings = 0;
+
+  constructor(locator: Locating, options: TrackerOptions) {
+    this.locator = locator;
+    this.options = options;
+    this.prior = locator.logPrior();
+  }
+
+  /**
+   * Judges one window.
+   *
+   * @param tMs end of the window, event time
+   * @param windowMs its length
+   * @param bands the bands in which any channel stood out
+   */
+  observe(tMs: number, windowMs: number, bands: readonly BandWindow[]): TrackChange[] {
+    const touched = new Map<Live, "opened" | "changed">();
+    for (const window of bands) {
+      const sighting = sightingOf(window, tMs);
+      if (sighting === null || !this.isOn(sighting)) continue;
+      for (const [track, part] of this.attribute(sighting, windowMs)) {
+        const of = track ?? this.start(part, tMs);
+        if (of === null) continue;
+        this.update(of, part, windowMs);
+        touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
+      }
+    }
+    const changes: TrackChange[] = [];
+    for (const [track, kind] of touched) changes.push({ kind, track: this.view(track, true) });
+    this.live = this.live.filter((track) => {
+      if (tMs - track.lastSeenMs < this.options.holdOffMs) return true;
+      changes.push({ kind: "ended", track: this.view(track, false) });
+      return false;
+    });
+    return changes;
+  }
+
+  /**
+   * Whether something transmits in this window, and did not only before: a statistic that a loud emitter drove up takes time
+   * to come down, and meanwhile a noisy reading would pass for it. A weak emitter adds little a window, so where no loud one
+   * was just on, the accumulated statistic decides alone.
+   */
+  private isOn(s: Sighting): boolean {
+    const { stillOnNats, holdOffMs } = this.options;
+    if (windowNats(s) >= stillOnNats) return true;
+    if (!this.fires(s)) return false;
+    return !this.live.some(
+      (t) => t.windowNats >= 4 * stillOnNats && s.tMs - (t.bands.get(s.band) ?? -holdOffMs) < holdOffMs,
+    );
+  }
+
+  /** Which emitters a sighting is of; null stands for one not seen before. Nothing for a sighting too weak to be new. */
+  private attribute(s: Sighting, windowMs: number): [Live | null, Sighting][] {
+    const one = this.asOne(s, windowMs);
+    const on = this.live.filter(
+      (t) => t.signatures.has(s.band) && s.tMs - (t.bands.get(s.band) ?? 0) <= ON_WINDOWS * windowMs,
+    );
+    if (on.length === 0) return one.track || this.fires(s) ? [[one.track, s]] : [];
+    const { parts, rest } = split(
+      s,
+      on.map((t) => t.signatures.get(s.band)!),
+    );
+    const several: [Live | null, Sighting][] = [];
+    let nats = 0;
+    parts.forEach((part, k) => {
+      if (part === null) return;
+      several.push([on[k]!, part]);
+      nats += logEvidence(on[k]!.posterior, this.likelihood(part)) + STILL_ON_LOG_ODDS;
+    });
+    const anew = rest !== null && this.fires(rest) ? rest : null;
+    if (anew) {
+      const { track, nats: restNats } = this.asOne(anew, windowMs, on);
+      several.push([track, anew]);
+      nats += restNats - SECOND_EMITTER_NATS;
+    }
+    if (several.length < 2 || nats <= one.nats) return one.track || this.fires(s) ? [[one.track, s]] : [];
+    return several;
+  }
+
+  /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */
+  private asOne(s: Sighting, windowMs: number, except: readonly Live[] = []): { track: Live | null; nats: number } {
+    const likelihood = this.likelihood(s);
+    let best: { track: Live | null; nats: number } = { track: null, nats: logEvidence(this.prior, likelihood) };
+    for (const track of this.live) {
+      if (except.includes(track)) continue;
+      const last = track.bands.get(s.band);
+      let nats = logEvidence(track.posterior, likelihood);
+      if (last === undefined) nats += OTHER_BAND_LOG_ODDS;
+      else if (s.tMs - last <= 2 * windowMs) nats += STILL_ON_LOG_ODDS;
+      if (nats > best.nats) best = { track, nats };
+    }
+    return best;
+  }
+
+  /** Strong enough to open a track of its own. */
+  private fires(s: Sighting): boolean {
+    return s.heard.some((h) => h.hot) || softSum(s, this.options.softThreshold) >= this.options.zoneThreshold;
+  }
+
+  private likelihood(s: Sighting): Float64Array {
+    const out = new Float64Array(this.locator.size);
+    this.locator.logLikelihood(observationOf(s), out);
+    return out;
+  }
+
+  private start(s: Sighting, tMs: number): Live | null {
+    if (this.live.length >= this.options.maxTracks) {
+      this.droppedSightings++;
+      return null;
+    }
+    const size = this.locator.size;
+    const firstMs = s.heard.reduce((first, h) => Math.min(first, h.onsetMs), tMs);
+    const track: Live = {
+      // Unique and stable: the first evidence's time and a running number; the same input gives the same id.
+      id: `${this.options.block}-${firstMs.toString(36)}-${(this.opened++).toString(36)}`,
+      openedAtMs: tMs,
+      bands: new Map(),
+      signatures: new Map(),
+      firstEvidenceMs: firstMs,
+      lastSeenMs: tMs,
+      sum: new Float64Array(size),
+      sightings: 0,
+      posterior: this.prior.slice(),
+      sensors: [],
+      llr: 0,
+      windowNats: 0,
+      episodes: [],
+      fix: this.locator.fix(this.prior),
+    };
+    this.live.push(track);
+    return track;
+  }
+
+  /** Takes a sighting into a track's place, evidence and episodes. */
+  private update(track: Live, s: Sighting, windowMs: number): void {
+    const { sum, posterior } = track;
+    const likelihood = this.likelihood(s);
+    const max = largest(likelihood);
+    const agrees =
+      track.sightings === 0 ||
+      logEvidence(posterior, likelihood) - logEvidence(this.prior, likelihood) > MOVED_LOG_ODDS;
+    const keep = agrees ? Math.exp(-(s.tMs - track.lastSeenMs) / this.options.memoryMs) : 0;
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! * keep + (likelihood[i]! - max);
+    track.sightings = track.sightings * keep + 1;
+    // Shadowing that stays the same makes repeated sightings count less: N_eff = N / (1 + (N - 1) rho).
+    const weight = 1 / (1 + (track.sightings - 1) * this.options.staticShare);
+    for (let i = 0; i < sum.length; i++) posterior[i] = this.prior[i]! + weight * sum[i]!;
+    normalise(posterior);
+    track.fix = this.locator.fix(posterior);
+
+    const signature = track.signatures.get(s.band) ?? new Map();
+    if (!agrees) signature.clear();
+    learnSignature(signature, s);
+    track.signatures.set(s.band, signature);
+    track.bands.set(s.band, s.tMs);
+    extend(track.episodes, Math.max(s.tMs - windowMs, track.firstEvidenceMs), s.tMs, windowMs);
+    track.lastSeenMs = s.tMs;
+    track.sensors = s.heard.map((h) => h.evidence);
+    track.windowNats = Math.max(track.windowNats, windowNats(s));
+    track.llr = Math.max(
+      track.llr,
+      s.heard.reduce((nats, h) => nats + Math.max(0, h.llr), 0),
+    );
+  }
+
+  private view(track: Live, active: boolean): Track {
+    return {
+      id: track.id,
+      block: this.options.block,
+      bands: [...track.bands.keys()],
+      openedAtMs: track.openedAtMs,
+      firstEvidenceMs: track.firstEvidenceMs,
+      lastEvidenceMs: track.lastSeenMs,
+      active,
+      fix: track.fix,
+      activity: "unknown",
+      activityP: 0,
+      episodes: track.episodes.map((e) => ({ ...e })),
+      llr: track.llr,
+      threshold: this.options.zoneThreshold,
+      sensors: track.sensors,
+    };
+  }
+
+  /** Everything needed to go on as if never stopped; survives structured cloning. */
+  snapshot(): unknown {
+    return { opened: this.opened, live: this.live };
+  }
+
+  restore(snapshot: unknown): void {
+    const data = snapshot as { opened: number; live: Live[] };
+    this.opened = data.opened;
+    // Another plan or calibration makes another grid: what was followed on the old one starts anew.
+    this.live = data.live.filter((t) => t.posterior.length === this.locator.size);
+  }
+}
+
+/** Adds a stretch with energy to the episodes, joined to the last one when it follows within a window. */
+function extend(
+  episodes: { startMs: number; endMs: number }[],
+  startMs: number,
+  endMs: number,
+  windowMs: number,
+): void {
+  const last = episodes.at(-1);
+  if (last && startMs - last.endMs <= windowMs) last.endMs = endMs;
+  else episodes.push({ startMs, endMs });
+  if (episodes.length > MAX_EPISODES) episodes.shift();
+}
+
+function largest(values: Float64Array): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i++) if (values[i]! > max) max = values[i]!;
+  return max;
+}
+
+/** Log of the density of the levels under a distribution over candidates. */
+function logEvidence(logPosterior: Float64Array, likelihood: Float64Array): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < likelihood.length; i++) max = Math.max(max, logPosterior[i]! + likelihood[i]!);
+  let total = 0;
+  for (let i = 0; i < likelihood.length; i++) total += Math.exp(logPosterior[i]! + likelihood[i]! - max);
+  return max + Math.log(total);
+}
+
+/** Subtracts the log of the sum, so that the exponentials add up to 1. */
+function normalise(log: Float64Array): void {
+  const max = largest(log);
+  let total = 0;
+  for (let i = 0; i < log.length; i++) total += Math.exp(log[i]! - max);
+  const shift = max + Math.log(total);
+  for (let i = 0; i < log.length; i++) log[i] = log[i]! - shift;
+}

@@ -1,0 +1,438 @@
+import type { SensorLook } from "./alert/health.ts";
+import type { BandId, Birth, ChannelStatus, ReadingBatch, Rollup, SensorId, SensorState } from "./model.ts";
+
+/**
+ * The pipeline's filing room: one lane a sensor, in which batches wait until their window of event time is judged, then
+ * leave in order of time for the detector and for the roll-up of their second.
+ */
+
+/** What lanes need of the detector; `Detector` implements it. */
+export interface ChannelSink {
+  openChannel(spec: {
+    readonly sensor: SensorId;
+    readonly band: BandId;
+    readonly periodMs: number | null;
+    readonly tdd: boolean;
+  }): number;
+  push(
+    channel: number,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    rms: Float32Array | null,
+    peak: Float32Array | null,
+    duty: Float32Array | null,
+    looks: Float32Array | null,
+    offset: number,
+  ): void;
+  floorDbm(channel: number): number;
+  sigmaDb(channel: number): number;
+  llr(channel: number): number;
+  status(channel: number, nowMs: number): ChannelStatus;
+}
+
+export interface LanesOptions {
+  readonly windowMs: number;
+  readonly holdMs: number;
+  readonly eager: boolean;
+  readonly tdd: ReadonlySet<BandId>;
+  readonly onRollup: (rollup: Rollup) => void;
+  readonly onLate: (batch: ReadingBatch) => void;
+}
+
+/**
+ * How long an eager window waits for event-driven sensors, which never show that they have nothing more to say. Two seconds
+ * is the usual reorder time of MQTT sensor networks (Sparkplug: "as little as a couple of seconds").
+ */
+const REORDER_MS = 2000;
+/** A periodic sensor that has missed this many of its periods is not waited for. */
+const MISSED_PERIODS = 3;
+/** Batches that may wait in one lane; a sensor that sends further ahead loses its oldest, as late. */
+const MAX_PENDING = 4096;
+const LN10_10 = Math.LN10 / 10;
+
+interface Slot {
+  readonly band: BandId;
+  readonly channel: number;
+  sumMw: number;
+  maxDbm: number;
+  values: number;
+}
+
+interface Lane {
+  readonly block: string;
+  readonly sensor: SensorId;
+  periodMs: number | null;
+  online: boolean;
+  /** Newest instant offered, and when the last batch came. */
+  lastTsMs: number;
+  lastArrivalMs: number;
+  /** Time that the last batch spanned: how long the next one may take to come. */
+  spanMs: number;
+  drainedMs: number;
+  pending: ReadingBatch[];
+  /** Instants of the first pending batch that were drained already. */
+  cursor: number;
+  readonly slots: Slot[];
+  readonly slotOf: Map<BandId, Slot>;
+  readings: number;
+}
+
+export interface ChannelDescription {
+  readonly sensor: SensorId;
+  readonly band: BandId;
+  readonly status: ChannelStatus;
+  readonly floorDbm: number;
+  readonly sigmaDb: number;
+  readonly llr: number;
+  readonly lastTsMs: number;
+}
+
+export class Lanes {
+  private readonly sink: ChannelSink;
+  private readonly options: LanesOptions;
+  private readonly lanes = new Map<SensorId, Lane>();
+  private readonly bands: BandId[] = [];
+  private readonly byBand = new Map<BandId, { sensor: SensorId; channel: number; lane: Lane }[]>();
+  /** Everything before this is judged; null until the first look at a clock. */
+  private judgedMs: number | null = null;
+  private drained = false;
+  /** Instants that came too late to be judged. */
+  lateInstants = 0;
+
+  constructor(sink: ChannelSink, options: LanesOptions) {
+    this.sink = sink;
+    this.options = options;
+  }
+
+  birth(birth: Birth): void {
+    const lane = this.lane(birth.block, birth.sensor);
+    lane.periodMs = birth.periodMs;
+    lane.online = true;
+  }
+
+  state(state: SensorState): void {
+    this.lane(state.block, state.sensor).online = state.online;
+  }
+
+  /** Files a batch that came at `nowMs`. What is older than the judged windows goes out as late at once. */
+  offer(batch: ReadingBatch, nowMs: number): void {
+    const lane = this.lane(batch.block, batch.sensor);
+    lane.online = true;
+    lane.lastArrivalMs = nowMs;
+    lane.spanMs = batch.dtMs * (batch.count - 1);
+    const open = this.firstOpen(lane);
+    let fresh = batch;
+    if (batch.tsMs < open) {
+      const late = batch.dtMs > 0 ? Math.min(batch.count, Math.ceil((open - batch.tsMs) / batch.dtMs)) : 1;
+      this.goLate(late === batch.count ? batch : cut(batch, 0, late));
+      if (late === batch.count) return;
+      fresh = cut(batch, late, batch.count);
+    }
+    const pending = lane.pending;
+    let at = pending.length;
+    while (at > 0 && pending[at - 1]!.tsMs > fresh.tsMs && !(at === 1 && lane.cursor > 0)) at--;
+    pending.splice(at, 0, fresh);
+    lane.lastTsMs = Math.max(lane.lastTsMs, fresh.tsMs + fresh.dtMs * (fresh.count - 1));
+    if (pending.length > MAX_PENDING) {
+      const [head] = pending.splice(0, 1);
+      this.goLate(cut(head!, lane.cursor, head!.count));
+      lane.cursor = 0;
+    }
+  }
+
+  /** The end of the next window, if it may be judged at `nowMs`. */
+  ready(nowMs: number): number | null {
+    const { windowMs, holdMs, eager } = this.options;
+    this.judgedMs ??= Math.floor((nowMs - holdMs) / windowMs) * windowMs;
+    if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, nowMs - holdMs);
+    const endMs = this.judgedMs + windowMs;
+    if (nowMs >= endMs + holdMs) return endMs;
+    if (nowMs < endMs) return null;
+    let waitedFor = 0;
+    for (const lane of this.lanes.values()) {
+      if (lane.periodMs === 0 || !lane.online) continue;
+      const period = lane.periodMs;
+      if (period === null) return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
+      if (eager && nowMs - lane.lastArrivalMs > Math.max(REORDER_MS, MISSED_PERIODS * period) + lane.spanMs) continue;
+      if ((eager ? lane.lastTsMs + period : lane.lastTsMs) < endMs) return null;
+      waitedFor++;
+    }
+    if (waitedFor > 0) return endMs;
+    return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
+  }
+
+  /** The end of the next window while any instant waits; for the end of a trace. */
+  next(): number | null {
+    if (this.judgedMs === null) return null;
+    if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, Number.POSITIVE_INFINITY);
+    for (const lane of this.lanes.values()) if (lane.pending.length > 0) return this.judgedMs + this.options.windowMs;
+    return null;
+  }
+
+  /** Feeds all instants before `endMs` to the detector, in order of time within each sensor. */
+  drain(endMs: number): void {
+    const wholeSecond = endMs % 1000 === 0;
+    for (const lane of this.lanes.values()) {
+      if (lane.pending.length > 0) this.drainLane(lane, endMs);
+      if (wholeSecond && lane.readings > 0) this.options.onRollup(this.rollUp(lane, endMs - 1000));
+    }
+    this.judgedMs = endMs;
+  }
+
+  /** Before the first instant was ever drained there is nothing to judge: jumps to the window of the first that waits. */
+  private skipToFirst(judgedMs: number, limitMs: number): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const lane of this.lanes.values()) {
+      if (lane.drainedMs !== Number.NEGATIVE_INFINITY) return judgedMs;
+      const head = lane.pending[0];
+      if (head) first = Math.min(first, head.tsMs);
+    }
+    const { windowMs } = this.options;
+    return Math.max(judgedMs, Math.floor(Math.min(first, limitMs) / windowMs) * windowMs);
+  }
+
+  bandOf(channel: number): BandId {
+    return this.bands[channel]!;
+  }
+
+  /** Every channel of a band, in the order in which they were first seen. */
+  *channelsOf(band: BandId): Iterable<{ sensor: SensorId; channel: number; eventDriven: boolean; online: boolean }> {
+    for (const { sensor, channel, lane } of this.byBand.get(band) ?? []) {
+      yield { sensor, channel, eventDriven: lane.periodMs === 0, online: lane.online };
+    }
+  }
+
+  /** Every sensor that was ever heard, as its health is judged. */
+  *sensors(tampered: ReadonlySet<SensorId>, tMs: number): Iterable<SensorLook> {
+    for (const lane of this.lanes.values()) {
+      yield {
+        sensor: lane.sensor,
+        lastTsMs: lane.lastTsMs,
+        online: lane.online,
+        periodMs: lane.periodMs,
+        tamper: tampered.has(lane.sensor),
+        channels: lane.slots.map(({ band, channel }) => ({ band, status: this.sink.status(channel, tMs) })),
+      };
+    }
+  }
+
+  describe(): ChannelDescription[] {
+    const all: ChannelDescription[] = [];
+    for (const lane of this.lanes.values()) {
+      for (const { band, channel } of lane.slots) {
+        all.push({
+          sensor: lane.sensor,
+          band,
+          status: this.sink.status(channel, this.judgedMs ?? lane.lastTsMs),
+          floorDbm: this.sink.floorDbm(channel),
+          sigmaDb: this.sink.sigmaDb(channel),
+          llr: this.sink.llr(channel),
+          lastTsMs: lane.lastTsMs,
+        });
+      }
+    }
+    return all;
+  }
+
+  /** Where the next instant of a lane may still be judged: not before the open window, nor before what was drained of it. */
+  private firstOpen(lane: Lane): number {
+    if (this.judgedMs === null) return Number.NEGATIVE_INFINITY;
+    // An instant that just missed its window but is newer than all its sensor has shown counts in the next one.
+    return Math.max(lane.drainedMs + 1, this.judgedMs - this.options.windowMs);
+  }
+
+  private goLate(batch: ReadingBatch): void {
+    this.lateInstants += batch.count;
+    this.options.onLate(batch);
+  }
+
+  private lane(block: string, sensor: SensorId): Lane {
+    let lane = this.lanes.get(sensor);
+    if (!lane) {
+      lane = {
+        block,
+        sensor,
+        periodMs: null,
+        online: false,
+        lastTsMs: Number.NEGATIVE_INFINITY,
+        lastArrivalMs: Number.NEGATIVE_INFINITY,
+        spanMs: 0,
+        drainedMs: Number.NEGATIVE_INFINITY,
+        pending: [],
+        cursor: 0,
+        slots: [],
+        slotOf: new Map(),
+        readings: 0,
+      };
+      this.lanes.set(sensor, lane);
+    }
+    return lane;
+  }
+
+  private slot(lane: Lane, band: BandId): Slot {
+    let slot = lane.slotOf.get(band);
+    if (!slot) {
+      const channel = this.sink.openChannel({
+        sensor: lane.sensor,
+        band,
+        periodMs: lane.periodMs,
+        tdd: this.options.tdd.has(band),
+      });
+      slot = { band, channel, sumMw: 0, maxDbm: Number.NEGATIVE_INFINITY, values: 0 };
+      lane.slotOf.set(band, slot);
+      lane.slots.push(slot);
+      this.bands[channel] = band;
+      const of = this.byBand.get(band);
+      if (of) of.push({ sensor: lane.sensor, channel, lane });
+      else this.byBand.set(band, [{ sensor: lane.sensor, channel, lane }]);
+    }
+    return slot;
+  }
+
+  private drainLane(lane: Lane, endMs: number): void {
+    while (lane.pending.length > 0) {
+      const batch = lane.pending[0]!;
+      const { tsMs, dtMs, count } = batch;
+      const from = lane.cursor;
+      const to = dtMs > 0 ? Math.min(count, Math.ceil((endMs - tsMs) / dtMs)) : tsMs < endMs ? count : 0;
+      if (to <= from) return;
+      const startMs = tsMs + dtMs * from;
+      for (let b = 0; b < batch.bands.length; b++) {
+        const slot = this.slot(lane, batch.bands[b]!);
+        const offset = b * count + from;
+        this.sink.push(
+          slot.channel,
+          startMs,
+          dtMs,
+          to - from,
+          batch.rmsDbm,
+          batch.peakDbm,
+          batch.duty,
+          batch.looks,
+          offset,
+        );
+        accumulate(slot, batch.rmsDbm ?? batch.peakDbm, batch.peakDbm ?? batch.rmsDbm, offset, to - from);
+      }
+      lane.readings += to - from;
+      this.drained = true;
+      lane.drainedMs = tsMs + dtMs * (to - 1);
+      if (to < count) {
+        lane.cursor = to;
+        return;
+      }
+      lane.pending.shift();
+      lane.cursor = 0;
+    }
+  }
+
+  private rollUp(lane: Lane, tMs: number): Rollup {
+    const n = lane.slots.length;
+    const bands = new Array<BandId>(n);
+    const meanDbm = new Float32Array(n);
+    const maxDbm = new Float32Array(n);
+    const floorDbm = new Float32Array(n);
+    const llr = new Float32Array(n);
+    for (let i = 0; i < n; i++) {
+      const slot = lane.slots[i]!;
+      bands[i] = slot.band;
+      meanDbm[i] = slot.values > 0 ? Math.log(slot.sumMw / slot.values) / LN10_10 : Number.NaN;
+      maxDbm[i] = slot.values > 0 ? slot.maxDbm : Number.NaN;
+      floorDbm[i] = this.sink.floorDbm(slot.channel);
+      llr[i] = this.sink.llr(slot.channel);
+      slot.sumMw = 0;
+      slot.maxDbm = Number.NEGATIVE_INFINITY;
+      slot.values = 0;
+    }
+    const readings = lane.readings;
+    lane.readings = 0;
+    return { block: lane.block, sensor: lane.sensor, tMs, readings, bands, meanDbm, maxDbm, floorDbm, llr };
+  }
+
+  /** What must survive a restart: how far judging is. Batches that wait are replayed from the durable log. */
+  snapshot(): unknown {
+    return {
+      judgedMs: this.judgedMs,
+      lanes: [...this.lanes.values()].map((l) => ({
+        block: l.block,
+        sensor: l.sensor,
+        periodMs: l.periodMs,
+        online: l.online,
+        drainedMs: l.drainedMs,
+        bands: l.slots.map((s) => s.band),
+      })),
+    };
+  }
+
+  restore(snapshot: unknown): void {
+    const data = snapshot as {
+      judgedMs: number | null;
+      lanes: {
+        block: string;
+        sensor: string;
+        periodMs: number | null;
+        online: boolean;
+        drainedMs: number;
+        bands: string[];
+      }[];
+    };
+    this.judgedMs = data.judgedMs;
+    this.drained = data.lanes.some((l) => l.drainedMs !== Number.NEGATIVE_INFINITY);
+    for (const saved of data.lanes) {
+      const lane = this.lane(saved.block, saved.sensor);
+      lane.periodMs = saved.periodMs;
+      lane.online = saved.online;
+      lane.drainedMs = saved.drainedMs;
+      for (const band of saved.bands) this.slot(lane, band);
+    }
+  }
+}
+
+/** Adds `count` values to a second's sums. Mean of power, not of dBm. */
+function accumulate(
+  slot: Slot,
+  mean: Float32Array | null,
+  peak: Float32Array | null,
+  offset: number,
+  count: number,
+): void {
+  let sum = 0;
+  let n = 0;
+  let max = slot.maxDbm;
+  for (let j = offset; j < offset + count; j++) {
+    const m = mean === null ? Number.NaN : mean[j]!;
+    const p = peak === null ? m : peak[j]!;
+    // NaN fails both comparisons: not measured.
+    if (m > -1000) {
+      sum += Math.exp(m * LN10_10);
+      n++;
+    }
+    if (p > max) max = p;
+  }
+  slot.sumMw += sum;
+  slot.values += n;
+  slot.maxDbm = max;
+}
+
+/** Instants [from, to) of a batch as a batch of its own. */
+export function cut(batch: ReadingBatch, from: number, to: number): ReadingBatch {
+  const { count, bands } = batch;
+  const column = (values: Float32Array | null) => {
+    if (values === null) return null;
+    const out = new Float32Array(bands.length * (to - from));
+    for (let b = 0; b < bands.length; b++) out.set(values.subarray(b * count + from, b * count + to), b * (to - from));
+    return out;
+  };
+  return {
+    ...batch,
+    seq: batch.seq + from,
+    tsMs: batch.tsMs + from * batch.dtMs,
+    count: to - from,
+    dtMs: to - from === 1 ? 0 : batch.dtMs,
+    rmsDbm: column(batch.rmsDbm),
+    peakDbm: column(batch.peakDbm),
+    duty: column(batch.duty),
+    noiseDbm: column(batch.noiseDbm),
+    looks: column(batch.looks),
+  };
+}

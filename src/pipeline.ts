@@ -1,0 +1,362 @@
+import { type Fault, HEALTH_DEFAULTS, SensorHealth } from "./alert/health.ts";
+import {
+  applyCommand,
+  changed,
+  close,
+  expireShelf,
+  open,
+  withCompanion,
+  withTrack,
+  worthTelling,
+} from "./alert/lifecycle.ts";
+import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
+import { Detector } from "./detect/detector.ts";
+import { Locator } from "./fuse/locate.ts";
+import type { BandWindow } from "./fuse/sighting.ts";
+import { TRACKER_DEFAULTS, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
+import { type ChannelDescription, Lanes } from "./lanes.ts";
+import type {
+  Alert,
+  AlertChange,
+  BandId,
+  Birth,
+  BlockId,
+  Calibration,
+  ChannelEvidence,
+  Command,
+  CommandResult,
+  Health,
+  PipelineEvent,
+  ReadingBatch,
+  Scan,
+  SensorId,
+  SensorState,
+  Site,
+  Track,
+} from "./model.ts";
+
+/**
+ * The journey of a reading, for one block: filed on arrival, judged on tick. All state that fuses together lives in one
+ * instance, so that blocks can be spread over machines. Pure and synchronous: time enters as an argument, chance never.
+ */
+
+export interface PipelineOptions {
+  readonly site: Site;
+  readonly block: BlockId;
+  readonly calibration: Calibration | null;
+  /** Length of the windows that are judged; divides a second. */
+  readonly windowMs: number;
+  /** How long a window waits for sensors that have not shown an instant behind its end. */
+  readonly holdMs: number;
+  /** Live: a sensor that has reported all it should of a window does not hold it up. Replay: wait for the next instant. */
+  readonly eager: boolean;
+  /** What the user tolerates, for this block. */
+  readonly falseAlarmsPerDay: number;
+  readonly policy?: Partial<PolicyOptions>;
+  readonly tracker?: Partial<Omit<TrackerOptions, "block">>;
+}
+
+export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPerDay: 0.5 } as const;
+
+/** How often, in event time, the sensors' health is looked at. */
+const HEALTH_LOOK_MS = 5000;
+/** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
+const MAX_OPEN_ALERTS = 1000;
+
+export class BlockPipeline {
+  readonly block: BlockId;
+  private readonly options: PipelineOptions;
+  private readonly detector: Detector;
+  private readonly lanes: Lanes;
+  private readonly tracker: Tracker;
+  private readonly policy: Policy;
+  private readonly alerts = new Map<string, Alert>();
+  /** Which alert a track feeds; several tracks may feed one. */
+  private readonly alertOfTrack = new Map<string, string>();
+  private readonly alertOfFault = new Map<string, string>();
+  private readonly health = new SensorHealth(HEALTH_DEFAULTS);
+  /** Sensors whose case is open. */
+  private readonly tampered = new Set<SensorId>();
+  private readonly events: PipelineEvent[] = [];
+
+  constructor(options: PipelineOptions) {
+    if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
+    this.options = options;
+    this.block = options.block;
+    const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
+    const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
+    this.detector = new Detector({ falseAlarmsPerDay: options.falseAlarmsPerDay, expectedChannels: channels });
+    this.lanes = new Lanes(this.detector, {
+      windowMs: options.windowMs,
+      holdMs: options.holdMs,
+      eager: options.eager,
+      tdd: new Set(options.site.bands.filter((b) => b.tdd).map((b) => b.id)),
+      onRollup: (rollup) => this.events.push({ type: "rollup", rollup }),
+      onLate: (batch) => this.events.push({ type: "late", batch }),
+    });
+    this.tracker = new Tracker(new Locator(options.site, { block: options.block, calibration: options.calibration }), {
+      ...TRACKER_DEFAULTS,
+      ...options.tracker,
+      block: options.block,
+    });
+    this.policy = new Policy(options.site, { ...POLICY_DEFAULTS, ...options.policy });
+  }
+
+  /** A sensor said what it is. */
+  birth(birth: Birth): void {
+    this.lanes.birth(birth);
+  }
+
+  /** A sensor came or went. */
+  state(state: SensorState): void {
+    this.lanes.state(state);
+  }
+
+  /** Files a batch that came at `nowMs` under its sensor. Judging waits for `tick`. */
+  offer(batch: ReadingBatch, nowMs: number): void {
+    this.lanes.offer(batch, nowMs);
+  }
+
+  /** A sensor told how it is. */
+  vitals(health: Health): void {
+    if (health.tamper) this.tampered.add(health.sensor);
+    else this.tampered.delete(health.sensor);
+  }
+
+  /**
+   * A non-metallic scanner's result. A hit is an alert of its own at the scanner's place; it latches, as a search must
+   * answer it. `nowMs` is the arrival.
+   */
+  scan(scan: Scan): void {
+    if (!scan.alarm) return;
+    const id = `${scan.sensor}-${scan.boot.toString(36)}-${scan.seq.toString(36)}`;
+    if (this.alerts.has(id)) return;
+    const place = scan.place ?? this.options.site.sensors.find((s) => s.id === scan.sensor)?.place ?? null;
+    const where = place === null ? "" : ` at ${place}`;
+    const alert = open({
+      id,
+      site: this.options.site.id,
+      block: this.block,
+      kind: "phone-found",
+      severity: "high",
+      text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${scan.score === null ? "" : `, score ${scan.score}`}.`,
+      tMs: scan.tsMs,
+      firstEvidenceMs: scan.tsMs,
+      latched: true,
+    });
+    this.tell(
+      "new",
+      null,
+      { ...alert, cell: place, candidates: place === null ? [] : [{ cell: place, p: 1 }] },
+      scan.tsMs,
+    );
+  }
+
+  /** Judges every window that is ready at `nowMs` and gives everything there is to say since the last call. */
+  tick(nowMs: number): PipelineEvent[] {
+    for (let endMs = this.lanes.ready(nowMs); endMs !== null; endMs = this.lanes.ready(nowMs)) {
+      this.judge(endMs);
+    }
+    return this.take();
+  }
+
+  /** Judges everything filed, however recent: the end of a trace. */
+  flush(): PipelineEvent[] {
+    for (let endMs = this.lanes.next(); endMs !== null; endMs = this.lanes.next()) {
+      this.judge(endMs);
+    }
+    return this.take();
+  }
+
+  has(alertId: string): boolean {
+    return this.alerts.has(alertId);
+  }
+
+  /** A person's action; `nowMs` is when. */
+  command(command: Command, nowMs: number): CommandResult {
+    const alert = this.alerts.get(command.alert);
+    if (!alert)
+      return { ok: false, code: "alert-unknown", detail: `no open alert ${command.alert} in block ${this.block}` };
+    const result = applyCommand(alert, command, nowMs);
+    if (result.ok) {
+      this.put(result.alert);
+      this.events.push({ type: "alert", tMs: nowMs, change: { type: "update", before: alert, after: result.alert } });
+    }
+    return result;
+  }
+
+  /** Alerts that are not closed, oldest first. */
+  openAlerts(): Alert[] {
+    return [...this.alerts.values()];
+  }
+
+  /** One window: detect, fuse, alert. */
+  private judge(endMs: number): void {
+    this.lanes.drain(endMs);
+    const changes = this.tracker.observe(endMs, this.options.windowMs, this.bandWindows(endMs));
+    for (const { kind, track } of changes) {
+      this.events.push({ type: "track", tMs: endMs, track });
+      this.alertFor(track, kind === "ended", endMs);
+    }
+    for (const alert of this.alerts.values()) {
+      const expired = expireShelf(alert, endMs);
+      if (expired !== alert) this.tell("update", alert, expired, endMs);
+    }
+    this.detector.closeWindow(endMs);
+    if (endMs % HEALTH_LOOK_MS === 0) this.lookAtHealth(endMs);
+  }
+
+  private lookAtHealth(endMs: number): void {
+    const { opened, ended } = this.health.look(endMs, this.lanes.sensors(this.tampered, endMs));
+    for (const fault of opened) this.openFault(fault, endMs);
+    for (const fault of ended) {
+      const alert = this.alerts.get(this.alertOfFault.get(fault.key) ?? "");
+      this.alertOfFault.delete(fault.key);
+      if (!alert) continue;
+      const after = { ...alert, active: false, last_evidence_at: endMs };
+      this.tell("end", alert, alert.latched ? after : close(after, endMs), endMs);
+    }
+  }
+
+  private openFault(fault: Fault, tMs: number): void {
+    const id = `${this.block}-${tMs.toString(36)}-${fault.key.replace(":", "-")}`;
+    const { kind, severity, text } = fault;
+    const latched = kind === "tamper";
+    this.alertOfFault.set(fault.key, id);
+    const opening = {
+      id,
+      site: this.options.site.id,
+      block: this.block,
+      kind,
+      severity,
+      text,
+      tMs,
+      firstEvidenceMs: tMs,
+      latched,
+    };
+    this.tell("new", null, open(opening), tMs);
+  }
+
+  /** The bands in which any channel stands out, each with all channels that measured it. */
+  private bandWindows(endMs: number): BandWindow[] {
+    const bands = new Set<BandId>();
+    for (const channel of this.detector.active()) bands.add(this.lanes.bandOf(channel));
+    const windows: BandWindow[] = [];
+    for (const band of [...bands].sort()) {
+      const channels: ChannelEvidence[] = [];
+      const quietEventDriven: SensorId[] = [];
+      for (const { sensor, channel, eventDriven, online } of this.lanes.channelsOf(band)) {
+        const evidence = this.detector.evidence(channel, endMs);
+        if (evidence.samples > 0) channels.push(evidence);
+        else if (eventDriven && online) quietEventDriven.push(sensor);
+      }
+      if (channels.length > 0) windows.push({ band, channels, quietEventDriven });
+    }
+    return windows;
+  }
+
+  private alertFor(track: Track, ended: boolean, tMs: number): void {
+    const perDay = this.options.falseAlarmsPerDay;
+    const known = this.alerts.get(this.alertOfTrack.get(track.id) ?? "");
+    if (known && known.closed_at === null) {
+      const after =
+        known.id === track.id
+          ? withTrack(known, track, this.policy.severity(track), perDay)
+          : withCompanion(known, track);
+      if (ended) this.alertOfTrack.delete(track.id);
+      if (ended && ![...this.alertOfTrack.values()].includes(known.id)) {
+        this.tell("end", known, { ...after, active: false }, tMs);
+      } else if (worthTelling(known, { ...after, active: true })) {
+        this.tell("update", known, { ...after, active: true }, tMs);
+      } else {
+        this.put({ ...after, active: true });
+      }
+    } else if (!known && this.policy.opens(track, tMs)) {
+      const same = this.policy.sameIncident(track, this.alerts.values());
+      if (same) {
+        this.alertOfTrack.set(track.id, same.id);
+      } else {
+        const opening = open({
+          id: track.id,
+          site: this.options.site.id,
+          block: this.block,
+          kind: "phone-active",
+          severity: this.policy.severity(track),
+          text: "",
+          tMs,
+          firstEvidenceMs: track.firstEvidenceMs,
+          latched: true,
+        });
+        this.alertOfTrack.set(track.id, opening.id);
+        const after = withTrack(opening, track, opening.severity, perDay);
+        this.tell("new", null, after, tMs);
+        if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
+      }
+    }
+    if (ended) this.alertOfTrack.delete(track.id);
+  }
+
+  private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {
+    const change = changed(type, before, after);
+    this.put(change.after);
+    this.events.push({ type: "alert", tMs, change });
+  }
+
+  private put(alert: Alert): void {
+    if (alert.closed_at !== null) {
+      this.alerts.delete(alert.id);
+      return;
+    }
+    this.alerts.set(alert.id, alert);
+    if (this.alerts.size <= MAX_OPEN_ALERTS) return;
+    for (const old of this.alerts.values()) {
+      if (old.active) continue;
+      this.alerts.delete(old.id);
+      break;
+    }
+  }
+
+  private take(): PipelineEvent[] {
+    return this.events.splice(0);
+  }
+
+  /** What the detector says of every channel, for the sensors' page. */
+  channels(): ChannelDescription[] {
+    return this.lanes.describe();
+  }
+
+  /** Everything needed to go on as if never stopped; survives structured cloning. */
+  snapshot(): unknown {
+    return {
+      detector: this.detector.snapshot(),
+      lanes: this.lanes.snapshot(),
+      tracker: this.tracker.snapshot(),
+      alerts: [...this.alerts.values()],
+      alertOfTrack: [...this.alertOfTrack],
+      alertOfFault: [...this.alertOfFault],
+      health: this.health.snapshot(),
+      tampered: [...this.tampered],
+    };
+  }
+
+  restore(snapshot: unknown): void {
+    const data = snapshot as {
+      detector: ReturnType<Detector["snapshot"]>;
+      lanes: unknown;
+      tracker: unknown;
+      alerts: Alert[];
+      alertOfTrack: [string, string][];
+      alertOfFault: [string, string][];
+      health: unknown;
+      tampered: SensorId[];
+    };
+    this.detector.restore(data.detector);
+    this.lanes.restore(data.lanes);
+    this.tracker.restore(data.tracker);
+    for (const alert of data.alerts) this.alerts.set(alert.id, alert);
+    for (const [track, alert] of data.alertOfTrack) this.alertOfTrack.set(track, alert);
+    for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
+    this.health.restore(data.health);
+    for (const sensor of data.tampered) this.tampered.add(sensor);
+  }
+}

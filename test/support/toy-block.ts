@@ -1,0 +1,131 @@
+import type { ReadingBatch, Site } from "../../src/model.ts";
+import { parseSite } from "../../src/site.ts";
+
+/**
+ * A small block with readings of its own making, for tests of the pipeline's rules. Its radio is as plain as can be
+ * (distance, a fixed loss a wall, gamma noise); accuracy is measured in the simulator's worlds, not here.
+ */
+
+export const TOY_BAND = "lte800-ul";
+export const TOY_FLOOR_DBM = -100;
+
+/** Two rows of `cells` cells on both sides of a corridor, one sensor inside each cell's door. */
+export function toySite(cells = 6): Site {
+  const zones: object[] = [
+    { id: "corridor", block: "b1", floor: "0", kind: "corridor", polygon: rect(0, 4, cells * 2.5, 7) },
+  ];
+  const walls: object[] = [];
+  const sensors: object[] = [];
+  for (let row = 0; row < 2; row++) {
+    const y0 = row === 0 ? 0 : 7;
+    for (let i = 0; i < cells; i++) {
+      const id = `c${row}-${i}`;
+      const x0 = i * 2.5;
+      zones.push({ id, block: "b1", floor: "0", kind: "cell", polygon: rect(x0, y0, x0 + 2.5, y0 + 4) });
+      walls.push({ floor: "0", from: [x0 + 2.5, y0], to: [x0 + 2.5, y0 + 4], loss_db: 10 });
+      const wallY = row === 0 ? 4 : 7;
+      walls.push({ floor: "0", from: [x0, wallY], to: [x0 + 2.5, wallY], loss_db: 10 });
+      sensors.push({
+        id: `s${row}-${i}`,
+        block: "b1",
+        floor: "0",
+        type: "rf",
+        position_m: [x0 + 1.25, row === 0 ? 3.5 : 7.5, 2.5],
+        bands: [TOY_BAND],
+      });
+    }
+  }
+  const result = parseSite(
+    JSON.stringify({
+      id: "toy",
+      name: "Toy",
+      timezone: "Europe/Paris",
+      band_plan: "eu",
+      blocks: [{ id: "b1", name: "Block 1" }],
+      floors: [{ id: "0", level: 0, z_m: 0, height_m: 3 }],
+      zones,
+      walls,
+      sensors,
+    }),
+    "toy.json",
+  );
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.site;
+}
+
+export interface ToyEmitter {
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly xM: number;
+  readonly yM: number;
+  readonly eirpDbm: number;
+}
+
+/** Readings of every sensor, one instant a batch, in order of time. */
+export function* toyReadings(
+  site: Site,
+  emitters: readonly ToyEmitter[],
+  options: { fromMs: number; untilMs: number; periodMs?: number; seed: number },
+): Generator<ReadingBatch> {
+  const random = mulberry32(options.seed);
+  const periodMs = options.periodMs ?? 1000;
+  const lastMs = new Map<string, number>();
+  let seq = 0;
+  for (let t = options.fromMs; t < options.untilMs; t += periodMs) {
+    for (const [i, sensor] of site.sensors.entries()) {
+      const tsMs = t + Math.floor((i * periodMs) / site.sensors.length);
+      lastMs.set(sensor.id, tsMs);
+      let mw = 10 ** (TOY_FLOOR_DBM / 10);
+      for (const e of emitters) {
+        if (tsMs < e.fromMs || tsMs >= e.untilMs) continue;
+        mw += 10 ** ((e.eirpDbm - toyLossDb(e, sensor.positionM!)) / 10);
+      }
+      // Mean of eight looks of Gaussian noise.
+      let looks = 0;
+      for (let k = 0; k < 8; k++) looks -= Math.log(1 - random());
+      yield {
+        block: sensor.block,
+        sensor: sensor.id,
+        boot: 1,
+        seq,
+        tsMs,
+        dtMs: 0,
+        count: 1,
+        bands: [TOY_BAND],
+        rmsDbm: Float32Array.from([10 * Math.log10((mw * looks) / 8)]),
+        peakDbm: null,
+        duty: null,
+        noiseDbm: null,
+        looks: null,
+      };
+    }
+    seq++;
+  }
+}
+
+function toyLossDb(e: ToyEmitter, [x, y, z]: readonly [number, number, number]): number {
+  const d = Math.max(1, Math.hypot(e.xM - x, e.yM - y, 1.2 - z));
+  const side = (v: number) => (v < 4 ? 0 : v < 7 ? 1 : 2);
+  const walls = Math.abs(Math.floor(e.xM / 2.5) - Math.floor(x / 2.5)) + Math.abs(side(e.yM) - side(y));
+  return 31 + 20 * Math.log10(d) + 8 * walls;
+}
+
+function rect(x0: number, y0: number, x1: number, y1: number) {
+  return [
+    [x0, y0],
+    [x1, y0],
+    [x1, y1],
+    [x0, y1],
+  ];
+}
+
+/** Public-domain 32-bit generator (Tommy Ettinger), enough for a toy. */
+function mulberry32(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import {
+  applyCommand,
+  canClose,
+  changed,
+  close,
+  displayState,
+  expireShelf,
+  MAX_SHELF_MS,
+  open,
+  withTrack,
+  worthTelling,
+} from "../../../src/alert/lifecycle.ts";
+import type { Alert, Track } from "../../../src/model.ts";
+
+const T = 1_700_000_000_000;
+const fresh = (): Alert =>
+  open({
+    id: "b1-x-0",
+    site: "demo",
+    block: "b1",
+    kind: "phone-active",
+    severity: "high",
+    text: "",
+    tMs: T,
+    firstEvidenceMs: T - 1000,
+    latched: true,
+  });
+
+const track = (p: number): Track => ({
+  id: "b1-x-0",
+  block: "b1",
+  bands: ["lte800-ul"],
+  openedAtMs: T,
+  firstEvidenceMs: T - 1000,
+  lastEvidenceMs: T + 5000,
+  active: true,
+  fix: {
+    position: { xM: 1.23456, yM: 2, floor: "0", covM2: [1, 0, 1] },
+    candidates: [
+      { cell: "b1-0-01", p },
+      { cell: "b1-0-02", p: 1 - p },
+    ],
+    pOutside: 0,
+    pAllowed: 0,
+  },
+  activity: "call",
+  activityP: 0.9,
+  episodes: [],
+  llr: 64.123,
+  threshold: 24,
+  sensors: [{ sensor: "b1-s01", band: "lte800-ul", excessDb: 31.17, floorDbm: -101.28 }],
+});
+
+describe("alert lifecycle", () => {
+  it("a new detection alert: active, unacknowledged, latched", () => {
+    expect(displayState(fresh(), T)).toBe("unacked");
+    expect(canClose(fresh())).toBe(false);
+  });
+
+  it("a phone that stopped before anybody looked: stays on the screen until acknowledged", () => {
+    const ended = { ...fresh(), active: false };
+    expect(displayState(ended, T)).toBe("returned-unacked");
+    expect(canClose(ended)).toBe(false);
+    const result = applyCommand(ended, { type: "ack", alert: ended.id, version: 1, by: "officer" }, T + 1);
+    expect(result.ok && result.alert.closed_at).toBe(T + 1);
+  });
+
+  it("acknowledging an active alert: seen, not closed", () => {
+    const result = applyCommand(fresh(), { type: "ack", alert: "b1-x-0", version: 1, by: "officer" }, T);
+    expect(
+      result.ok && [result.alert.acked, result.alert.active, result.alert.closed_at, result.alert.version],
+    ).toEqual([true, true, null, 2]);
+  });
+
+  it("a command for an older version: refused, with both versions named", () => {
+    const now = changed("update", fresh(), fresh()).after;
+    const result = applyCommand(now, { type: "ack", alert: now.id, version: 1, by: "officer" }, T);
+    expect(result).toMatchObject({ ok: false, code: "version-stale" });
+    expect(!result.ok && result.detail).toContain("2");
+  });
+
+  it("shelving: timed, with a reason, one shift at the most, and falls off by itself", () => {
+    const a = fresh();
+    const shelve = (untilMs: number, reason: string) =>
+      applyCommand(a, { type: "shelve", alert: a.id, version: 1, by: "officer", untilMs, reason }, T);
+    expect(shelve(T + MAX_SHELF_MS + 1, "works").ok).toBe(false);
+    expect(shelve(T, "works").ok).toBe(false);
+    expect(shelve(T + 60_000, " ").ok).toBe(false);
+    const shelved = shelve(T + 60_000, "works");
+    if (!shelved.ok) throw new Error(shelved.detail);
+    expect(displayState(shelved.alert, T + 1)).toBe("shelved");
+    expect(displayState(expireShelf(shelved.alert, T + 60_000), T + 60_000)).toBe("unacked");
+  });
+
+  it("acknowledging and shelving are independent facts", () => {
+    const a = fresh();
+    const shelved = applyCommand(
+      a,
+      { type: "shelve", alert: a.id, version: 1, by: "o", untilMs: T + 1000, reason: "r" },
+      T,
+    );
+    if (!shelved.ok) throw new Error();
+    const acked = applyCommand(shelved.alert, { type: "ack", alert: a.id, version: 2, by: "o" }, T);
+    expect(acked.ok && [acked.alert.acked, acked.alert.shelved_until]).toEqual([true, T + 1000]);
+  });
+
+  it("a closed alert takes no command", () => {
+    const closed = close(fresh(), T);
+    expect(applyCommand(closed, { type: "ack", alert: closed.id, version: 1, by: "o" }, T)).toMatchObject({
+      ok: false,
+      code: "alert-closed",
+    });
+  });
+
+  it("a track's word: place, evidence and a sentence with cell, sensors and excess", () => {
+    const a = withTrack(fresh(), track(0.83), "high", 0.5);
+    expect(a.cell).toBe("b1-0-01");
+    expect(a.position).toEqual({ x_m: 1.23, y_m: 2, floor: "0", cov_m2: [1, 0, 1] });
+    expect(a.evidence).toMatchObject({ llr: 64.1, threshold: 24, false_alarms_per_day: 0.5 });
+    expect(a.text).toBe(
+      "Phone in use in b1-0-01 (83 %), else b1-0-02 17 %: 1 sensor hears it, b1-s01 loudest, 31 dB over its floor in lte800-ul.",
+    );
+  });
+
+  it("telling: another cell or a tenth of probability is news, a wobble is not", () => {
+    const a = withTrack(fresh(), track(0.83), "high", 0.5);
+    expect(worthTelling(a, withTrack(a, track(0.8), "high", 0.5))).toBe(false);
+    expect(worthTelling(a, withTrack(a, track(0.7), "high", 0.5))).toBe(true);
+    expect(worthTelling(a, { ...a, cell: "b1-0-02" })).toBe(true);
+  });
+});

@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import { cut } from "../../src/lanes.ts";
+import type { Alert, PipelineEvent, ReadingBatch } from "../../src/model.ts";
+import { BlockPipeline } from "../../src/pipeline.ts";
+import { TOY_BAND, type ToyEmitter, toyReadings, toySite } from "../support/toy-block.ts";
+
+const T0 = 1_700_000_000_000;
+const site = toySite();
+const s = (seconds: number) => T0 + seconds * 1000;
+
+function pipeline() {
+  const made = new BlockPipeline({
+    site,
+    block: "b1",
+    calibration: null,
+    windowMs: 1000,
+    holdMs: 10_000,
+    eager: false,
+    falseAlarmsPerDay: 0.5,
+  });
+  for (const sensor of site.sensors) {
+    made.birth({
+      block: "b1",
+      sensor: sensor.id,
+      boot: 1,
+      tsMs: T0,
+      type: "rf",
+      model: null,
+      firmware: null,
+      periodMs: 1000,
+      dwellMs: null,
+      revisitMs: null,
+      bands: [],
+      calId: null,
+    });
+  }
+  return made;
+}
+
+function play(made: BlockPipeline, batches: Iterable<ReadingBatch>): PipelineEvent[] {
+  const events: PipelineEvent[] = [];
+  for (const batch of batches) {
+    const nowMs = batch.tsMs + batch.dtMs * (batch.count - 1);
+    events.push(...made.tick(nowMs));
+    made.offer(batch, nowMs);
+  }
+  events.push(...made.flush());
+  return events;
+}
+
+const changes = (events: readonly PipelineEvent[]) =>
+  events.flatMap((e) => (e.type === "alert" ? [{ tMs: e.tMs, type: e.change.type, after: e.change.after }] : []));
+const opened = (events: readonly PipelineEvent[]): Alert[] =>
+  changes(events)
+    .filter((c) => c.type === "new")
+    .map((c) => c.after);
+
+const run = (emitters: readonly ToyEmitter[], seconds: number, seed = 1) =>
+  play(pipeline(), toyReadings(site, emitters, { fromMs: T0, untilMs: s(seconds), seed }));
+
+describe("pipeline", () => {
+  it("one phone heard by twelve sensors: one alert, in its cell, within two seconds, ended a minute after it fell silent", () => {
+    const all = changes(run([{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: 0 }], 200));
+    expect(all.filter((c) => c.type === "new")).toHaveLength(1);
+    const [first] = all;
+    expect(first!.after.cell).toBe("c0-2");
+    expect(first!.tMs - s(60)).toBeLessThanOrEqual(2000);
+    expect(first!.after.evidence!.sensors.length).toBeGreaterThan(6);
+    const end = all.find((c) => c.type === "end")!;
+    expect(end.after.active).toBe(false);
+    expect(end.tMs).toBe(s(150));
+    expect(end.after.last_evidence_at).toBe(s(90));
+  });
+
+  it("a quiet block: silent for an hour", () => {
+    for (const seed of [1, 3]) expect(opened(run([], 3600, seed))).toEqual([]);
+  });
+
+  it("two phones at once in one band: two alerts, each in its cell", () => {
+    const cells = opened(
+      run(
+        [
+          { fromMs: s(60), untilMs: s(90), xM: 1, yM: 1, eirpDbm: 10 },
+          { fromMs: s(70), untilMs: s(100), xM: 13, yM: 9, eirpDbm: -10 },
+        ],
+        200,
+      ),
+    ).map((a) => a.cell);
+    expect(cells).toEqual(["c0-0", "c1-5"]);
+  });
+
+  it("texts within the hold-off: one alert; a use ten minutes later: another", () => {
+    const text = (at: number) => ({ fromMs: s(at), untilMs: s(at + 3), xM: 6.2, yM: 2, eirpDbm: 0 });
+    expect(opened(run([text(60), text(90), text(130)], 900))).toHaveLength(1);
+    expect(opened(run([text(60), text(700)], 900))).toHaveLength(2);
+  });
+
+  it("a phone in the corridor: followed, not alerted", () => {
+    const events = run([{ fromMs: s(60), untilMs: s(70), xM: 6.2, yM: 5.5, eirpDbm: 0 }], 200);
+    expect(events.some((e) => e.type === "track")).toBe(true);
+    expect(opened(events)).toEqual([]);
+  });
+
+  it("the same readings in other batches: the same alerts, byte for byte", () => {
+    const emitters = [{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: -10 }];
+    const options = { fromMs: T0, untilMs: s(200), seed: 4 };
+    const singles = [...toyReadings(site, emitters, options)];
+    const long = site.sensors.flatMap((sensor) => {
+      const own = singles.filter((b) => b.sensor === sensor.id);
+      const whole: ReadingBatch = {
+        ...own[0]!,
+        dtMs: 1000,
+        count: own.length,
+        rmsDbm: Float32Array.from(own.map((b) => b.rmsDbm![0]!)),
+      };
+      return [...Array(Math.ceil(own.length / 7)).keys()].map((i) =>
+        cut(whole, i * 7, Math.min(own.length, i * 7 + 7)),
+      );
+    });
+    long.sort((a, b) => a.tsMs + a.dtMs * (a.count - 1) - (b.tsMs + b.dtMs * (b.count - 1)));
+    const one = JSON.stringify(changes(play(pipeline(), singles)));
+    expect(JSON.stringify(changes(play(pipeline(), long)))).toBe(one);
+    expect(one).toContain("c0-2");
+  });
+
+  it("stopped and restored in the middle of a call: ends where an uninterrupted run ends", () => {
+    const emitters = [{ fromMs: s(60), untilMs: s(120), xM: 6.2, yM: 2, eirpDbm: 0 }];
+    const batches = [...toyReadings(site, emitters, { fromMs: T0, untilMs: s(240), seed: 5 })];
+    const whole = changes(play(pipeline(), batches));
+    const first = pipeline();
+    const events: PipelineEvent[] = [];
+    const half = batches.findIndex((b) => b.tsMs >= s(90));
+    for (const batch of batches.slice(0, half)) {
+      events.push(...first.tick(batch.tsMs));
+      first.offer(batch, batch.tsMs);
+    }
+    const saved = structuredClone(first.snapshot()) as { lanes: { judgedMs: number } };
+    const second = pipeline();
+    second.restore(saved);
+    // What waited for its window comes again from the durable log.
+    const judged = saved.lanes.judgedMs;
+    const rest = batches.filter((b) => b.tsMs >= judged);
+    for (const batch of rest) {
+      events.push(...second.tick(Math.max(batch.tsMs, s(90))));
+      second.offer(batch, batch.tsMs);
+    }
+    events.push(...second.flush());
+    const summary = (list: ReturnType<typeof changes>) => list.map((c) => [c.tMs, c.type, c.after.id, c.after.cell]);
+    expect(summary(changes(events))).toEqual(summary(whole));
+  });
+
+  it("a command: acknowledged in the pipeline that holds the alert, and told as an update", () => {
+    const made = pipeline();
+    const emitters = [{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: 0 }];
+    play(made, toyReadings(site, emitters, { fromMs: T0, untilMs: s(200), seed: 1 }));
+    const [alert] = made.openAlerts();
+    expect(alert).toMatchObject({ active: false, acked: false });
+    const result = made.command({ type: "ack", alert: alert!.id, version: alert!.version, by: "officer" }, s(201));
+    expect(result).toMatchObject({ ok: true });
+    expect(made.openAlerts()).toEqual([]);
+    expect(changes(made.tick(s(201)))).toMatchObject([{ type: "update", after: { closed_at: s(201) } }]);
+  });
+
+  it("every reading rolled up: the seconds' counts add up to what was offered", () => {
+    const rollups = run([], 61).flatMap((e) => (e.type === "rollup" ? [e.rollup] : []));
+    expect(rollups.reduce((n, r) => n + r.readings, 0)).toBe(61 * site.sensors.length);
+    expect(rollups[0]!.bands).toEqual([TOY_BAND]);
+  });
+});
