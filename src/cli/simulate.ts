@@ -1,8 +1,114 @@
-import type { Command } from "commander";
+import { once } from "node:events";
+import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createGzip } from "node:zlib";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { ScenarioError, type Simulation, scenarioNames, simulate } from "../../simulator/index.ts";
+import { loadScenario } from "../../simulator/scenario.ts";
 import { AppError } from "../errors.ts";
 
+interface Flags {
+  readonly seed: number;
+  readonly out?: string;
+  readonly format: "jsonl" | "jsonl.gz";
+  readonly batch?: number;
+  readonly duration?: number;
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+const positive = (text: string): number => {
+  const n = Number(text);
+  if (!(n > 0)) throw new InvalidArgumentError("a number above 0 is needed");
+  return n;
+};
+const integer = (text: string): number => {
+  const n = Number(text);
+  if (!Number.isSafeInteger(n)) throw new InvalidArgumentError("a whole number is needed");
+  return n;
+};
+
 export function addSimulate(program: Command): void {
-  program.command("simulate").action(() => {
-    throw new AppError("USAGE", "'simulate' is not built yet");
+  program
+    .command("simulate")
+    .description("Writes the trace, the truth and the site file of a simulated scenario.")
+    .argument("[scenario]", "name in the library (see --list) or path of a scenario file")
+    .option("--seed <n>", "same seed, same bytes", integer, 1)
+    .option("--out <dir>", "folder for NAME.jsonl, NAME.truth.jsonl and site.yaml")
+    .addOption(new Option("--format <f>", "of the trace").choices(["jsonl", "jsonl.gz"]).default("jsonl"))
+    .option("--batch <n>", "instants a message; 1: one message a reading", integer)
+    .option("--duration <s>", "ends after so many seconds", positive)
+    .option("--list", "lists the scenarios of the library")
+    .option("--json", "machine-readable output")
+    .action(async (name: string | undefined, flags: Flags) => {
+      try {
+        if (flags.list) list(flags.json === true);
+        else if (name === undefined) throw new AppError("USAGE", "which scenario? See 'cellward simulate --list'");
+        else if (flags.out === undefined) throw new AppError("USAGE", "--out DIR says where the files go");
+        else await write(name, flags, flags.out);
+      } catch (error) {
+        if (!(error instanceof ScenarioError)) throw error;
+        throw new AppError("USAGE", error.message, { details: error.problems, cause: error });
+      }
+    });
+}
+
+function list(json: boolean): void {
+  const rows = scenarioNames().map((n) => loadScenario(n).scenario);
+  if (json) {
+    process.stdout.write(
+      `${JSON.stringify(rows.map((s) => ({ name: s.name, about: s.about.trim(), expect: s.expect })))}\n`,
+    );
+    return;
+  }
+  const width = Math.max(...rows.map((s) => s.name.length));
+  for (const s of rows) process.stdout.write(`${s.name.padEnd(width)}  ${s.about.trim().replace(/\s+/g, " ")}\n`);
+}
+
+async function write(name: string, flags: Flags, out: string): Promise<void> {
+  const plan = loadScenario(name).scenario;
+  const sim = simulate(name, flags.seed, {
+    ...(flags.batch === undefined ? {} : { batch: flags.batch }),
+    durationS: flags.duration ?? plan.duration_s,
   });
+  const trace = join(out, `${plan.name}.${flags.format}`);
+  try {
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, "site.yaml"), sim.site);
+    writeFileSync(join(out, `${plan.name}.truth.jsonl`), sim.truth.map((e) => `${JSON.stringify(e)}\n`).join(""));
+    const count = await writeTrace(sim, trace, flags.format);
+    const done = { trace, truth: join(out, `${plan.name}.truth.jsonl`), site: join(out, "site.yaml"), messages: count };
+    if (flags.json)
+      process.stdout.write(`${JSON.stringify({ ...done, episodes: sim.truth.length, faults: sim.faults })}\n`);
+    else process.stdout.write(`${done.trace}\n${done.truth}\n${done.site}\n`);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause;
+    throw new AppError("FILE_UNWRITABLE", `can't write to ${out}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Lines of a trace are collected to about this size before they go to the file. */
+const CHUNK = 1 << 18;
+
+async function writeTrace(sim: Simulation, path: string, format: Flags["format"]): Promise<number> {
+  const file = createWriteStream(path);
+  const sink = format === "jsonl.gz" ? createGzip({ level: 1 }) : file;
+  if (sink !== file) sink.pipe(file);
+  const note = `simulated: ${sim.scenario.name}, seed ${sim.seed}`;
+  let text = `${JSON.stringify({ cellward_trace: 1, site: sim.siteId, start: sim.startMs, note })}\n`;
+  let count = 0;
+  for (const m of sim.messages()) {
+    const body =
+      typeof m.payload === "string"
+        ? `"payload":${m.payload}`
+        : `"payload_b64":"${Buffer.from(m.payload).toString("base64")}"`;
+    text += `{"t":${m.t},"topic":"${m.topic}",${body}}\n`;
+    count++;
+    if (text.length < CHUNK) continue;
+    if (!sink.write(text)) await once(sink, "drain");
+    text = "";
+  }
+  sink.end(text);
+  await once(file, "finish");
+  return count;
 }
