@@ -84,6 +84,17 @@ function radioSpec(scenario: Scenario): RadioSpec {
   };
 }
 
+/** Epoch ms of `2026-03-02T08:00:00Z`. Days from the civil date by Howard Hinnant's algorithm. */
+function epochMs(iso: string): number {
+  const [y = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = (iso.match(/\d+/g) ?? []).map(Number);
+  const year = month <= 2 ? y - 1 : y;
+  const era = Math.floor(year / 400);
+  const ofEra = year - era * 400;
+  const ofYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const days = era * 146_097 + ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear - 719_468;
+  return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000;
+}
+
 /** Rice factor of a phone in a hand in a small room [assumption: some line of sight, 4 to 5 dB of spread a burst]. */
 const RICE_K = 3;
 
@@ -101,7 +112,7 @@ export function simulate(scenario: string | ScenarioInput, seed: number, options
   if (text == null) throw new ScenarioError("the scenario names a site file; give its text as siteText");
   const site = readSite(text);
   if (site.sensors.length === 0) throw new ScenarioError("the site has no rf sensors");
-  const startMs = options.startMs ?? Date.parse(plan.start);
+  const startMs = options.startMs ?? epochMs(plan.start);
   const durationS = options.durationS ?? (plan.loop ? Number.POSITIVE_INFINITY : plan.duration_s);
   const endMs = startMs + durationS * 1000;
   const radio = new Radio(site, radioSpec(plan), seed);
