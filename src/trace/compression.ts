@@ -5,7 +5,7 @@
  * file. Reading goes through fzstd (a streaming decoder); writing makes independent frames of at most a mebibyte, so that
  * no compressor state is shared between files and a file cut off loses its last frame only.
  */
-import { createReadStream, createWriteStream, type WriteStream } from "node:fs";
+import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createGunzip, createGzip, constants as zlibConstants } from "node:zlib";
 import { Zstd } from "@hpcc-js/wasm-zstd";
@@ -20,6 +20,12 @@ const READ_BYTES = 1 << 18;
 const FRAME_BYTES = 1 << 20;
 /** zlib's 1..9: traces are written on the fly, level 4 costs half of the default's time for a few per cent of size. */
 const GZIP_LEVEL = 4;
+
+/** How far a file was read: of its bytes on disk, compressed ones where it is compressed. */
+export interface ReadMeter {
+  readBytes: number;
+  sizeBytes: number;
+}
 
 /** A damaged compressed stream; the reader above adds the line it got to. */
 export class CompressionError extends Error {}
@@ -43,20 +49,34 @@ function compressionOfBytes(head: Uint8Array): Compression {
  * The first bytes decide, not the name: a renamed file reads just as well, and a file named `.gz` that is no gzip is
  * refused. Errors: AppError FILE_UNREADABLE; CompressionError where the compressed data is damaged or cut off.
  */
-export async function* readPlain(path: string): AsyncGenerator<Buffer> {
-  const compression = await sniff(path);
-  if (compression === "none") yield* guard(path, createReadStream(path, { highWaterMark: READ_BYTES }));
-  else if (compression === "gzip") yield* readGzip(path);
-  else yield* readZstd(path);
+export async function* readPlain(path: string, meter?: ReadMeter): AsyncGenerator<Buffer> {
+  const compression = await sniff(path, meter);
+  const file = createReadStream(path, { highWaterMark: READ_BYTES });
+  if (meter) {
+    // "data" would start the flow; counting in the stream's own push keeps its pace the reader's.
+    const push = file.push.bind(file);
+    file.push = (chunk, ...rest) => {
+      meter.readBytes += chunk?.length ?? 0;
+      return push(chunk, ...rest);
+    };
+  }
+  try {
+    if (compression === "none") yield* guard(path, file);
+    else if (compression === "gzip") yield* readGzip(path, file);
+    else yield* readZstd(path, file);
+  } finally {
+    file.destroy();
+  }
 }
 
-async function sniff(path: string): Promise<Compression> {
+async function sniff(path: string, meter?: ReadMeter): Promise<Compression> {
   const head = Buffer.alloc(4);
   let length = 0;
   try {
     const file = await open(path, "r");
     try {
       length = (await file.read(head, 0, 4, 0)).bytesRead;
+      if (meter) meter.sizeBytes = (await file.stat()).size;
     } finally {
       await file.close();
     }
@@ -79,8 +99,7 @@ async function* guard(path: string, stream: AsyncIterable<Buffer>): AsyncGenerat
   }
 }
 
-async function* readGzip(path: string): AsyncGenerator<Buffer> {
-  const file = createReadStream(path, { highWaterMark: READ_BYTES });
+async function* readGzip(path: string, file: ReadStream): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: READ_BYTES });
   file.on("error", (error) => gunzip.destroy(error));
   file.pipe(gunzip);
@@ -91,12 +110,10 @@ async function* readGzip(path: string): AsyncGenerator<Buffer> {
     if (code === "Z_BUF_ERROR") throw new CompressionError("the gzip data ends too early: the file was cut off");
     if (code?.startsWith("Z_")) throw new CompressionError(`the gzip data is damaged (${(error as Error).message})`);
     throw unreadable(path, error);
-  } finally {
-    file.destroy();
   }
 }
 
-async function* readZstd(path: string): AsyncGenerator<Buffer> {
+async function* readZstd(path: string, file: ReadStream): AsyncGenerator<Buffer> {
   let ready: Buffer[] = [];
   const decoder = new Decompress((chunk) => {
     ready.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
@@ -116,7 +133,7 @@ async function* readZstd(path: string): AsyncGenerator<Buffer> {
     ready = [];
     return out;
   };
-  for await (const chunk of guard(path, createReadStream(path, { highWaterMark: READ_BYTES }))) {
+  for await (const chunk of guard(path, file)) {
     yield* push(chunk, false);
   }
   yield* push(new Uint8Array(0), true);

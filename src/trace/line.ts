@@ -133,6 +133,27 @@ function memberSlice(bytes: Buffer, start: number, end: number, name: string): [
   return found;
 }
 
+/**
+ * Where a top-level member that is a number lies in a payload, or null where there is none (or the payload is no object).
+ * The payload must be valid JSON for the answer to mean anything; on other bytes it ends without error.
+ */
+export function numberMember(
+  payload: Uint8Array,
+  name: string,
+): { readonly start: number; readonly end: number; readonly value: number } | null {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (!checkJson(payload).ok) return null;
+  const slice = memberSlice(bytes, 0, bytes.length, name);
+  if (slice === null) return null;
+  const value = Number(bytes.toString("latin1", slice[0], slice[1]));
+  return Number.isFinite(value) && bytes[slice[0]] !== QUOTE ? { start: slice[0], end: slice[1], value } : null;
+}
+
+/** The bytes with `[start, end)` replaced by ASCII text. */
+export function replaceSlice(bytes: Uint8Array, start: number, end: number, text: string): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, start), Buffer.from(text, "latin1"), bytes.subarray(end)]);
+}
+
 /** End of the JSON value that begins at `at`, in text that is known to be valid JSON. */
 function skipValue(bytes: Buffer, at: number, end: number): number {
   let depth = 0;

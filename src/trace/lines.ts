@@ -1,6 +1,6 @@
 /** Splits a byte stream into lines, many at a time. */
 import { AppError } from "../errors.ts";
-import { CompressionError, readPlain } from "./compression.ts";
+import { CompressionError, type ReadMeter, readPlain } from "./compression.ts";
 
 /** A longer line is no message a broker would have passed on: MQTT ends at 256 MiB, ours (config) far below. */
 export const MAX_LINE_BYTES = 16 << 20;
@@ -28,12 +28,12 @@ export function damaged(path: string, line: number, reason: string, cause?: unkn
  * Cost: one search for line feeds; bytes are copied only where a line spans two chunks. Memory: a chunk and a line.
  * Errors: FILE_UNREADABLE, TRACE_INVALID (damaged compression, a line over MAX_LINE_BYTES).
  */
-export async function* readLines(path: string): AsyncGenerator<LineBatch> {
+export async function* readLines(path: string, meter?: ReadMeter): AsyncGenerator<LineBatch> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   let line = 1;
   try {
-    for await (const chunk of readPlain(path)) {
+    for await (const chunk of readPlain(path, meter)) {
       if (chunk.indexOf(10) < 0) {
         pending.push(chunk);
         pendingBytes += chunk.length;

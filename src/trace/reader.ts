@@ -20,6 +20,8 @@ export interface TraceReader extends AsyncIterable<TraceMessage> {
    * a file that was cut off ends within it.
    */
   batches(): AsyncIterable<RawMessage[]>;
+  /** Share of the file read so far, 0..1. */
+  readShare(): number;
   /** The error to throw for a message that claims to be JSON and isn't. */
   payloadError(message: RawMessage): AppError;
 }
@@ -34,7 +36,8 @@ const TRACE_VERSION = 1;
  * data cut off, a line out of order) — here for the first line, while iterating for the rest.
  */
 export async function openTrace(path: string): Promise<TraceReader> {
-  const lines = readLines(path)[Symbol.asyncIterator]();
+  const meter = { readBytes: 0, sizeBytes: 0 };
+  const lines = readLines(path, meter)[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done) throw damaged(path, 1, "the file is empty; a trace begins with a header line");
   const header = readHeader(path, first.value);
@@ -78,7 +81,8 @@ export async function openTrace(path: string): Promise<TraceReader> {
       }
     }
   }
-  return { path, header, batches, payloadError, [Symbol.asyncIterator]: parsed };
+  const readShare = () => (meter.sizeBytes > 0 ? Math.min(1, meter.readBytes / meter.sizeBytes) : 0);
+  return { path, header, batches, readShare, payloadError, [Symbol.asyncIterator]: parsed };
 }
 
 function readHeader(path: string, batch: LineBatch): TraceHeader {
