@@ -10,6 +10,7 @@ const benches = {
   detect: "test/bench/detect/speed.ts",
   delay: "test/bench/detect/delay.ts",
   null: "test/bench/detect/null.ts",
+  locate: "test/bench/locate.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
 const file = benches[name];

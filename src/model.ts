@@ -330,8 +330,8 @@ export interface Track {
 /** Mean level of one sensor at one labelled point. */
 export interface CalibrationLevel {
   readonly sensor: SensorId;
-  /** Mean of what was heard, the bursts' power differences taken out; null: never heard there. */
-  readonly levelDbm: number | null;
+  /** Mean of what was heard, power differences taken out; where nothing was heard, what the fit puts there. */
+  readonly levelDbm: number;
   /** Bursts it heard, of those of the point. */
   readonly heard: number;
 }
@@ -348,8 +348,6 @@ export interface CalibrationPoint {
 /** What labelled points taught about one sensor at one band. */
 export interface SensorCalibration {
   readonly sensor: SensorId;
-  /** Added to the expected level. */
-  readonly offsetDb: number;
   /** Probability of hearing a burst far above the floor, 0..1. */
   readonly hearing: number;
   /** Level at which half of that is heard, and the spread around it; null: no level dependence was seen. */
@@ -367,16 +365,17 @@ export interface BandCalibration {
   readonly exponent: number;
   readonly wallFactor: number;
   readonly slabFactor: number;
-  /** Residual map: standard deviation, distance over which it decorrelates, part that doesn't repeat. */
+  /** Residual map: standard deviation, distance over which it decorrelates, part that doesn't repeat, sensors' offsets. */
   readonly shadowSdDb: number;
   readonly shadowLengthM: number;
   readonly nuggetSdDb: number;
+  readonly offsetSdDb: number;
   /** Distance between sensors over which their residuals decorrelate; 0: independent. */
   readonly sensorLengthM: number;
   /** Spread of one packet around the mean at a point. */
   readonly fadingSdDb: number;
-  /** Exponent on the likelihood that makes stated probabilities right at left-out points. */
-  readonly temper: number;
+  /** Time over which the map's errors repeat themselves for a moving emitter; set by walks over left-out points. */
+  readonly persistenceMs: number;
   readonly sensors: readonly SensorCalibration[];
   readonly points: readonly CalibrationPoint[];
 }

@@ -1,8 +1,135 @@
+/** `cellward calibrate`: labelled points of a trace to a calibration file. */
 import type { Command } from "commander";
+import { saveCalibration } from "../calibration.ts";
+import type { LabelEpisode } from "../contracts.ts";
 import { AppError } from "../errors.ts";
+import { cutBursts, type Packet } from "../fuse/bursts.ts";
+import { fitBand, type LabelledPoint } from "../fuse/fit.ts";
+import { FOLLOW_DEFAULTS } from "../fuse/follow.ts";
+import { PHONE_HEIGHT_M } from "../fuse/grid.ts";
+import type { BandCalibration, BandId, Calibration, Site } from "../model.ts";
+import { loadSite } from "../site.ts";
+import { openTrace, readLabels } from "../trace/index.ts";
+import { PacketReader } from "./packets.ts";
+
+interface Options {
+  readonly labels: string;
+  readonly site: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
 
 export function addCalibrate(program: Command): void {
-  program.command("calibrate").action(() => {
-    throw new AppError("USAGE", "'calibrate' is not built yet");
-  });
+  program
+    .command("calibrate")
+    .description("Learns from labelled points how levels depend on position, and writes a calibration file.")
+    .argument("<trace>", "trace in which one emitter was active at each labelled point (.jsonl, .gz, .zst)")
+    .requiredOption("--labels <file>", "labels: {start, end, x_m, y_m, z_m?, floor} a line")
+    .requiredOption("--site <file>", "site file")
+    .requiredOption("--out <file>", "calibration file to write")
+    .option("--json", "what was learned as JSON on stdout")
+    .action(async (trace: string, options: Options) => {
+      const site = loadSite(options.site);
+      const labels = await readLabels(options.labels);
+      const calibration = await calibrate(trace, labels, site);
+      saveCalibration(options.out, calibration);
+      process.stdout.write(options.json ? `${JSON.stringify(summaries(calibration))}\n` : report(calibration));
+    });
+}
+
+/** Reads the trace once and fits every band that was heard at three points or more. */
+export async function calibrate(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<Calibration> {
+  const lost = labels.find((l) => !site.floors.some((f) => f.id === l.floor));
+  if (lost) throw new AppError("CALIBRATION_INVALID", `a label is on floor '${lost.floor}', which the site lacks`);
+  const heard = await packetsByLabel(tracePath, labels, site);
+  const sensors = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null);
+  const bands: BandCalibration[] = [];
+  for (const [id, byLabel] of heard) {
+    const band = site.bands.find((b) => b.id === id);
+    if (band === undefined) continue;
+    const points = labels.map((label, i) => labelledPoint(site, label, byLabel[i] ?? []));
+    const fitted = fitBand(
+      site,
+      band,
+      sensors,
+      points.filter((p) => p.bursts.length > 0),
+    );
+    if (fitted !== null) bands.push(fitted);
+  }
+  if (bands.length === 0) {
+    throw new AppError("CALIBRATION_INVALID", "no band was heard at three labelled points or more");
+  }
+  return { site: site.id, bands };
+}
+
+function labelledPoint(site: Site, label: LabelEpisode, packets: readonly Packet[]): LabelledPoint {
+  const floor = site.floors.find((f) => f.id === label.floor)!;
+  const zM = label.z_m ?? floor.zM + PHONE_HEIGHT_M;
+  const bursts = cutBursts(packets, FOLLOW_DEFAULTS.burstGapMs);
+  return { xM: label.x_m, yM: label.y_m, zM, floor: label.floor, bursts };
+}
+
+/** Packets a band and label. Labels may overlap and come in any order. */
+async function packetsByLabel(
+  tracePath: string,
+  labels: readonly LabelEpisode[],
+  site: Site,
+): Promise<Map<BandId, Packet[][]>> {
+  const order = labels.map((_, i) => i).sort((a, b) => labels[a]!.start - labels[b]!.start);
+  const longest = labels.reduce((most, l) => Math.max(most, l.end - l.start), 0);
+  const starts = order.map((i) => labels[i]!.start);
+  const heard = new Map<BandId, Packet[][]>();
+  const reader = new PacketReader(site);
+  for await (const message of await openTrace(tracePath)) {
+    for (const packet of reader.take(message)) {
+      for (let k = firstAtOrAfter(starts, packet.tMs - longest); k < order.length; k++) {
+        const label = labels[order[k]!]!;
+        if (label.start > packet.tMs) break;
+        if (label.end < packet.tMs) continue;
+        let byLabel = heard.get(packet.band);
+        if (byLabel === undefined) {
+          byLabel = labels.map(() => []);
+          heard.set(packet.band, byLabel);
+        }
+        byLabel[order[k]!]!.push(packet);
+      }
+    }
+  }
+  for (const byLabel of heard.values()) for (const list of byLabel) list.sort((a, b) => a.tMs - b.tMs);
+  return heard;
+}
+
+function firstAtOrAfter(sorted: readonly number[], value: number): number {
+  let [lo, hi] = [0, sorted.length];
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if (sorted[mid]! < value) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+function summaries(calibration: Calibration): unknown {
+  return calibration.bands.map(({ points, sensors, ...rest }) => ({
+    ...rest,
+    points: points.length,
+    sensors: sensors.length,
+  }));
+}
+
+function report(calibration: Calibration): string {
+  return calibration.bands
+    .map((b) => {
+      const f = (x: number, digits = 1): string => x.toFixed(digits);
+      const heard = b.points.reduce((sum, p) => sum + p.levels.filter((l) => l.heard > 0).length, 0);
+      return [
+        `${b.band}: ${b.points.length} points, ${b.sensors.length} sensors, ${heard} levels heard`,
+        `  power at 1 m ${f(b.powerDbm)} dBm, spread between points ${f(b.pointPowerSdDb)} dB, between bursts ${f(b.burstPowerSdDb)} dB`,
+        `  exponent ${f(b.exponent, 2)}, walls x ${f(b.wallFactor, 2)}, slabs x ${f(b.slabFactor, 2)}`,
+        `  residual map ${f(b.shadowSdDb)} dB over ${f(b.shadowLengthM)} m, not repeating ${f(b.nuggetSdDb)} dB, sensor offsets ${f(b.offsetSdDb)} dB, fading ${f(b.fadingSdDb)} dB`,
+        `  errors between sensors go together over ${f(b.sensorLengthM)} m`,
+        "",
+      ].join("\n");
+    })
+    .join("");
 }

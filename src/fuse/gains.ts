@@ -9,6 +9,8 @@ import { addPowersDb, distanceLossDb, type PathLoss, Plan } from "./propagation.
 const FINE_WALLS_M = 12;
 /** A door belongs to a zone when its middle is this close to the zone's polygon. */
 const DOOR_REACH_M = 0.35;
+/** Exponent along a single path; what obstacles add is counted as walls. */
+const FREE_SPACE = 2;
 /** Further sensors get no way through a second door: the straight leg is as good a guess there. */
 const TWO_DOORS_M = 40;
 
@@ -21,24 +23,74 @@ interface Leg {
 interface ZoneDoor {
   readonly xM: number;
   readonly yM: number;
-  readonly zM: number;
   readonly legs: readonly Leg[];
 }
 
 interface Places {
   readonly plan: Plan;
-  readonly pathLoss: PathLoss;
   readonly sensors: readonly SensorSite[];
   readonly floorOf: readonly number[];
   /** Doors of the room each sensor is in, as indices into its floor's doors; empty for corridors. */
   readonly doorsOf: readonly (readonly number[])[];
 }
 
+/** Positions of one room (or of none) on one floor, for which the walls between room and sensors may be shared. */
+export interface PlaceGroup {
+  /** Zone of the site the positions are in; empty: none, or not a room. */
+  readonly zone: string;
+  readonly floor: number;
+  readonly xM: Float64Array;
+  readonly yM: Float64Array;
+  readonly zM: number;
+}
+
+/**
+ * Takes the parts of one path: 10 log10 of the distance, what walls and doors take beyond that, what slabs take; all dB,
+ * losses positive.
+ */
+export type PathSink = (place: number, sensor: number, distanceDb: number, wallDb: number, slabDb: number) => void;
+
+/** Zones of a grid as groups, in the grid's order. */
+export function gridGroups(grid: Grid): PlaceGroup[] {
+  return grid.zones.map((zone) => ({
+    zone: zone.kind === "outside" || zone.kind === "corridor" ? "" : zone.id,
+    floor: grid.floor[zone.from]!,
+    xM: grid.xM.subarray(zone.from, zone.to),
+    yM: grid.yM.subarray(zone.from, zone.to),
+    zM: grid.zM[zone.from]!,
+  }));
+}
+
+/**
+ * Walks all paths from places to sensors. The way through doors is added to the straight one as powers, at the exponent of
+ * free space; what both together lose beyond distance and slabs is the wall part.
+ *
+ * Places are counted through the groups in order. Cost: one ray a group and sensor, one a position and near sensor.
+ */
+export function walkPaths(
+  site: Site,
+  groups: readonly PlaceGroup[],
+  sensors: readonly SensorSite[],
+  band: Band,
+  sink: PathSink,
+): void {
+  const plan = new Plan(site, band);
+  const floorIndex = new Map(site.floors.map((f, i) => [f.id, i]));
+  const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
+  const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
+  const places: Places = { plan, sensors, floorOf, doorsOf };
+  let first = 0;
+  for (const group of groups) {
+    groupPaths(site, group, first, places, sink);
+    first += group.xM.length;
+  }
+}
+
 /**
  * Gains relative to 1 m from the sensor, all candidates by all sensors.
  *
  * Shape: `grid.size * sensors.length`, row a candidate. Units: dB, 0 at 1 m, negative beyond; the emitter's power and the
- * loss of the first metre are not in it. Cost: one ray a zone and sensor, one a position and near sensor.
+ * loss of the first metre are not in it.
  */
 export function planGains(
   site: Site,
@@ -47,30 +99,15 @@ export function planGains(
   band: Band,
   pathLoss: PathLoss,
 ): Float32Array {
-  const plan = new Plan(site, band);
-  const floorIndex = new Map(site.floors.map((f, i) => [f.id, i]));
-  const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
-  const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
-  const places: Places = { plan, pathLoss, sensors, floorOf, doorsOf };
   const out = new Float32Array(grid.size * sensors.length);
-  for (let z = 0; z < grid.zones.length; z++) zoneGains(site, grid, z, places, out);
+  walkPaths(site, gridGroups(grid), sensors, band, (place, sensor, distanceDb, wallDb, slabDb) => {
+    out[place * sensors.length + sensor] = -(
+      pathLoss.exponent * distanceDb +
+      pathLoss.wallFactor * wallDb +
+      pathLoss.slabFactor * slabDb
+    );
+  });
   return out;
-}
-
-/** Gain of one place at any position, e.g. of a labelled point that lies between candidates. */
-export function gainAt(
-  site: Site,
-  plan: Plan,
-  sensor: SensorSite,
-  at: { xM: number; yM: number; zM: number; floor: number },
-  pathLoss: PathLoss,
-): { distanceM: number; wallDb: number; slabDb: number } {
-  const [sx, sy, sz] = sensor.positionM!;
-  const floor = site.floors.findIndex((f) => f.id === sensor.floor);
-  const distanceM = Math.hypot(sx - at.xM, sy - at.yM, sz - at.zM);
-  const wallDb = plan.wallsBetween(at.floor, at.xM, at.yM, at.zM, Math.max(0, floor), sx, sy, sz) * pathLoss.wallFactor;
-  const slabDb = plan.slabsBetween(at.zM, sz) * pathLoss.slabFactor;
-  return { distanceM, wallDb, slabDb };
 }
 
 function doorsNear(site: Site, plan: Plan, zoneId: string, floor: number): number[] {
@@ -101,29 +138,26 @@ function roomDoorsOf(site: Site, plan: Plan, sensor: SensorSite, floor: number):
   return room === undefined ? [] : doorsNear(site, plan, room.id, floor);
 }
 
-function zoneDoors(site: Site, grid: Grid, z: number, places: Places): ZoneDoor[] {
-  const zone = grid.zones[z]!;
-  if (zone.kind === "outside" || zone.kind === "corridor" || zone.id === "") return [];
-  const floor = grid.floor[zone.from]!;
-  const zM = grid.zM[zone.from]!;
-  const { plan } = places;
-  return doorsNear(site, plan, zone.id, floor).map((index) => {
-    const door = plan.doors(floor)[index]!;
+function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
+  if (group.zone === "") return [];
+  const { floor, zM } = group;
+  return doorsNear(site, places.plan, group.zone, floor).map((index) => {
+    const door = places.plan.doors(floor)[index]!;
     const legs = places.sensors.map((_, s) => bestLeg(places, floor, index, zM, s));
-    return { xM: door.xM, yM: door.yM, zM, legs };
+    return { xM: door.xM, yM: door.yM, legs };
   });
 }
 
 /** From a door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
 function bestLeg(places: Places, floor: number, index: number, zM: number, s: number): Leg {
-  const { plan, pathLoss } = places;
+  const { plan } = places;
   const door = plan.doors(floor)[index]!;
   const [sx, sy, sz] = places.sensors[s]!.positionM!;
   const floorB = places.floorOf[s]!;
-  const slabDb = plan.slabsBetween(zM, sz) * pathLoss.slabFactor;
+  const slabDb = plan.slabsBetween(zM, sz);
   const walls = plan.wallsBetween(floor, door.xM, door.yM, zM, floorB, sx, sy, sz, door.wall);
   const straightM = Math.hypot(sx - door.xM, sy - door.yM, sz - zM);
-  let best: Leg = { lengthM: straightM, lossDb: slabDb + (door.lossDb + walls) * pathLoss.wallFactor };
+  let best: Leg = { lengthM: straightM, lossDb: slabDb + door.lossDb + walls };
   if (straightM > TWO_DOORS_M) return best;
   for (const other of places.doorsOf[s]!) {
     const second = plan.doors(floorB)[other]!;
@@ -142,51 +176,50 @@ function bestLeg(places: Places, floor: number, index: number, zM: number, s: nu
     );
     const lengthM =
       Math.hypot(second.xM - door.xM, second.yM - door.yM, sz - zM) + Math.hypot(sx - second.xM, sy - second.yM);
-    const lossDb = slabDb + (door.lossDb + between + second.lossDb) * pathLoss.wallFactor;
-    if (cost(pathLoss, lengthM, lossDb) < cost(pathLoss, best.lengthM, best.lossDb)) best = { lengthM, lossDb };
+    const lossDb = slabDb + door.lossDb + between + second.lossDb;
+    if (cost(lengthM, lossDb) < cost(best.lengthM, best.lossDb)) best = { lengthM, lossDb };
   }
   return best;
 }
 
-function cost(pathLoss: PathLoss, lengthM: number, lossDb: number): number {
-  return distanceLossDb(pathLoss.exponent, lengthM) + lossDb;
+function cost(lengthM: number, lossDb: number): number {
+  return distanceLossDb(FREE_SPACE, lengthM) + lossDb;
 }
 
-function zoneGains(site: Site, grid: Grid, z: number, places: Places, out: Float32Array): void {
-  const { plan, pathLoss, sensors } = places;
-  const zone = grid.zones[z]!;
-  const doors = zoneDoors(site, grid, z, places);
+function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places, sink: PathSink): void {
+  const { plan, sensors } = places;
+  const { xM, yM, zM, floor } = group;
+  const count = xM.length;
+  const doors = groupDoors(site, group, places);
   let mx = 0;
   let my = 0;
   let radius = 0;
-  for (let c = zone.from; c < zone.to; c++) {
-    mx += grid.xM[c]! / (zone.to - zone.from);
-    my += grid.yM[c]! / (zone.to - zone.from);
+  for (let c = 0; c < count; c++) {
+    mx += xM[c]! / count;
+    my += yM[c]! / count;
   }
-  for (let c = zone.from; c < zone.to; c++) radius = Math.max(radius, Math.hypot(grid.xM[c]! - mx, grid.yM[c]! - my));
+  for (let c = 0; c < count; c++) radius = Math.max(radius, Math.hypot(xM[c]! - mx, yM[c]! - my));
   const compact = radius < FINE_WALLS_M / 3;
   for (let s = 0; s < sensors.length; s++) {
     const [sx, sy, sz] = sensors[s]!.positionM!;
     const floorB = places.floorOf[s]!;
-    const middleM = Math.hypot(sx - mx, sy - my);
-    const zM = grid.zM[zone.from]!;
-    const floor = grid.floor[zone.from]!;
-    const slabDb = plan.slabsBetween(zM, sz) * pathLoss.slabFactor;
-    const fine = plan.hasWalls && !(compact && middleM - radius > FINE_WALLS_M);
+    const slabDb = plan.slabsBetween(zM, sz);
+    const fine = plan.hasWalls && !(compact && Math.hypot(sx - mx, sy - my) - radius > FINE_WALLS_M);
     const shared = plan.hasWalls && !fine ? plan.wallsBetween(floor, mx, my, zM, floorB, sx, sy, sz) : 0;
-    for (let c = zone.from; c < zone.to; c++) {
-      const x = grid.xM[c]!;
-      const y = grid.yM[c]!;
-      const wallDb = fine ? plan.wallsBetween(floor, x, y, zM, floorB, sx, sy, sz) : shared;
-      const dM = Math.hypot(sx - x, sy - y, sz - zM);
-      let gain = -cost(pathLoss, dM, slabDb + wallDb * pathLoss.wallFactor);
-      let best = Number.NEGATIVE_INFINITY;
-      for (const door of doors) {
-        const leg = door.legs[s]!;
-        best = Math.max(best, -cost(pathLoss, Math.hypot(door.xM - x, door.yM - y) + leg.lengthM, leg.lossDb));
+    for (let c = 0; c < count; c++) {
+      const straightDb = fine ? plan.wallsBetween(floor, xM[c]!, yM[c]!, zM, floorB, sx, sy, sz) : shared;
+      const distanceDb = distanceLossDb(1, Math.hypot(sx - xM[c]!, sy - yM[c]!, sz - zM));
+      let wallDb = straightDb;
+      if (straightDb > 0 && doors.length > 0) {
+        let best = Number.NEGATIVE_INFINITY;
+        for (const door of doors) {
+          const leg = door.legs[s]!;
+          best = Math.max(best, -cost(Math.hypot(door.xM - xM[c]!, door.yM - yM[c]!) + leg.lengthM, leg.lossDb));
+        }
+        const direct = -FREE_SPACE * distanceDb - slabDb;
+        wallDb = direct - addPowersDb(direct - straightDb, best);
       }
-      if (wallDb > 0 && best > Number.NEGATIVE_INFINITY) gain = addPowersDb(gain, best);
-      out[c * sensors.length + s] = gain;
+      sink(first + c, s, distanceDb, wallDb, slabDb);
     }
   }
 }

@@ -5,12 +5,26 @@
  * g the expected gain; S shadowing, correlated between sensors; e fading. P, S and e are normal, so y given p is normal too.
  * Sensors that measured and heard nothing multiply by the probability of not hearing. docs/localisation.md derives it.
  */
-import type { Band, BandId, BlockId, Calibration, Fix, SensorId, SensorSite, Site, ZoneKind } from "../model.ts";
+import type {
+  Band,
+  BandCalibration,
+  BandId,
+  BlockId,
+  Calibration,
+  Fix,
+  SensorId,
+  SensorSite,
+  Site,
+  ZoneKind,
+} from "../model.ts";
+import type { WindowLevels } from "./bursts.ts";
 import { fixOf } from "./fix.ts";
-import { planGains } from "./gains.ts";
-import { buildGrid, type Grid, PHONE_HEIGHT_M } from "./grid.ts";
-import { cholesky, forwardSolve, logSumExp, normalCdf } from "./linalg.ts";
+import { gridGroups, planGains } from "./gains.ts";
+import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
+import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
+import { cholesky, forwardSolve, logDeterminant, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
+import { radioMap } from "./radiomap.ts";
 
 /** What one sensor measured of one band in one window. */
 export interface SensorLevel {
@@ -44,20 +58,50 @@ export interface LocatorOptions {
   readonly gridM?: number;
   /** Relative prior density of a kind of zone. */
   readonly kindWeight?: Partial<Record<ZoneKind, number>>;
+  /** Labelled points not to be used: cross-validation. */
+  readonly leftOut?: (point: number) => boolean;
   /** Prior probability of being outside. */
   readonly pOutside?: number;
 }
 
-interface BandModel {
+/** What a window says of one sensor that missed bursts it might have heard. */
+export interface Miss {
+  readonly sensor: SensorId;
+  readonly bursts: number;
+  /** dBm; NaN: unknown, the learned hearing counts. */
+  readonly floorDbm: number;
+}
+
+export interface BandDefaults {
+  readonly power: PowerPrior;
+  /** Spread of one packet around its mean, and of a burst's power around the emitter's, dB. */
+  readonly fadingDb: number;
+  readonly burstPowerDb: number;
+  /** Time over which errors of the expected levels repeat themselves, ms. */
+  readonly persistenceMs: number;
+}
+
+interface BandModel extends BandDefaults {
   readonly band: Band;
   /** Expected gain, row a candidate. */
   readonly gain: Float32Array;
-  /** Shadowing standard deviation left, dB. */
-  readonly shadowDb: number;
+  /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
+  readonly classOf: Uint8Array;
+  readonly classVariance: readonly number[];
   /** Correlation of shadowing between sensors, S by S. */
   readonly correlation: Float64Array;
-  readonly power: PowerPrior;
+  readonly hearing: readonly (Hearing | null)[];
 }
+
+/** Log probability of silence against the expected level, tabled in steps of 1 dB. */
+interface SilenceTable {
+  readonly sensor: number;
+  readonly log: Float64Array;
+}
+
+const TABLE_FROM_DBM = -200;
+const TABLE_SIZE = 260;
+const CLASSES = 8;
 
 // Residuals of path-loss fits in buildings are 3.9 to 9.3 dB; 7 stands for both hard and easy blocks.
 const SHADOW_DB = 7;
@@ -80,8 +124,18 @@ const DEFAULT_KIND_WEIGHT: Record<ZoneKind, number> = {
 const P_OUTSIDE = 0.05;
 /** A sensor that should have heard may still be silent: packets collide, sweeps look elsewhere. */
 const IDLE_MISS = 0.05;
-/** The same for sensors whose sensitivity nobody stated. */
-const BLIND_MISS = 0.3;
+/** Sensors whose sensitivity nobody stated. */
+const BLIND_HEARING: Hearing = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 };
+/** Errors of a plan are larger and reach further than those of a map. */
+const PERSISTENCE_MS = 4000;
+/** One narrow-band packet, partly averaged over its bandwidth. */
+const FADING_DB = 4;
+/** Spread of power between devices of a kind and the ways they are held. */
+const DEVICE_DB = 6;
+/** What is left of the power's uncertainty once several sensors have heard the burst. */
+const SILENCE_POWER_DB = 2;
+/** Bursts missed in one window share their cause: so many count at the most. */
+const MOST_LOOKS = 4;
 const LOG_2PI = Math.log(2 * Math.PI);
 
 /**
@@ -97,14 +151,18 @@ export class Locator {
   readonly #models = new Map<BandId, BandModel>();
   readonly #prior: Float64Array;
   readonly #motion: Motion;
+  readonly #calibration: Calibration | null;
+  readonly #leftOut: (point: number) => boolean;
 
   constructor(site: Site, options: LocatorOptions) {
     this.#site = site;
+    this.#calibration = options.calibration;
+    this.#leftOut = options.leftOut ?? (() => false);
     this.#sensors = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null);
     this.#sensors.forEach((s, i) => {
       this.#index.set(s.id, i);
     });
-    this.grid = buildGrid(site, { stepM: options.gridM ?? null, phoneHeightM: PHONE_HEIGHT_M, anchors: [] });
+    this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
     this.#prior = buildPrior(site, this.grid, options);
     this.#motion = new Motion(site, this.grid);
@@ -128,8 +186,7 @@ export class Locator {
     const heard: number[] = [];
     const level: number[] = [];
     const variance: number[] = [];
-    const silent: number[] = [];
-    const floors: number[] = [];
+    const silent: SilenceTable[] = [];
     for (const s of o.sensors) {
       const i = this.#index.get(s.sensor);
       if (i === undefined) continue;
@@ -138,73 +195,129 @@ export class Locator {
         level.push(s.levelDbm);
         variance.push(s.sigmaDb * s.sigmaDb);
       } else {
-        silent.push(i);
-        floors.push(s.floorDbm);
+        const table = this.#silence(model, i, s.floorDbm, 1);
+        if (table !== null) silent.push(table);
       }
     }
-    if (heard.length + silent.length === 0) return;
-    this.#normal(model, power ?? model.power, heard, level, variance, silent, floors, out);
+    const n = heard.length;
+    if (n + silent.length === 0) return;
+    const covariance = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) covariance[i * n + i] = variance[i]!;
+    this.#evaluate(model, power ?? model.power, heard, level, covariance, silent, 1, out, null);
   }
 
-  #normal(
+  /**
+   * The same for a window's bursts reduced to levels with their full error covariance. `staticFactor` multiplies the
+   * variance of what does not change from window to window; above 1 where windows repeat each other. `powerDbm`, where
+   * given, receives the power's posterior mean at each candidate; returned is its variance (of the surest class).
+   */
+  windowLikelihood(
+    band: BandId,
+    levels: WindowLevels,
+    misses: readonly Miss[],
+    power: PowerPrior,
+    staticFactor: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): number {
+    const model = this.#model(band);
+    out.fill(0);
+    if (model === null) return power.sdDb * power.sdDb;
+    const keep: number[] = [];
+    levels.sensors.forEach((id, i) => {
+      if (this.#index.has(id)) keep.push(i);
+    });
+    const n = keep.length;
+    const heard = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
+    const covariance = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++)
+        covariance[i * n + j] = levels.covariance[keep[i]! * levels.sensors.length + keep[j]!]!;
+    }
+    const silent: SilenceTable[] = [];
+    for (const miss of misses) {
+      const i = this.#index.get(miss.sensor);
+      const table = i === undefined ? null : this.#silence(model, i, miss.floorDbm, miss.bursts);
+      if (table !== null) silent.push(table);
+    }
+    if (n + silent.length === 0) return power.sdDb * power.sdDb;
+    const level = keep.map((i) => levels.levelDbm[i]!);
+    return this.#evaluate(model, power, heard, level, covariance, silent, staticFactor, out, powerDbm);
+  }
+
+  /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */
+  bandDefaults(band: BandId): BandDefaults | null {
+    const model = this.#model(band);
+    if (model === null) return null;
+    const { power, fadingDb, burstPowerDb, persistenceMs } = model;
+    return { power, fadingDb, burstPowerDb, persistenceMs };
+  }
+
+  /** Null where silence says nothing. */
+  #silence(model: BandModel, sensor: number, floorDbm: number, bursts: number): SilenceTable | null {
+    const stated = Number.isFinite(floorDbm);
+    const hearing: Hearing | null = stated
+      ? { hearing: 1 - IDLE_MISS, floorDbm, floorSpreadDb: 0 }
+      : model.hearing[sensor]!;
+    if (hearing === null || hearing.floorDbm === null) return null;
+    const sdDb = Math.sqrt(Math.min(...model.classVariance) + model.fadingDb ** 2 + SILENCE_POWER_DB ** 2);
+    const log = new Float64Array(TABLE_SIZE);
+    const looks = Math.min(bursts, MOST_LOOKS);
+    for (let i = 0; i < TABLE_SIZE; i++) {
+      log[i] = looks * Math.log(1 - hearProbability(hearing, TABLE_FROM_DBM + i, sdDb));
+    }
+    return { sensor, log };
+  }
+
+  #evaluate(
     model: BandModel,
     power: PowerPrior,
     heard: readonly number[],
-    level: readonly number[],
-    variance: readonly number[],
-    silent: readonly number[],
-    floors: readonly number[],
+    level: ArrayLike<number>,
+    covariance: Float64Array,
+    silent: readonly SilenceTable[],
+    staticFactor: number,
     out: Float64Array,
-  ): void {
+    powerDbm: Float64Array | null,
+  ): number {
     const n = heard.length;
     const total = this.#sensors.length;
-    const shadow2 = model.shadowDb * model.shadowDb;
     const power2 = power.sdDb * power.sdDb;
-    const factor = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j <= i; j++) {
-        factor[i * n + j] = shadow2 * model.correlation[heard[i]! * total + heard[j]!]! + power2;
-      }
-      factor[i * n + i]! += variance[i]!;
-    }
-    if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
-    let logDet = 0;
-    for (let i = 0; i < n; i++) logDet += Math.log(factor[i * n + i]!);
-    const constant = -logDet - (n / 2) * LOG_2PI;
-    // 1' C^-1 r gives the power's posterior mean, 1' C^-1 1 its variance; both through the whitened ones.
-    const ones = new Float64Array(n).fill(1);
-    forwardSolve(factor, n, ones);
-    let ones2 = 0;
-    for (let i = 0; i < n; i++) ones2 += ones[i]! * ones[i]!;
-    const powerLeft2 = Math.max(0, power2 - power2 * power2 * ones2);
+    const classes = model.classVariance.map((v) => whiten(model, heard, covariance, v * staticFactor, power2, total));
     const residual = new Float64Array(n);
-    const silentSd = Math.sqrt(shadow2 + powerLeft2 + 9);
     for (let c = 0; c < this.size; c++) {
       const row = c * total;
+      const { factor, ones, constant } = classes[model.classOf[c]!]!;
       for (let i = 0; i < n; i++) residual[i] = level[i]! - power.meanDbm - model.gain[row + heard[i]!]!;
-      forwardSolve(factor, n, residual);
       let square = 0;
       let along = 0;
       for (let i = 0; i < n; i++) {
-        square += residual[i]! * residual[i]!;
-        along += residual[i]! * ones[i]!;
+        const at = i * n;
+        let sum = residual[i]!;
+        for (let k = 0; k < i; k++) sum -= factor[at + k]! * residual[k]!;
+        sum /= factor[at + i]!;
+        residual[i] = sum;
+        square += sum * sum;
+        along += sum * ones[i]!;
       }
       let log = constant - square / 2;
-      const powerDbm = power.meanDbm + power2 * along;
+      const emitted = power.meanDbm + power2 * along;
+      if (powerDbm !== null) powerDbm[c] = emitted;
       for (let k = 0; k < silent.length; k++) {
-        const floor = floors[k]!;
-        const blind = Number.isNaN(floor);
-        const miss = blind ? BLIND_MISS : IDLE_MISS;
-        const z = ((blind ? -95 : floor) - powerDbm - model.gain[row + silent[k]!]!) / silentSd;
-        log += Math.log(miss + (1 - miss) * normalCdf(z));
+        const at = emitted + model.gain[row + silent[k]!.sensor]! - TABLE_FROM_DBM;
+        const i = Math.min(TABLE_SIZE - 2, Math.max(0, Math.floor(at)));
+        const table = silent[k]!.log;
+        const t = Math.min(1, Math.max(0, at - i));
+        log += table[i]! + t * (table[i + 1]! - table[i]!);
       }
       out[c] = log;
     }
+    return Math.min(...classes.map((k) => k.powerLeft2));
   }
 
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */
-  predict(logPosterior: Float64Array, dtMs: number): void {
-    this.#motion.step(logPosterior, dtMs);
+  predict(logPosterior: Float64Array, dtMs: number, walkM2PerS?: number): void {
+    this.#motion.step(logPosterior, dtMs, walkM2PerS);
   }
 
   /** The posterior as zones, position and covariance. */
@@ -232,19 +345,124 @@ export class Locator {
   }
 
   #build(band: Band): BandModel {
-    const path = this.#site.walls.length > 0 ? DEFAULT_PATH : OPEN_PLAN_PATH;
-    const n = this.#sensors.length;
-    const correlation = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++) {
-        const a = this.#sensors[i]!.positionM!;
-        const b = this.#sensors[j]!.positionM!;
-        correlation[i * n + j] = Math.exp(-Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) / SHADOW_RX_M);
-      }
-    }
-    const gain = planGains(this.#site, this.grid, this.#sensors, band, path);
-    return { band, gain, shadowDb: SHADOW_DB, correlation, power: POWER };
+    const calibration = this.#calibration?.bands.find((b) => b.band === band.id) ?? null;
+    return calibration === null ? this.#planModel(band) : this.#calibratedModel(band, calibration);
   }
+
+  #planModel(band: Band): BandModel {
+    const path = this.#site.walls.length > 0 ? DEFAULT_PATH : OPEN_PLAN_PATH;
+    return {
+      band,
+      gain: planGains(this.#site, this.grid, this.#sensors, band, path),
+      classOf: new Uint8Array(this.size),
+      classVariance: [SHADOW_DB * SHADOW_DB],
+      correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
+      power: POWER,
+      hearing: this.#sensors.map(() => BLIND_HEARING),
+      fadingDb: FADING_DB,
+      burstPowerDb: 0,
+      persistenceMs: PERSISTENCE_MS,
+    };
+  }
+
+  #calibratedModel(band: Band, c: BandCalibration): BandModel {
+    const map = radioMap(this.#site, gridGroups(this.grid), this.#sensors, band, c, this.#leftOut);
+    return {
+      band,
+      gain: map.gain,
+      ...classesOf(map.variance),
+      correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
+      power: { meanDbm: c.powerDbm, sdDb: Math.hypot(DEVICE_DB, c.pointPowerSdDb) },
+      hearing: this.#sensors.map((s) => {
+        const own = c.sensors.find((k) => k.sensor === s.id);
+        return own === undefined ? null : hearingOf(own);
+      }),
+      fadingDb: c.fadingSdDb,
+      burstPowerDb: c.burstPowerSdDb,
+      persistenceMs: c.persistenceMs,
+    };
+  }
+}
+
+interface Whitening {
+  readonly factor: Float64Array;
+  readonly ones: Float64Array;
+  readonly constant: number;
+  readonly powerLeft2: number;
+}
+
+/**
+ * Cholesky factor of an observation's covariance: error + shadowing + power. 1' C^-1 r then gives the power's posterior mean
+ * and 1' C^-1 1 its variance, both through the whitened ones.
+ */
+function whiten(
+  model: BandModel,
+  heard: readonly number[],
+  covariance: Float64Array,
+  shadow2: number,
+  power2: number,
+  total: number,
+): Whitening {
+  const n = heard.length;
+  const factor = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      factor[i * n + j] = covariance[i * n + j]! + shadow2 * model.correlation[heard[i]! * total + heard[j]!]! + power2;
+    }
+  }
+  if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
+  const ones = new Float64Array(n).fill(1);
+  forwardSolve(factor, n, ones);
+  let ones2 = 0;
+  for (let i = 0; i < n; i++) ones2 += ones[i]! * ones[i]!;
+  const constant = -logDeterminant(factor, n) / 2 - (n / 2) * LOG_2PI;
+  return { factor, ones, constant, powerLeft2: Math.max(0, power2 - power2 * power2 * ones2) };
+}
+
+/** Splits candidates by the variance of their expected levels, evenly in its logarithm. */
+function classesOf(variance: Float64Array): { classOf: Uint8Array; classVariance: number[] } {
+  let [lo, hi] = [Number.POSITIVE_INFINITY, 0];
+  for (const v of variance) {
+    lo = Math.min(lo, v);
+    hi = Math.max(hi, v);
+  }
+  const span = Math.max(1e-9, Math.log(hi / lo));
+  const classOf = Uint8Array.from(variance, (v) =>
+    Math.min(CLASSES - 1, Math.floor((CLASSES * Math.log(v / lo)) / span)),
+  );
+  const sums = new Float64Array(CLASSES);
+  const counts = new Float64Array(CLASSES);
+  classOf.forEach((k, c) => {
+    sums[k]! += variance[c]!;
+    counts[k]!++;
+  });
+  return { classOf, classVariance: Array.from(sums, (sum, k) => (counts[k]! > 0 ? sum / counts[k]! : hi)) };
+}
+
+function sensorCorrelation(sensors: readonly SensorSite[], lengthM: number): Float64Array {
+  const n = sensors.length;
+  const correlation = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      const [a, b] = [sensors[i]!.positionM!, sensors[j]!.positionM!];
+      const d = Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+      correlation[i * n + j] = i === j ? 1 : lengthM > 0 ? 0.999 * Math.exp(-d / lengthM) : 0;
+    }
+  }
+  return correlation;
+}
+
+/** Labelled points as anchors of the grid, and the height phones were carried at while labelling. */
+function labelled(site: Site, calibration: Calibration | null): Pick<GridOptions, "phoneHeightM" | "anchors"> {
+  const points = (calibration?.bands ?? []).flatMap((b) => b.points);
+  const floorOf = new Map(site.floors.map((f, i) => [f.id, i]));
+  const known = points.filter((p) => floorOf.has(p.floor));
+  const heights = known.map((p) => p.zM - site.floors[floorOf.get(p.floor)!]!.zM).sort((a, b) => a - b);
+  const middle = heights[Math.floor(heights.length / 2)] ?? PHONE_HEIGHT_M;
+  return {
+    phoneHeightM: Math.min(2.5, Math.max(0.2, middle)),
+    anchors: known.map((p) => [p.xM, p.yM, floorOf.get(p.floor)!] as const),
+  };
 }
 
 /** Uniform over each zone's positions; zones by area and kind; outside a total of its own. */

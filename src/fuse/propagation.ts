@@ -6,12 +6,14 @@
  * in one), with the walls and slabs left on those legs. Both are added as powers, because behind concrete the way through
  * the door is the stronger one. Without the door path, walls several rooms away look far more telling than they are.
  */
-import type { Band, Door, Floor, LossDb, Point2, Site, Wall } from "../model.ts";
+import type { Band, Door, Floor, LossDb, Site, Wall } from "../model.ts";
 
 /** Near field and body: closer than this, distance says nothing more. */
 const NEAREST_M = 0.7;
 /** A gap-leaking steel door; ranges of 10 to 20 dB are seen. */
 const STEEL_DOOR_DB = 15;
+/** Sheet metal without gaps is opaque; energy goes round, at a loss of this order. */
+const METAL_DB = 25;
 
 /**
  * Loss of a wall of a material at a frequency, dB, normal incidence.
@@ -25,7 +27,9 @@ export function materialLossDb(material: string | null, frequencyHz: number): nu
   if (material === null) return 6.9;
   const name = material.toLowerCase();
   const thickness = Number(/(\d+)\s*(?:mm)?$/.exec(name)?.[1] ?? Number.NaN);
-  if (name.includes("steel") || name.includes("metal")) return STEEL_DOOR_DB;
+  if (name === "none") return 0;
+  if (name.includes("steel")) return STEEL_DOOR_DB;
+  if (name.includes("metal")) return METAL_DB;
   if (name.includes("concrete")) {
     const mm = Number.isFinite(thickness) ? thickness : 200;
     return (mm / 200) * (4.4 + 4.2 * gigahertz);
@@ -36,8 +40,8 @@ export function materialLossDb(material: string | null, frequencyHz: number): nu
   }
   if (name.includes("glass")) return 2 + 0.5 * gigahertz;
   if (name.includes("wood")) return 2 + gigahertz;
-  if (name.includes("bar") || name.includes("grille") || name.includes("open")) return 1;
-  if (name.includes("light") || name.includes("plaster") || name.includes("gypsum")) return 0.5 + 1.6 * gigahertz;
+  if (name.includes("bars")) return 1;
+  if (name.includes("plaster")) return 0.5 + 1.6 * gigahertz;
   return 6.9;
 }
 
@@ -285,5 +289,3 @@ export function addPowersDb(aDb: number, bDb: number): number {
   const top = Math.max(aDb, bDb);
   return top + 10 * Math.log10(1 + 10 ** (-Math.abs(aDb - bDb) / 10));
 }
-
-export type { Point2 };

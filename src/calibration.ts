@@ -1,0 +1,187 @@
+/**
+ * The calibration file: JSON beside the site file, written by `cellward calibrate`, read by `locate`, `replay` and `run`.
+ * Field names carry their units as in the site file; a level is `[dBm, bursts heard]`.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { z } from "zod";
+import { AppError } from "./errors.ts";
+import type { BandCalibration, Calibration, Site } from "./model.ts";
+
+const db = z.number().min(-300).max(300);
+const spreadDb = z.number().min(0).max(100);
+const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
+/** More than any house has labelled; bounds memory. */
+const MOST_POINTS = 5000;
+
+const bandSchema = z.strictObject({
+  band: id,
+  power_dbm: db,
+  point_power_sd_db: spreadDb,
+  burst_power_sd_db: spreadDb,
+  exponent: z.number().min(0).max(10),
+  wall_factor: z.number().min(-5).max(10),
+  slab_factor: z.number().min(-5).max(10),
+  shadow_sd_db: spreadDb,
+  shadow_length_m: z.number().positive().max(1000),
+  nugget_sd_db: spreadDb,
+  offset_sd_db: spreadDb,
+  sensor_length_m: z.number().min(0).max(1000),
+  fading_sd_db: spreadDb.positive(),
+  persistence_ms: z.number().min(0).max(600_000),
+  sensors: z.array(
+    z.strictObject({
+      sensor: id,
+      hearing: z.number().min(0).max(1),
+      floor_dbm: db.nullable(),
+      floor_spread_db: spreadDb,
+    }),
+  ),
+  points: z
+    .array(
+      z.strictObject({
+        x_m: z.number(),
+        y_m: z.number(),
+        z_m: z.number(),
+        floor: id,
+        bursts: z.number().int().positive(),
+        levels: z.record(id, z.tuple([db, z.number().int().nonnegative()])),
+      }),
+    )
+    .max(MOST_POINTS),
+});
+
+/** The file's shape. `left_out` is the report of what left-out points say; readers need not know it. */
+export const calibrationSchema = z.strictObject({
+  cellward_calibration: z.literal(1),
+  site: id,
+  left_out: z.unknown().optional(),
+  bands: z.array(bandSchema).min(1),
+});
+
+type BandFile = z.infer<typeof bandSchema>;
+
+function bandFromFile(b: BandFile): BandCalibration {
+  return {
+    band: b.band,
+    powerDbm: b.power_dbm,
+    pointPowerSdDb: b.point_power_sd_db,
+    burstPowerSdDb: b.burst_power_sd_db,
+    exponent: b.exponent,
+    wallFactor: b.wall_factor,
+    slabFactor: b.slab_factor,
+    shadowSdDb: b.shadow_sd_db,
+    shadowLengthM: b.shadow_length_m,
+    nuggetSdDb: b.nugget_sd_db,
+    offsetSdDb: b.offset_sd_db,
+    sensorLengthM: b.sensor_length_m,
+    fadingSdDb: b.fading_sd_db,
+    persistenceMs: b.persistence_ms,
+    sensors: b.sensors.map((s) => ({
+      sensor: s.sensor,
+      hearing: s.hearing,
+      floorDbm: s.floor_dbm,
+      floorSpreadDb: s.floor_spread_db,
+    })),
+    points: b.points.map((p) => ({
+      xM: p.x_m,
+      yM: p.y_m,
+      zM: p.z_m,
+      floor: p.floor,
+      bursts: p.bursts,
+      levels: Object.entries(p.levels).map(([sensor, [levelDbm, heard]]) => ({ sensor, levelDbm, heard })),
+    })),
+  };
+}
+
+function bandToFile(b: BandCalibration): BandFile {
+  const digits = (x: number): number => Number(x.toPrecision(6));
+  return {
+    band: b.band,
+    power_dbm: digits(b.powerDbm),
+    point_power_sd_db: digits(b.pointPowerSdDb),
+    burst_power_sd_db: digits(b.burstPowerSdDb),
+    exponent: digits(b.exponent),
+    wall_factor: digits(b.wallFactor),
+    slab_factor: digits(b.slabFactor),
+    shadow_sd_db: digits(b.shadowSdDb),
+    shadow_length_m: digits(b.shadowLengthM),
+    nugget_sd_db: digits(b.nuggetSdDb),
+    offset_sd_db: digits(b.offsetSdDb),
+    sensor_length_m: digits(b.sensorLengthM),
+    fading_sd_db: digits(b.fadingSdDb),
+    persistence_ms: digits(b.persistenceMs),
+    sensors: b.sensors.map((s) => ({
+      sensor: s.sensor,
+      hearing: digits(s.hearing),
+      floor_dbm: s.floorDbm === null ? null : digits(s.floorDbm),
+      floor_spread_db: digits(s.floorSpreadDb),
+    })),
+    points: b.points.map((p) => ({
+      x_m: p.xM,
+      y_m: p.yM,
+      z_m: p.zM,
+      floor: p.floor,
+      bursts: p.bursts,
+      levels: Object.fromEntries(p.levels.map((l) => [l.sensor, [l.levelDbm, l.heard] as [number, number]])),
+    })),
+  };
+}
+
+/** The file's text: one band and one point a line, so that two calibrations can be compared. */
+export function calibrationText(calibration: Calibration, leftOut?: unknown): string {
+  const bands = calibration.bands.map(bandToFile).map((band) => {
+    const { points, sensors, ...rest } = band;
+    const list = (items: readonly unknown[]): string => items.map((p) => `\n   ${JSON.stringify(p)}`).join(",");
+    return `  ${JSON.stringify(rest).slice(0, -1)},\n  "sensors":[${list(sensors)}],\n  "points":[${list(points)}]}`;
+  });
+  const head = {
+    cellward_calibration: 1,
+    site: calibration.site,
+    ...(leftOut === undefined ? {} : { left_out: leftOut }),
+  };
+  return `${JSON.stringify(head).slice(0, -1)},\n "bands":[\n${bands.join(",\n")}]}\n`;
+}
+
+/** Reads a calibration from text. Errors: CALIBRATION_INVALID with every problem and its place. */
+export function parseCalibration(text: string, name: string): Calibration {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("CALIBRATION_INVALID", `${name} is not JSON`, { cause });
+  }
+  const checked = calibrationSchema.safeParse(value);
+  if (!checked.success) {
+    const details = checked.error.issues.slice(0, 20).map((i) => `${i.path.join(".")}: ${i.message}`);
+    throw new AppError("CALIBRATION_INVALID", `${name} is no calibration file`, { details });
+  }
+  return { site: checked.data.site, bands: checked.data.bands.map(bandFromFile) };
+}
+
+/** Reads a calibration file and holds it against its site. Errors: FILE_UNREADABLE, CALIBRATION_INVALID. */
+export function loadCalibration(path: string, site: Site): Calibration {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new AppError("FILE_UNREADABLE", `can't read the calibration ${path}`, { cause });
+  }
+  const calibration = parseCalibration(text, path);
+  if (calibration.site !== site.id) {
+    throw new AppError("CALIBRATION_INVALID", `${path} is for site '${calibration.site}', not for '${site.id}'`);
+  }
+  const floors = new Set(site.floors.map((f) => f.id));
+  const lost = calibration.bands.flatMap((b) => b.points).find((p) => !floors.has(p.floor));
+  if (lost)
+    throw new AppError("CALIBRATION_INVALID", `${path} has points on floor '${lost.floor}', which the site lacks`);
+  return calibration;
+}
+
+/** Writes a calibration file. Errors: FILE_UNWRITABLE. */
+export function saveCalibration(path: string, calibration: Calibration, leftOut?: unknown): void {
+  try {
+    writeFileSync(path, calibrationText(calibration, leftOut));
+  } catch (cause) {
+    throw new AppError("FILE_UNWRITABLE", `can't write the calibration ${path}`, { cause });
+  }
+}

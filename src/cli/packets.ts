@@ -1,0 +1,173 @@
+/**
+ * Packets out of a trace, for the verbs that locate without alerting: what each sensor heard of each band, and which sensors
+ * were measuring it.
+ */
+import type { Packet } from "../fuse/bursts.ts";
+import type { BandId, SensorId, Site } from "../model.ts";
+import type { TraceMessage } from "../trace/index.ts";
+
+export interface BandPacket extends Packet {
+  readonly band: BandId;
+}
+
+/** Periodic sensors: a packet stands out of the channel's own quiet by this much, dB. */
+const ABOVE_FLOOR_DB = 6;
+/** The quiet is the lower quartile of so many instants. */
+const FLOOR_WINDOW = 120;
+
+interface Channel {
+  /** Ring of the newest levels, for the floor. */
+  readonly ring: number[];
+  next: number;
+  floorDbm: number;
+}
+
+interface SensorState {
+  periodMs: number;
+  online: boolean;
+  /** Bands of its birth; null before one. */
+  bands: readonly BandId[] | null;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Follows births and states, turns readings into packets. Sensors unknown to the site are counted and left out. */
+export class PacketReader {
+  readonly #site: Site;
+  readonly #sensors = new Map<SensorId, SensorState>();
+  readonly #channels = new Map<string, Channel>();
+  readonly #known: ReadonlySet<SensorId>;
+  /** Messages left out: of unknown sensors, or without a level. */
+  ignored = 0;
+
+  constructor(site: Site) {
+    this.#site = site;
+    this.#known = new Set(site.sensors.filter((s) => s.type === "rf").map((s) => s.id));
+  }
+
+  /** Packets of one message, in order of time. */
+  take(message: TraceMessage): BandPacket[] {
+    const parts = message.topic.split("/");
+    const [, , , , sensor, kind] = parts;
+    if (parts.length !== 6 || sensor === undefined || !("payload" in message) || !isObject(message.payload)) return [];
+    const payload = message.payload;
+    if (kind === "birth") this.#birth(sensor, payload);
+    else if (kind === "state") this.#state(sensor).online = payload.online !== false;
+    else if (kind === "reading" || kind === "readings") {
+      if (!this.#known.has(sensor)) {
+        this.ignored++;
+        return [];
+      }
+      return kind === "reading" ? this.#reading(sensor, payload) : this.#readings(sensor, payload);
+    }
+    return [];
+  }
+
+  /** Sensors measuring a band now; the floor is NaN for those that report only what they hear. */
+  measuring(band: BandId): { sensor: SensorId; floorDbm: number }[] {
+    const list: { sensor: SensorId; floorDbm: number }[] = [];
+    for (const s of this.#site.sensors) {
+      const state = this.#sensors.get(s.id);
+      if (s.type !== "rf" || state === undefined || !state.online) continue;
+      if (state.bands !== null && !state.bands.includes(band)) continue;
+      const floor = state.periodMs > 0 ? (this.#channels.get(`${s.id} ${band}`)?.floorDbm ?? Number.NaN) : Number.NaN;
+      if (state.periodMs > 0 && Number.isNaN(floor)) continue;
+      list.push({ sensor: s.id, floorDbm: floor + ABOVE_FLOOR_DB });
+    }
+    return list;
+  }
+
+  #state(sensor: SensorId): SensorState {
+    let state = this.#sensors.get(sensor);
+    if (state === undefined) {
+      state = { periodMs: 0, online: true, bands: null };
+      this.#sensors.set(sensor, state);
+    }
+    return state;
+  }
+
+  #birth(sensor: SensorId, payload: Json): void {
+    const state = this.#state(sensor);
+    state.periodMs = finite(payload.period_ms) ?? 0;
+    state.online = true;
+    if (Array.isArray(payload.bands)) {
+      state.bands = payload.bands.filter(isObject).map((b) => String(b.id));
+    }
+  }
+
+  #reading(sensor: SensorId, payload: Json): BandPacket[] {
+    const ts = finite(payload.ts);
+    if (ts === null || !Array.isArray(payload.r)) return [];
+    const packets: BandPacket[] = [];
+    for (const r of payload.r) {
+      if (isObject(r) && typeof r.b === "string") this.#level(sensor, r.b, ts, levelOf(r.rms_dbm, r.peak_dbm), packets);
+    }
+    return packets;
+  }
+
+  #readings(sensor: SensorId, payload: Json): BandPacket[] {
+    const ts = finite(payload.ts);
+    const dt = finite(payload.dt_ms);
+    if (ts === null || dt === null || !Array.isArray(payload.bands)) return [];
+    const packets: BandPacket[] = [];
+    payload.bands.forEach((band, i) => {
+      const rms = rowOf(payload.rms_dbm, i);
+      const peak = rowOf(payload.peak_dbm, i);
+      for (let j = 0; j < Math.max(rms.length, peak.length); j++) {
+        this.#level(sensor, String(band), ts + j * dt, levelOf(rms[j], peak[j]), packets);
+      }
+    });
+    return packets.sort((a, b) => a.tMs - b.tMs);
+  }
+
+  #level(sensor: SensorId, band: BandId, tMs: number, levelDbm: number | null, packets: BandPacket[]): void {
+    if (levelDbm === null) {
+      this.ignored++;
+      return;
+    }
+    if (this.#state(sensor).periodMs === 0) {
+      packets.push({ tMs, sensor, band, levelDbm });
+      return;
+    }
+    const floorDbm = this.#floor(sensor, band, levelDbm);
+    if (levelDbm < floorDbm + ABOVE_FLOOR_DB) return;
+    // What the emitter adds to the noise: powers subtract.
+    const signal = 10 * Math.log10(10 ** (levelDbm / 10) - 10 ** (floorDbm / 10));
+    packets.push({ tMs, sensor, band, levelDbm: signal });
+  }
+
+  /** Lower quartile of the channel's newest levels. */
+  #floor(sensor: SensorId, band: BandId, levelDbm: number): number {
+    const key = `${sensor} ${band}`;
+    let channel = this.#channels.get(key);
+    if (channel === undefined) {
+      channel = { ring: [], next: 0, floorDbm: levelDbm };
+      this.#channels.set(key, channel);
+    }
+    channel.ring[channel.next] = levelDbm;
+    channel.next = (channel.next + 1) % FLOOR_WINDOW;
+    if (channel.next % 10 === 0 || channel.ring.length < 20) {
+      const sorted = [...channel.ring].sort((a, b) => a - b);
+      channel.floorDbm = sorted[Math.floor(sorted.length / 4)]!;
+    }
+    return channel.floorDbm;
+  }
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function finite(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+/** Mean power where there is one, else the peak. */
+function levelOf(rms: unknown, peak: unknown): number | null {
+  return finite(rms) ?? finite(peak);
+}
+
+function rowOf(matrix: unknown, i: number): readonly unknown[] {
+  const row: unknown = Array.isArray(matrix) ? matrix[i] : undefined;
+  return Array.isArray(row) ? row : [];
+}

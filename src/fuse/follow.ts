@@ -1,0 +1,181 @@
+/**
+ * One emitter followed through windows of packets: bursts reduced, power learned on the way, position filtered.
+ */
+import type { BandId, Fix, SensorId } from "../model.ts";
+import { cutBursts, type Packet, powerScatter, reduceBursts } from "./bursts.ts";
+import { logSumExp } from "./linalg.ts";
+import type { BandDefaults, Locator, Miss, PowerPrior } from "./locate.ts";
+
+/** Packets of one window and band, in order of time, and the sensors that were measuring. */
+export interface PacketWindow {
+  readonly band: BandId;
+  readonly packets: readonly Packet[];
+  readonly measuring: readonly { readonly sensor: SensorId; readonly floorDbm: number }[];
+}
+
+export interface FollowOptions {
+  /** Packets within this of each other are one emission. */
+  readonly burstGapMs: number;
+  /** Replaces what the band's calibration says of it. */
+  readonly persistenceMs: number | null;
+  /** Variances of the walks, m^2 per second and axis. */
+  readonly walks: readonly number[];
+}
+
+// Standing or turning on a chair; walking with stops; walking straight on.
+export const FOLLOW_DEFAULTS: FollowOptions = { burstGapMs: 60, persistenceMs: null, walks: [0.05, 0.4, 1.5] };
+
+/** Probability per second that the way of moving changes. */
+const CHANGE_PER_S = 0.05;
+/** Power is never believed better known than this: errors of the map hide in it, dB. */
+const POWER_LEAST_DB = 1.5;
+/** How the power of one emitter wanders from second to second, dB per root second. */
+const POWER_DRIFT_DB = 0.7;
+/** Weight, in bursts, of the prior on the bursts' power spread. */
+const SCATTER_PRIOR = 4;
+/** Prior spread of the bursts' power where nothing is known, dB. */
+const SCATTER_DB = 2;
+
+interface PowerState {
+  prior: PowerPrior;
+  squares: number;
+  degrees: number;
+}
+
+/** Follows one emitter. Forward only: a fix at t uses nothing after t. */
+export class Follower {
+  readonly #locator: Locator;
+  readonly #options: FollowOptions;
+  readonly #modes: Float64Array[];
+  readonly #power = new Map<BandId, PowerState>();
+  readonly #posterior: Float64Array;
+  #lastMs = Number.NaN;
+  #startMs = Number.NaN;
+
+  constructor(locator: Locator, options: Partial<FollowOptions> = {}) {
+    this.#locator = locator;
+    this.#options = { ...FOLLOW_DEFAULTS, ...options };
+    const walks = this.#options.walks.length;
+    this.#modes = this.#options.walks.map(() => locator.logPrior().map((p) => p - Math.log(walks)));
+    this.#posterior = locator.logPrior();
+  }
+
+  /** Log posterior after the last window, all ways of moving together. The array is reused. */
+  get posterior(): Float64Array {
+    return this.#posterior;
+  }
+
+  /** Takes the window that ends at `endMs` and gives the fix for it. */
+  step(endMs: number, windowMs: number, windows: readonly PacketWindow[]): Fix {
+    this.#predict(endMs);
+    const out = new Float64Array(this.#locator.size);
+    const sum = new Float64Array(this.#locator.size);
+    const updates: (() => void)[] = [];
+    for (const window of windows) {
+      const update = this.#window(window, endMs, windowMs, out);
+      for (let c = 0; c < sum.length; c++) sum[c]! += out[c]!;
+      updates.push(update);
+    }
+    this.#combine(sum);
+    for (const update of updates) update();
+    return this.#locator.fix(this.#posterior);
+  }
+
+  #predict(endMs: number): void {
+    if (Number.isNaN(this.#startMs)) this.#startMs = endMs;
+    else {
+      const dtMs = Math.max(0, endMs - this.#lastMs);
+      const change = 1 - Math.exp((-CHANGE_PER_S * dtMs) / 1000);
+      const count = this.#modes.length;
+      const size = this.#locator.size;
+      if (count > 1) {
+        for (let c = 0; c < size; c++) {
+          let total = 0;
+          for (const mode of this.#modes) total += Math.exp(mode[c]!);
+          for (const mode of this.#modes) {
+            const own = Math.exp(mode[c]!);
+            mode[c] = Math.log(Math.max(1e-300, own * (1 - change) + ((total - own) * change) / (count - 1)));
+          }
+        }
+      }
+      this.#modes.forEach((mode, m) => {
+        const weight = logSumExp(mode, 0, size);
+        this.#locator.predict(mode, dtMs, this.#options.walks[m]!);
+        for (let c = 0; c < size; c++) mode[c]! += weight;
+      });
+    }
+    this.#lastMs = endMs;
+  }
+
+  #combine(logLikelihood: Float64Array): void {
+    let top = Number.NEGATIVE_INFINITY;
+    for (const mode of this.#modes) {
+      for (let c = 0; c < mode.length; c++) {
+        mode[c]! += logLikelihood[c]!;
+        if (mode[c]! > top) top = mode[c]!;
+      }
+    }
+    let total = 0;
+    for (let c = 0; c < this.#posterior.length; c++) {
+      let sum = 0;
+      for (const mode of this.#modes) sum += Math.exp(mode[c]! - top);
+      this.#posterior[c] = Math.log(Math.max(sum, 1e-300));
+      total += sum;
+    }
+    const shift = Math.log(total);
+    for (const mode of this.#modes) for (let c = 0; c < mode.length; c++) mode[c]! -= top + shift;
+    for (let c = 0; c < this.#posterior.length; c++) this.#posterior[c]! -= shift;
+  }
+
+  /** Writes the window's log-likelihood into `out`; the returned function updates the power once the posterior is known. */
+  #window(window: PacketWindow, endMs: number, windowMs: number, out: Float64Array): () => void {
+    const defaults = this.#locator.bandDefaults(window.band);
+    out.fill(0);
+    if (defaults === null) return () => {};
+    const bursts = cutBursts(window.packets, this.#options.burstGapMs);
+    const state = this.#powerOf(window.band, defaults);
+    const scatter = powerScatter(bursts);
+    // Old bursts count less: a phone's power control changes with its place.
+    state.squares = 0.95 * state.squares + Math.max(-scatter.degrees, scatter.squares);
+    state.degrees = 0.95 * state.degrees + scatter.degrees;
+    const floor = Math.max(SCATTER_DB, defaults.burstPowerDb) ** 2;
+    const spread2 = Math.max(0, state.squares + SCATTER_PRIOR * floor) / (state.degrees + SCATTER_PRIOR);
+    const levels = reduceBursts(bursts, defaults.fadingDb, Math.sqrt(spread2));
+    if (levels === null) return () => {};
+    const count = new Map<SensorId, number>();
+    levels.sensors.forEach((s, i) => {
+      count.set(s, levels.heard[i]!);
+    });
+    const misses: Miss[] = window.measuring
+      .map(({ sensor, floorDbm }) => ({ sensor, floorDbm, bursts: levels.bursts - (count.get(sensor) ?? 0) }))
+      .filter((m) => m.bursts > 0);
+    // Windows that share their errors must not count as so many: their static part is scaled up to add up to one.
+    const persistenceMs = this.#options.persistenceMs ?? defaults.persistenceMs;
+    const staticFactor = Math.max(1, Math.min(persistenceMs, endMs - this.#startMs + windowMs) / windowMs);
+    const powerDbm = new Float64Array(this.#locator.size);
+    const left2 = this.#locator.windowLikelihood(window.band, levels, misses, state.prior, staticFactor, out, powerDbm);
+    return () => this.#learnPower(state, powerDbm, left2, windowMs);
+  }
+
+  #powerOf(band: BandId, defaults: BandDefaults): PowerState {
+    let state = this.#power.get(band);
+    if (state === undefined) {
+      state = { prior: defaults.power, squares: 0, degrees: 0 };
+      this.#power.set(band, state);
+    }
+    return state;
+  }
+
+  /** The power's posterior, as one normal over all candidates, is the next window's prior, widened by drift. */
+  #learnPower(state: PowerState, powerDbm: Float64Array, left2: number, windowMs: number): void {
+    let [mean, square] = [0, 0];
+    for (let c = 0; c < powerDbm.length; c++) {
+      const p = Math.exp(this.#posterior[c]!);
+      mean += p * powerDbm[c]!;
+      square += p * powerDbm[c]! * powerDbm[c]!;
+    }
+    const variance = Math.max(POWER_LEAST_DB ** 2, square - mean * mean + left2);
+    const drift2 = (POWER_DRIFT_DB ** 2 * windowMs) / 1000;
+    state.prior = { meanDbm: mean, sdDb: Math.sqrt(variance + drift2) };
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The residual map: a Gaussian process over positions, shared by all sensors in its covariance, on top of a trend (path loss,
+ * walls, slabs) whose coefficients are estimated with it.
+ */
+import { backSolve, cholesky, forwardSolve } from "./linalg.ts";
+
+export interface Place {
+  readonly xM: number;
+  readonly yM: number;
+  readonly zM: number;
+}
+
+/** Standard deviations in dB, length in metres. */
+export interface Kernel {
+  readonly shadowSdDb: number;
+  readonly shadowLengthM: number;
+  readonly nuggetSdDb: number;
+  /** Prior spread of a sensor's constant offset. */
+  readonly offsetSdDb: number;
+}
+
+/** A slab separates more than its height: vertical distance counts so many times. */
+const VERTICAL_STRETCH = 3;
+
+/** Gudmundson's exponential correlation, plus the sensor's offset, which is the same everywhere. */
+export function kernelAt(k: Kernel, a: Place, b: Place): number {
+  const d = Math.hypot(a.xM - b.xM, a.yM - b.yM, VERTICAL_STRETCH * (a.zM - b.zM));
+  return k.shadowSdDb * k.shadowSdDb * Math.exp(-d / k.shadowLengthM) + k.offsetSdDb * k.offsetSdDb;
+}
+
+/** Cholesky factor of the points' covariance; `noise2` is added to the diagonal, one entry a point. */
+export function factorOf(k: Kernel, points: readonly Place[], noise2: Float64Array): Float64Array {
+  const n = points.length;
+  const a = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) a[i * n + j] = kernelAt(k, points[i]!, points[j]!);
+    a[i * n + i]! += k.nuggetSdDb * k.nuggetSdDb + noise2[i]! + 1e-6;
+  }
+  if (!cholesky(a, n)) throw new Error("covariance of the labelled points is not positive definite");
+  return a;
+}
+
+/** Trend of one sensor: rows of regressors a point, and what was observed. */
+export interface SensorData {
+  /** points * columns, row-major. */
+  readonly design: Float64Array;
+  readonly levelDbm: Float64Array;
+}
+
+export interface TrendFit {
+  readonly coefficients: Float64Array;
+  /** Minus log marginal likelihood (coefficients at their posterior mode), up to a constant. */
+  readonly cost: number;
+}
+
+/**
+ * Generalised least squares of the trend over all sensors, with a normal prior on each coefficient, and the marginal
+ * likelihood of what is left.
+ *
+ * Cost: N^3/6 once, then N^2 * columns a sensor.
+ */
+export function fitTrend(
+  factor: Float64Array,
+  n: number,
+  data: readonly SensorData[],
+  prior: { readonly mean: Float64Array; readonly sd: Float64Array },
+): TrendFit {
+  const q = prior.mean.length;
+  const normal = new Float64Array(q * q);
+  const right = new Float64Array(q);
+  const whitened: { design: Float64Array[]; level: Float64Array }[] = [];
+  for (const sensor of data) {
+    const level = sensor.levelDbm.slice();
+    forwardSolve(factor, n, level);
+    const design: Float64Array[] = [];
+    for (let c = 0; c < q; c++) {
+      const column = new Float64Array(n);
+      for (let i = 0; i < n; i++) column[i] = sensor.design[i * q + c]!;
+      forwardSolve(factor, n, column);
+      design.push(column);
+    }
+    for (let c = 0; c < q; c++) {
+      for (let d = 0; d <= c; d++) normal[c * q + d]! += dot(design[c]!, design[d]!);
+      right[c]! += dot(design[c]!, level);
+    }
+    whitened.push({ design, level });
+  }
+  for (let c = 0; c < q; c++) {
+    const weight = 1 / (prior.sd[c]! * prior.sd[c]!);
+    normal[c * q + c]! += weight;
+    right[c]! += weight * prior.mean[c]!;
+  }
+  if (!cholesky(normal, q)) throw new Error("the trend's normal equations are singular");
+  forwardSolve(normal, q, right);
+  backSolve(normal, q, right);
+  let cost = 0;
+  for (let i = 0; i < n; i++) cost += data.length * Math.log(factor[i * n + i]!);
+  for (const { design, level } of whitened) {
+    for (let i = 0; i < n; i++) {
+      let r = level[i]!;
+      for (let c = 0; c < q; c++) r -= right[c]! * design[c]![i]!;
+      cost += (r * r) / 2;
+    }
+  }
+  for (let c = 0; c < q; c++) cost += ((right[c]! - prior.mean[c]!) / prior.sd[c]!) ** 2 / 2;
+  return { coefficients: right, cost };
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/**
+ * Residual at places nobody labelled, all sensors at once.
+ *
+ * Shape: `residual[s]` has a value a point; `mean` is written as places * sensors, `variance` one a place (the same for
+ * all sensors). Cost: N^2/2 a place for the variance, N a place and sensor for the mean.
+ */
+export function predictResidual(
+  k: Kernel,
+  points: readonly Place[],
+  factor: Float64Array,
+  residual: readonly Float64Array[],
+  places: readonly Place[],
+): { mean: Float64Array; variance: Float64Array } {
+  const n = points.length;
+  const weights = residual.map((r) => {
+    const w = r.slice();
+    forwardSolve(factor, n, w);
+    backSolve(factor, n, w);
+    return w;
+  });
+  const mean = new Float64Array(places.length * residual.length);
+  const variance = new Float64Array(places.length);
+  const cross = new Float64Array(n);
+  const own = k.shadowSdDb * k.shadowSdDb + k.offsetSdDb * k.offsetSdDb;
+  for (let p = 0; p < places.length; p++) {
+    for (let i = 0; i < n; i++) cross[i] = kernelAt(k, places[p]!, points[i]!);
+    for (let s = 0; s < weights.length; s++) mean[p * weights.length + s] = dot(weights[s]!, cross);
+    forwardSolve(factor, n, cross);
+    variance[p] = Math.max(0, own - dot(cross, cross));
+  }
+  return { mean, variance };
+}
+
+/**
+ * Leave-one-out residuals of every point from one factor: r_i - mean_{-i} = [K^-1 r]_i / [K^-1]_ii.
+ *
+ * Source: Rasmussen and Williams 2006, equation 5.12. Returns residuals a sensor and the predictive variances (points).
+ */
+export function leaveOneOut(
+  factor: Float64Array,
+  n: number,
+  residual: readonly Float64Array[],
+): { residual: Float64Array[]; variance: Float64Array } {
+  const diagonal = new Float64Array(n);
+  const column = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    column.fill(0);
+    column[i] = 1;
+    forwardSolve(factor, n, column);
+    diagonal[i] = dot(column, column);
+  }
+  const left = residual.map((r) => {
+    const w = r.slice();
+    forwardSolve(factor, n, w);
+    backSolve(factor, n, w);
+    for (let i = 0; i < n; i++) w[i]! /= diagonal[i]!;
+    return w;
+  });
+  return { residual: left, variance: diagonal.map((d) => 1 / d) };
+}
