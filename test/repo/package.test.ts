@@ -42,11 +42,15 @@ describe("package", () => {
     for (const name of ["src", "test", "tsconfig.json"]) expect(existsSync(join(home, name)), name).toBe(false);
   });
 
-  test.each(VERBS)("package: %s --help: tells the usage on stdout and ends with 0", async (verb) => {
-    const { stdout } = await cellward(verb, "--help");
-    expect(stdout).toContain(`Usage: cellward ${verb}`);
-    expect(stdout.split("\n").length).toBeGreaterThan(3);
-  });
+  test.each(VERBS)(
+    "package: %s --help: tells the usage on stdout and ends with 0",
+    async (verb) => {
+      const { stdout } = await cellward(verb, "--help");
+      expect(stdout).toContain(`Usage: cellward ${verb}`);
+      expect(stdout.split("\n").length).toBeGreaterThan(3);
+    },
+    120_000,
+  );
 
   test("package: no verb: the list of all of them", async () => {
     const { stdout } = await cellward();
