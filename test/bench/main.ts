@@ -9,6 +9,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startMosquitto } from "../support/servers.ts";
+import { type DetectorFigure, detectorAlone } from "./main-detector.ts";
 import { type Plan, type PublisherReport, SAMPLES } from "./main-publisher.ts";
 import type { ServiceOrder, ServiceReport } from "./main-service.ts";
 import { BANDS, benchSite } from "./prison.ts";
@@ -59,6 +60,8 @@ async function main(): Promise<void> {
   const measuredS = Number(flags.seconds);
   const dir = mkdtempSync(join(tmpdir(), "cellward-bench-"));
   writeFileSync(join(dir, "site.json"), JSON.stringify(benchSite(sensors)));
+  // First, while nothing else of ours runs.
+  const alone = detectorAlone(sensors, Number(flags.seed));
   const mosquitto = await startMosquitto();
   const service = child("main-service.ts");
   const publisher = child("main-publisher.ts");
@@ -93,7 +96,7 @@ async function main(): Promise<void> {
     service.send("report");
     const report = await reported;
     const sent = await published;
-    print(plan, report, sent);
+    print(plan, report, sent, alone);
     service.send("stop");
   } finally {
     for (const process_ of [service, publisher]) {
@@ -106,7 +109,7 @@ async function main(): Promise<void> {
   }
 }
 
-function print(plan: Plan, report: ServiceReport, sent: PublisherReport): void {
+function print(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: DetectorFigure): void {
   const perS = report.readings / report.elapsedS;
   const lines = [
     `bench main${flags.sink ? " (sink only: mqtt.js and JSON.parse)" : ""}`,
@@ -117,6 +120,7 @@ function print(plan: Plan, report: ServiceReport, sent: PublisherReport): void {
     `  CPU            ${(100 * report.cpuShare).toFixed(1)} % of one core, so ${(perS / report.cpuShare).toFixed(0)} readings/s on a whole one`,
     `  loop delay     p50 ${report.delayP50Ms.toFixed(1)} ms, p99 ${report.delayP99Ms.toFixed(1)} ms, max ${report.delayMaxMs.toFixed(1)} ms`,
     `  memory         RSS ${report.rssMb.toFixed(0)} MB now, ${report.peakRssMb.toFixed(0)} MB at most`,
+    `  detector alone ${(alone.perCpuSecond / 1e6).toFixed(1)} M samples a second of processor time, ${(alone.bestPerSecond / 1e6).toFixed(1)} M by the clock in its best windows, hash ${alone.hash}`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
 }
