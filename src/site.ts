@@ -55,25 +55,32 @@ export const BAND_PLANS: Readonly<Record<"eu" | "us" | "none", readonly Band[]>>
   none: [],
 };
 
-/** Materials known by name; `NNN` stands for a thickness in millimetres, e.g. `concrete-200`. */
+/** Materials known by name. A thickness in millimetres may follow: `concrete-200`, `brick-110`. */
 export const MATERIALS = [
-  "concrete-NNN",
-  "brick-NNN",
+  "concrete",
+  "brick",
+  "stone",
   "plasterboard",
+  "plaster",
+  "drywall",
+  "gypsum",
+  "light",
   "wood",
-  "glass",
-  "steel-door",
   "wood-door",
-  "bars",
+  "glass",
+  "steel",
+  "steel-door",
   "metal",
-  "none",
+  "bars",
+  "grille",
+  "open",
 ] as const;
 
-/** Whether a material name is known: one of `MATERIALS`, thickness 10 to 2000 mm. */
+/** Whether a material name is known: one of `MATERIALS`, alone or with a thickness of 1 to 3000 mm. */
 export function isKnownMaterial(name: string): boolean {
-  const thick = /^(concrete|brick)-(\d{1,4})$/.exec(name);
-  if (thick) return Number(thick[2]) >= 10 && Number(thick[2]) <= 2000;
-  return !name.includes("NNN") && (MATERIALS as readonly string[]).includes(name);
+  const [, base, thickness] = /^([a-z-]+?)(?:-(\d{1,4}))?$/.exec(name) ?? [];
+  if (thickness !== undefined && !(Number(thickness) >= 1 && Number(thickness) <= 3000)) return false;
+  return (MATERIALS as readonly (string | undefined)[]).includes(base);
 }
 
 /** Where contracts are silent (`perimeter`), forbidden: nobody carries a phone between the fences by right. */
@@ -348,13 +355,12 @@ function checkTimezone(timezone: unknown, report: Report): void {
 
 function checkMaterial(path: Path, name: string, report: Report): void {
   if (isKnownMaterial(name)) return;
-  const near = /^(concrete|brick)/.test(name)
-    ? "a thickness in mm of 10 to 2000 follows the name, e.g. 'concrete-200'"
-    : `known: ${MATERIALS.join(", ")}`;
-  const guess = nearest(name, MATERIALS);
+  const base = name.replace(/-\d+$/, "");
+  const near = nearest(base, MATERIALS);
+  const tail = `known: ${MATERIALS.join(", ")}, each with or without a thickness in mm such as concrete-200`;
   report.error(
     path,
-    `unknown material '${name}'; ${guess && !guess.includes("NNN") ? `did you mean '${guess}'? ` : ""}${near}`,
+    `unknown material '${name}'; ${near !== null && near !== base ? `did you mean '${near}'? ` : ""}${tail}`,
   );
 }
 
@@ -479,7 +485,7 @@ function checkedWall(item: WallFile, path: Path, refs: References, report: Repor
   const lengthM = Math.hypot(item.to[0] - item.from[0], item.to[1] - item.from[1]);
   if (lengthM === 0) report.error([...path, "to"], "is the same point as from; a wall has a length");
   if (item.material == null && item.loss_db == null) {
-    report.warn(path, "has neither material nor loss_db; it is taken to let everything through");
+    report.warn(path, "has neither material nor loss_db; it is taken as a heavy wall");
   }
   const door = item.door ?? null;
   if (door !== null) {

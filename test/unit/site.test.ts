@@ -132,10 +132,10 @@ describe("site", () => {
     ["a duplicate level", "level: 1", "level: 0", "floors[1].level"],
     ["an unknown material", "material: steel-door", "material: steeldoor", "did you mean 'steel-door'?"],
     [
-      "a material without thickness",
+      "a material of ten metres",
       "to: [2.5,4], material: concrete-200}",
-      "to: [2.5,4], material: concrete}",
-      "thickness in mm",
+      "to: [2.5,4], material: concrete-9999}",
+      "a thickness in mm",
     ],
     ["a door off its wall", "at: 1.25", "at: 2.3", "walls[1].door.at: the door reaches from 1.85 to 2.75 m"],
     ["a wall without length", "from: [2.5,0], to: [2.5,4]", "from: [2.5,4], to: [2.5,4]", "walls[0].to"],
@@ -260,7 +260,9 @@ describe("site", () => {
   });
 
   it("materials: thickness within reason, no placeholder", () => {
-    expect(["concrete-200", "brick-110", "bars", "steel-door"].every(isKnownMaterial)).toBe(true);
-    expect(["concrete-NNN", "concrete-5", "brick-9999", "paper", ""].some(isKnownMaterial)).toBe(false);
+    expect(["concrete", "concrete-200", "brick-110", "bars", "steel-door", "glass-8"].every(isKnownMaterial)).toBe(
+      true,
+    );
+    expect(["concrete-NNN", "concrete-0", "brick-9999", "paper", "-200", ""].some(isKnownMaterial)).toBe(false);
   });
 });
