@@ -1,0 +1,227 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { HttpOptions, HttpServer } from "../../src/http/server.ts";
+import { type RunningBrowser, startBrowser } from "../support/browser.ts";
+import { fixtureScene, type Scene } from "../support/fixture-scenes.ts";
+import { buildConsole, serveFixture } from "../support/fixture-server.ts";
+import { type FixtureService, fixtureAlert } from "../support/fixture-service.ts";
+
+let browser: RunningBrowser;
+let consoleDir = "";
+const servers: HttpServer[] = [];
+/** What the page complained about, a refused script or style among it. */
+let complaints: string[] = [];
+
+beforeAll(async () => {
+  consoleDir = buildConsole();
+  browser = await startBrowser(1366, 768);
+});
+afterAll(async () => {
+  await browser?.close();
+});
+afterEach(async () => {
+  for (const page of browser.context.pages().slice(1)) await page.close();
+  for (const server of servers.splice(0)) await server.close();
+});
+
+async function open(scene: Scene, options: Partial<HttpOptions> = {}) {
+  const service = fixtureScene(scene);
+  const { server, url } = await serveFixture(service, consoleDir, options);
+  servers.push(server);
+  complaints = [];
+  const page = await browser.context.newPage();
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  await page.goto(url);
+  if (options.token == null) await page.locator("[data-zone]").first().waitFor();
+  return { page, service, server, url };
+}
+
+const cells = (page: Page) => page.locator(".row-cell").allTextContents();
+const onPlan = (page: Page, zone: string) => page.locator(`[data-zone="${zone}"]`);
+
+describe("console", () => {
+  it("quiet house: grey, and it says how many watch", async () => {
+    const { page } = await open("quiet");
+    await page.getByText("Nothing to report. 13 of 13 sensors watching.").waitFor();
+    expect(await page.locator(".zone.alert, .zone.maybe").count()).toBe(0);
+    await page.locator("#age.is-live").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it("new alert: appears by itself, its cell marked on the plan, neighbours shaded, the reason in words", async () => {
+    const { page, service } = await open("quiet");
+    await page.locator("#age.is-live").waitFor();
+    service.put(fixtureAlert("b1-1-05", Date.now()));
+    await page.locator('[data-zone="b1-1-05"].alert').waitFor();
+    expect(await cells(page)).toEqual(["b1-1-05"]);
+    expect(await onPlan(page, "b1-1-04").getAttribute("class")).toContain("maybe");
+    expect(await onPlan(page, "b1-1-05").textContent()).toContain("83");
+    await page.getByText("Call on LTE 800, heard by 4 sensors, up to 31 dB above the noise at b1-s13.").waitFor();
+    expect(await page.locator('.unseen[role="alert"]').textContent()).toBe("New high alert: b1-1-05");
+    await page.waitForFunction("document.title.startsWith('(1)')");
+    expect(complaints).toEqual([]);
+  });
+
+  it("keys: J and K move, A acknowledges and goes on to the next that waits", async () => {
+    const { page, service } = await open("mixed");
+    await page.locator(".row").first().waitFor();
+    const chosen = () => page.locator(".row.chosen .row-cell").textContent();
+    expect(await chosen()).toBe("b1-1-08");
+    await page.keyboard.press("j");
+    await page.keyboard.press("j");
+    expect(await chosen()).toBe("b1-0-03");
+    await page.keyboard.press("k");
+    expect(await chosen()).toBe("b1");
+    await page.keyboard.press("k");
+    await page.getByLabel("On duty").fill("officer 7");
+    await page.keyboard.press("Escape");
+    await page.locator('[data-zone="b1-1-08"]').click();
+    await page.keyboard.press("a");
+    await page.locator('[data-zone="b1-1-08"].acked').waitFor();
+    expect(service.commands).toMatchObject([{ type: "ack", by: "officer 7" }]);
+    await expect.poll(chosen).not.toBe("b1-1-08");
+  });
+
+  it("typing a name is not a command", async () => {
+    const { page, service } = await open("one");
+    await page.locator(".row").first().waitFor();
+    await page.getByLabel("On duty").pressSequentially("jack");
+    expect(service.commands).toEqual([]);
+    expect(await page.getByLabel("On duty").inputValue()).toBe("jack");
+  });
+
+  it("acknowledging an alert that changed meanwhile: said, not swallowed; the second press works", async () => {
+    const { page, service } = await open("one");
+    await page.locator(".row").first().waitFor();
+    const [alert] = service.alerts();
+    // A change the page has not heard of yet: put back silently at the service's side.
+    await page.route("**/ack", async (route) => {
+      service.put({ ...alert!, version: 2 });
+      await route.continue();
+    });
+    await page.keyboard.press("a");
+    await page.getByText("The alert changed in that moment.").waitFor();
+    expect(service.commands).toEqual([]);
+    await page.unroute("**/ack");
+    await page.keyboard.press("a");
+    await page.locator('[data-zone="b1-1-05"].acked').waitFor();
+  });
+
+  it("shelve and close: with reason and outcome, and the lists follow", async () => {
+    const { page, service } = await open("one");
+    await page.locator(".row").first().waitFor();
+    await page.keyboard.press("s");
+    await page.getByLabel("Because").fill("maintenance");
+    await page.getByRole("button", { name: "Shelve", exact: true }).click();
+    await page.getByRole("button", { name: "Set aside 1" }).click();
+    expect(service.commands).toMatchObject([{ type: "shelve", reason: "maintenance" }]);
+    await page.keyboard.press("c");
+    await page.getByRole("button", { name: "Searched, nothing found" }).click();
+    await page.getByRole("button", { name: "Closed 1" }).click();
+    await page.getByText("closed: not found").first().waitFor();
+    expect(service.commands[1]).toMatchObject({ type: "close", outcome: "not-found" });
+  });
+
+  it("data that stops: amber above 5 s, then the whole map hatched with the words, then well again", async () => {
+    const { page, service } = await open("one");
+    await page.locator("#age.is-live").waitFor();
+    service.ageMs = 6000;
+    await page.locator("#age.is-late").waitFor();
+    expect(await page.locator(".no-data").count()).toBe(0);
+    service.ageMs = 16_000;
+    await page.locator(".no-data").waitFor();
+    expect(await page.locator(".no-data").textContent()).toContain("NO LIVE DATA");
+    service.ageMs = 300;
+    await page.locator("#age.is-live").waitFor();
+    expect(await page.locator(".no-data").count()).toBe(0);
+  });
+
+  it("service gone: said at once, and after its return the page takes up with what changed", async () => {
+    const { page, service, server, url } = await open("one");
+    await page.locator(".row").first().waitFor();
+    await server.close();
+    await page.getByText("No connection to the service.").waitFor();
+    service.put(fixtureAlert("b1-0-20", Date.now(), { severity: "critical" }));
+    const port = Number(new URL(url).port);
+    const again = await serveFixture(service, consoleDir, { port });
+    servers.push(again.server);
+    await page.locator('[data-zone="b1-0-20"].alert').waitFor();
+    expect(await page.getByText("No connection to the service.").count()).toBe(0);
+    expect(await cells(page)).toEqual(["b1-0-20", "b1-1-05"]);
+  });
+
+  it("broker away: its reason stands on the page", async () => {
+    const { page } = await open("broker-away");
+    await page.getByText("refuses the connection; trying again every 5 s.").waitFor();
+    expect(await page.getByText("Nothing to report").count()).toBe(0);
+  });
+
+  it("evidence: bars per sensor, the distribution with outside, the channel's history drawn", async () => {
+    const { page } = await open("one");
+    const evidence = page.locator(".evidence");
+    await evidence.getByText("b1-s13").first().waitFor();
+    expect(await evidence.getByText("outside").count()).toBe(1);
+    await evidence.locator("canvas").waitFor();
+    await evidence.getByText("Last five minutes: loudest").waitFor();
+    await evidence.getByRole("button", { name: /b1-s14/ }).click();
+    await evidence.getByText("b1-s14 on LTE 800").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it("token: asked for, a wrong one refused, the right one opens the page", async () => {
+    const { page } = await open("one", { token: "correct-horse-battery" });
+    await page.getByLabel("Access token").fill("wrong");
+    await page.keyboard.press("Enter");
+    await page.getByText("That token is not the right one.").waitFor();
+    await page.getByLabel("Access token").fill("correct-horse-battery");
+    await page.keyboard.press("Enter");
+    await page.locator('[data-zone="b1-1-05"].alert').waitFor();
+  });
+
+  it("plan: zooms, pans by keys, shows all of it again", async () => {
+    const { page } = await open("quiet");
+    const drawing = page.locator(".drawing");
+    const box = async () => (await drawing.getAttribute("viewBox"))!.split(" ").map(Number);
+    const before = await box();
+    await page.keyboard.press("+");
+    await expect.poll(async () => (await box())[2]!).toBeLessThan(before[2]!);
+    const closer = await box();
+    await drawing.focus();
+    await page.keyboard.press("ArrowRight");
+    await expect.poll(async () => (await box())[0]!).toBeGreaterThan(closer[0]!);
+    await page.keyboard.press("0");
+    await expect.poll(box).toEqual(before);
+  });
+
+  it("small screen: no sideways scrolling, list before plan", async () => {
+    const { page } = await open("mixed");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.locator(".row").first().waitFor();
+    const widths = await page.evaluate<number[]>("[document.documentElement.scrollWidth, window.innerWidth]");
+    expect(widths[0]).toBeLessThanOrEqual(widths[1]!);
+    const list = (await page.locator(".list").boundingBox())!;
+    const map = (await page.locator(".map").boundingBox())!;
+    expect(list.y).toBeLessThan(map.y);
+  });
+
+  it.each([
+    ["quiet", "dark"],
+    ["mixed", "dark"],
+    ["mixed", "light"],
+    ["stale", "dark"],
+  ] as const)("accessibility: %s in %s has no violation of WCAG 2.2 A and AA that axe finds", async (scene, theme) => {
+    const { page } = await open(scene);
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await page.evaluate(`localStorage.setItem("cellward-theme", "${theme}")`);
+    await page.reload();
+    await page.locator("[data-zone]").first().waitFor();
+    await page.locator("#age").waitFor();
+    const axe = new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);
+    const found = (await axe.analyze()).violations;
+    expect(found.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`)).toEqual([]);
+  });
+});
