@@ -2,7 +2,7 @@
 // `npm run test:real`: the tests against a real mosquitto, InfluxDB and Chromium, installing the Debian packages where
 // they are missing. Further arguments go to vitest.
 //
-// The last line is plain: "N passed, N failed", counted from vitest's own results. With CELLWARD_TEST_RESULTS set, those
+// The last line is plain: "N passed, N failed", counted from vitest's own results. With TEST_RESULTS_FILE set, those
 // results stay behind as JSON in that file.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -64,7 +64,7 @@ ensureBuilt();
 if (real) installPrograms();
 
 const folder = mkdtempSync(join(tmpdir(), "cellward-results-"));
-const resultsFile = process.env.CELLWARD_TEST_RESULTS || join(folder, "results.json");
+const resultsFile = process.env.TEST_RESULTS_FILE || join(folder, "results.json");
 const done = spawnSync(
   process.execPath,
   [

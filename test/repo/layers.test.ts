@@ -214,4 +214,4 @@ test("layers: this tree: nothing to complain about, in format and lint", () => {
     encoding: "utf8",
   });
   expect(done.status, done.stdout + done.stderr).toBe(0);
-});
+}, 300_000);
