@@ -90,7 +90,9 @@ export class InfluxClient {
     };
     const error = answer?.error ?? answer?.results?.find((r) => r.error)?.error;
     if (error) throw new Error(error);
-    return answer?.results?.flatMap((r) => r.series ?? []) ?? [];
+    // A series without rows comes without `values`.
+    const series = answer?.results?.flatMap((r) => r.series ?? []) ?? [];
+    return series.map((row) => ({ ...row, values: row.values ?? [] }));
   }
 
   /** Makes sure that there is a database (or bucket) with the retention. Rejects where the server can't be asked. */

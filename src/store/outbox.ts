@@ -200,7 +200,9 @@ class SinkLoop {
       this.at = batch.at(-1)!.next;
       await this.save(false);
     }
-    if (!signal.aborted) this.at = next;
+    if (signal.aborted) return;
+    if (next <= this.at && frames.length === 0) throw new Error(`the log can't be read on from ${this.at}`);
+    this.at = next;
   }
 
   /** The cursor is written once a second at most: what a crash makes fall back is only delivered again. */

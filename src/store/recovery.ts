@@ -209,7 +209,7 @@ export async function readFrames(
   const after = segments[index + 1];
   const start = Math.max(from - segment.base, SEGMENT_HEADER);
   const end = Math.min(until - segment.base, segment.length);
-  if (start >= end) return { frames, next: after ? after.base : from, damage };
+  if (start >= end) return { frames, next: after?.base ?? Math.max(from, segment.base + end), damage };
 
   const bytes = Buffer.allocUnsafe(Math.min(end - start, Math.max(maxBytes, 2 * LARGEST_FRAME)));
   const file = await files.open(join(dir, segment.name), "read");
