@@ -5,7 +5,8 @@
 import type { RaisedRow, RunRows, UseRow, Where } from "./scoring/rows.ts";
 import { mean, poissonInterval, quantile, round, roundOrNull, type Share, share } from "./scoring/stats.ts";
 
-export { type AlertLine, matchRun, type RunInput, type RunRows } from "./scoring/rows.ts";
+export { type AlertLine, matchRun, type RunInput, type RunRows, type UseRow } from "./scoring/rows.ts";
+export type { Share } from "./scoring/stats.ts";
 
 const DAY_MS = 86_400_000;
 const CAUSES = ["outside", "staff", "source", "fault", "misplaced", "noise"] as const;

@@ -116,6 +116,13 @@ export interface RunRows {
   }[];
   readonly uses: readonly UseRow[];
   readonly raised: readonly RaisedRow[];
+  /** Who else was on the air: legitimate phones, emitters outside, jammers and masts. */
+  readonly bystanders: readonly {
+    readonly emitter: string;
+    readonly cause: Cause;
+    readonly start: number;
+    readonly end: number;
+  }[];
   /** Alerts of the other kinds (faults, scanners), by kind. */
   readonly other: Readonly<Record<string, number>>;
 }
@@ -193,6 +200,10 @@ export function matchRun(input: RunInput): RunRows {
     zones: (input.site?.zones ?? []).map((z) => ({ id: z.id, floor: z.floor, polygon: z.polygon })),
     uses: useRows.map((row, i) => ({ ...row, alert: matchedId.get(i)! })),
     raised: raisedRows,
+    bystanders: input.truth
+      .filter((e) => kindOf(e) !== "misplaced")
+      .map((e) => ({ emitter: e.emitter, cause: kindOf(e), start: e.start, end: e.end }))
+      .sort((a, b) => a.start - b.start || compare(a.emitter, b.emitter)),
     other,
   };
 }
@@ -401,6 +412,12 @@ function compareWhere(alert: Alert, truth: TruePlace, map: Places | null): Where
   };
 }
 
+/** What an alert that points at this emitter wrongly is put down to; "misplaced" for a contraband phone. */
+function kindOf(e: TruthEpisode): Cause {
+  if (e.source !== undefined) return "source";
+  return e.outside ? "outside" : e.legitimate ? "staff" : "misplaced";
+}
+
 /** Whom a false alert mistook: the emitter on the air meanwhile that is nearest to where it points. */
 function causeOf(input: RunInput, alert: Raised): Cause {
   const last = alert.states[alert.states.length - 1]!.alert;
@@ -408,8 +425,7 @@ function causeOf(input: RunInput, alert: Raised): Cause {
   let best: { readonly cause: Cause; readonly distance: number } | null = null;
   for (const e of input.truth) {
     if (!overlaps(e, alert) || !shareBand([e.band], last)) continue;
-    const cause: Cause =
-      e.source !== undefined ? "source" : e.outside ? "outside" : e.legitimate ? "staff" : "misplaced";
+    const cause = kindOf(e);
     const distance = p ? Math.hypot(p.x_m - e.x_m, p.y_m - e.y_m) : 0;
     if (best === null || distance < best.distance) best = { cause, distance };
   }
