@@ -45,3 +45,32 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
 export function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
   return startCli(args, env).done;
 }
+
+/**
+ * The same within this process, many times faster: for verbs that read files and answer. One at a time, since it takes
+ * stdout and stderr for the while.
+ */
+export async function callCli(args: readonly string[]): Promise<CliResult> {
+  const { main } = await import("../../src/cli/index.ts");
+  const streams = [process.stdout, process.stderr] as const;
+  const writes = streams.map((stream) => stream.write);
+  const texts = ["", ""];
+  const exitBefore = process.exitCode;
+  process.exitCode = undefined;
+  streams.forEach((stream, i) => {
+    stream.write = ((chunk: string | Uint8Array) => {
+      texts[i] += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString();
+      return true;
+    }) as typeof stream.write;
+  });
+  try {
+    await main(["node", "cellward", ...args]);
+    return { code: Number(process.exitCode ?? 0), stdout: texts[0]!, stderr: texts[1]! };
+  } finally {
+    streams.forEach((stream, i) => {
+      stream.write = writes[i]!;
+      stream.removeAllListeners("error");
+    });
+    process.exitCode = exitBefore;
+  }
+}
