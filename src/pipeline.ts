@@ -58,6 +58,11 @@ export interface PipelineOptions {
 
 export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPerDay: 0.5 } as const;
 
+/**
+ * Where phones are used, as prior density per square metre against a cell's: people live in cells and walk the rest, so a
+ * corridor or an office holds a phone in use a few minutes an hour where a cell may hold one all day.
+ */
+const USE_DENSITY = { cell: 1, corridor: 0.15, staff: 0.3, gate: 0.3, yard: 0.15, perimeter: 0.1 } as const;
 /** How often, in event time, the sensors' health is looked at. */
 const HEALTH_LOOK_MS = 5000;
 /** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
@@ -94,7 +99,8 @@ export class BlockPipeline {
       onRollup: (rollup) => this.events.push({ type: "rollup", rollup }),
       onLate: (batch) => this.events.push({ type: "late", batch }),
     });
-    this.tracker = new Tracker(new Locator(options.site, { block: options.block, calibration: options.calibration }), {
+    const { site, block, calibration } = options;
+    this.tracker = new Tracker(new Locator(site, { block, calibration, kindWeight: USE_DENSITY }), {
       ...TRACKER_DEFAULTS,
       ...options.tracker,
       block: options.block,

@@ -73,9 +73,13 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
   return { tMs, band: window.band, heard, quiet };
 }
 
-/** The sighting as the locator reads it. */
-export function observationOf(s: Sighting): Observation {
-  return { tMs: s.tMs, band: s.band, sensors: [...s.heard.map((h) => h.level), ...s.quiet] };
+/** One window as the locator reads it; `fadingDb` is the spread that fading gives each level. */
+export function observationOf(s: Sighting, fadingDb = FADING_DB): Observation {
+  const sensors: SensorLevel[] = s.heard.map(({ level }) => ({
+    ...level,
+    sigmaDb: Math.hypot(level.sigmaDb, fadingDb),
+  }));
+  return { tMs: s.tMs, band: s.band, sensors: [...sensors, ...s.quiet] };
 }
 
 /** Sum of what the channels have over the soft threshold, nats (Mei 2010). */
@@ -88,41 +92,152 @@ export function windowNats(s: Sighting): number {
   return s.heard.reduce((sum, h) => sum + Math.max(0, h.llrStep), 0);
 }
 
-/** How loud each sensor last heard an emitter, dBm: its differential fingerprint plus its power. */
-export type Signature = Map<SensorId, number>;
-
-/** Share of a new level in a signature: about the last five windows. */
-const SIGNATURE_GAIN = 0.3;
-
-export function learnSignature(signature: Signature, s: Sighting): void {
-  for (const { level } of s.heard) {
-    const known = signature.get(level.sensor);
-    const next = known === undefined ? level.levelDbm : known + SIGNATURE_GAIN * (level.levelDbm - known);
-    signature.set(level.sensor, next);
-  }
+interface Learned {
+  /** Mean level, dBm at the emitter's power of the last window, and the windows it stands for. */
+  meanDbm: number;
+  heard: number;
+  quiet: number;
+  floorDbm: number;
+  sigmaDb: number;
 }
 
 /**
- * By how much a level must exceed every emitter's expected one to be somebody else's. Three spreads of a reading of a
- * fading signal averaged over a window (about 3 dB).
+ * How loud the sensors hear one emitter in one band, averaged over its windows. Fading differs from window to window and
+ * averages out; what stays (distance, walls, shadowing) is the emitter's fingerprint, and its place is judged from that, once,
+ * instead of from every window as if each brought news.
  */
-const SURPLUS_DB = 9;
+export class Fingerprint {
+  private readonly sensors = new Map<SensorId, Learned>();
+  private windows = 0;
+  /** Sum of squared departures from the means and their number: the fading, learned. */
+  private square = FADING_DB * FADING_DB * FADING_WEIGHT;
+  private departures = FADING_WEIGHT;
+
+  /** Level expected at a sensor, dBm; -Infinity where the emitter was not heard. */
+  expectedDbm(sensor: SensorId): number {
+    const known = this.sensors.get(sensor);
+    return known !== undefined && known.heard > 0 ? known.meanDbm : Number.NEGATIVE_INFINITY;
+  }
+
+  learn(s: Sighting): void {
+    // Power control moves all levels together; the fingerprint keeps their differences and takes the newest power.
+    const moves: number[] = [];
+    for (const { level } of s.heard) {
+      const known = this.sensors.get(level.sensor);
+      if (known && known.heard > 0) moves.push(level.levelDbm - known.meanDbm);
+    }
+    const shiftDb = median(moves);
+    if (shiftDb !== 0) for (const known of this.sensors.values()) known.meanDbm += shiftDb;
+    this.windows = Math.min(this.windows + 1, MEMORY_WINDOWS);
+    for (const { level } of s.heard) {
+      const known = this.entry(level);
+      if (known.heard > 0) {
+        const off = level.levelDbm - known.meanDbm;
+        this.square += off * off;
+        this.departures++;
+        known.meanDbm += off / Math.min(known.heard + 1, MEMORY_WINDOWS);
+      } else {
+        known.meanDbm = level.levelDbm;
+      }
+      known.heard++;
+      known.sigmaDb = level.sigmaDb;
+      known.floorDbm = level.floorDbm;
+    }
+    for (const level of s.quiet) {
+      const known = this.entry(level);
+      known.quiet++;
+      known.floorDbm = level.floorDbm;
+    }
+  }
+
+  /** Standard deviation of one window's level around its mean, dB. */
+  fadingDb(): number {
+    return Math.sqrt(this.square / this.departures);
+  }
+
+  /** All windows as one observation. */
+  observation(tMs: number, band: BandId): Observation {
+    const sensors: SensorLevel[] = [];
+    const fading = this.fadingDb();
+    for (const [sensor, k] of this.sensors) {
+      if (k.heard > 0 && k.heard >= k.quiet) {
+        const n = Math.min(k.heard, MEMORY_WINDOWS);
+        const sigmaDb = Math.sqrt((k.sigmaDb * k.sigmaDb + fading * fading) / n);
+        sensors.push({ sensor, levelDbm: k.meanDbm, floorDbm: k.floorDbm, sigmaDb });
+      } else {
+        // Heard now and then, or never: about at its floor or below.
+        sensors.push({ sensor, levelDbm: Number.NaN, floorDbm: k.floorDbm, sigmaDb: fading });
+      }
+    }
+    return { tMs, band, sensors };
+  }
+
+  clear(): void {
+    this.sensors.clear();
+    this.windows = 0;
+  }
+
+  snapshot(): unknown {
+    return { sensors: this.sensors, windows: this.windows, square: this.square, departures: this.departures };
+  }
+
+  static restored(snapshot: unknown): Fingerprint {
+    const data = snapshot as { sensors: Map<SensorId, Learned>; windows: number; square: number; departures: number };
+    const made = new Fingerprint();
+    for (const [sensor, learned] of data.sensors) made.sensors.set(sensor, { ...learned });
+    made.windows = data.windows;
+    made.square = data.square;
+    made.departures = data.departures;
+    return made;
+  }
+
+  private entry(level: SensorLevel): Learned {
+    let known = this.sensors.get(level.sensor);
+    if (!known) {
+      known = {
+        meanDbm: Number.NEGATIVE_INFINITY,
+        heard: 0,
+        quiet: 0,
+        floorDbm: level.floorDbm,
+        sigmaDb: level.sigmaDb,
+      };
+      this.sensors.set(level.sensor, known);
+    }
+    return known;
+  }
+}
+
+/** Spread of one burst's level in a narrow band before it is learned: Rayleigh to Rice, 5 to 6 dB (domain 4.6). */
+const FADING_DB = 5;
+/** Departures that this assumption counts as. */
+const FADING_WEIGHT = 20;
+/** A fingerprint remembers about so many windows, so that a slow walk shows. */
+const MEMORY_WINDOWS = 20;
+
+function median(values: number[]): number {
+  if (values.length === 0) return 0;
+  values.sort((a, b) => a - b);
+  return values[(values.length - 1) >> 1]!;
+}
+
+/** By how much a level must exceed every emitter's expected one to be somebody else's: over two spreads of fading. */
+const SURPLUS_DB = 12;
 
 /**
- * Splits a sighting among emitters known by their signatures and a rest that none of them explains. A sensor belongs to the
+ * Splits a sighting among emitters known by their fingerprints and a rest that none of them explains. A sensor belongs to the
  * emitter that it should hear loudest; to the others it says only "not louder than this".
  *
- * Returns a part per signature (null where the emitter seems off) and the rest (null when all is explained).
+ * Returns a part per fingerprint (null where the emitter seems off) and the rest (null when all is explained).
  */
 export function split(
   s: Sighting,
-  signatures: readonly Signature[],
+  known: readonly Fingerprint[],
 ): { parts: (Sighting | null)[]; rest: Sighting | null } {
-  const expected = (k: number, sensor: SensorId) => signatures[k]!.get(sensor) ?? Number.NEGATIVE_INFINITY;
+  const expected = (k: number, sensor: SensorId) => known[k]!.expectedDbm(sensor);
   const loudest = (sensor: SensorId, shifts: readonly number[]) => {
     let best = -1;
     let level = Number.NEGATIVE_INFINITY;
-    for (let k = 0; k < signatures.length; k++) {
+    for (let k = 0; k < known.length; k++) {
       const e = expected(k, sensor) + shifts[k]!;
       if (e > level) {
         level = e;
@@ -131,16 +246,15 @@ export function split(
     }
     return { best, level };
   };
-  const none = signatures.map(() => 0);
+  const none = known.map(() => 0);
   // Power control moves all levels of an emitter together: its shift is the median over the sensors that are its own.
-  const shifts = signatures.map((_, k) => {
+  const shifts = known.map((_, k) => {
     const moves = s.heard
       .filter((h) => loudest(h.level.sensor, none).best === k)
-      .map((h) => h.level.levelDbm - expected(k, h.level.sensor))
-      .sort((a, b) => a - b);
-    return moves.length === 0 ? 0 : moves[(moves.length - 1) >> 1]!;
+      .map((h) => h.level.levelDbm - expected(k, h.level.sensor));
+    return median(moves);
   });
-  const own: Heard[][] = signatures.map(() => []);
+  const own: Heard[][] = known.map(() => []);
   const rest: Heard[] = [];
   for (const h of s.heard) {
     const { best, level } = loudest(h.level.sensor, shifts);

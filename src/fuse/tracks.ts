@@ -2,10 +2,9 @@ import type { BandId, BlockId, Fix, SensorEvidence, Track } from "../model.ts";
 import type { Observation } from "./locate.ts";
 import {
   type BandWindow,
-  learnSignature,
+  Fingerprint,
   observationOf,
   type Sighting,
-  type Signature,
   sightingOf,
   softSum,
   split,
@@ -35,10 +34,8 @@ export interface TrackerOptions {
   readonly softThreshold: number;
   /** What a window must add by itself to say that a known emitter is still on, nats. */
   readonly stillOnNats: number;
-  /** Share of the shadowing that does not change between sightings from the same spot. */
-  readonly staticShare: number;
-  /** Memory of the place estimate. */
-  readonly memoryMs: number;
+  /** Correlation of shadowing between bands. */
+  readonly bandCorrelation: number;
   readonly maxTracks: number;
 }
 
@@ -47,8 +44,8 @@ export const TRACKER_DEFAULTS: Omit<TrackerOptions, "block"> = {
   zoneThreshold: 24,
   softThreshold: 4,
   stillOnNats: 10,
-  staticShare: 0.5,
-  memoryMs: 20_000,
+  // 900 and 1900 MHz shadow nearly alike or independently, by building; half is between (domain 4.6).
+  bandCorrelation: 0.5,
   maxTracks: 64,
 };
 
@@ -72,12 +69,9 @@ interface Live {
   readonly openedAtMs: number;
   /** Last sighting, and how loud each sensor hears it, by band. */
   readonly bands: Map<BandId, number>;
-  readonly signatures: Map<BandId, Signature>;
+  readonly fingerprints: Map<BandId, Fingerprint>;
   readonly firstEvidenceMs: number;
   lastSeenMs: number;
-  /** Forgetting sum of normalised log-likelihoods and the number of sightings it stands for. */
-  readonly sum: Float64Array;
-  sightings: number;
   readonly posterior: Float64Array;
   sensors: SensorEvidence[];
   llr: number;
@@ -151,12 +145,12 @@ export class Tracker {
   private attribute(s: Sighting, windowMs: number): [Live | null, Sighting][] {
     const one = this.asOne(s, windowMs);
     const on = this.live.filter(
-      (t) => t.signatures.has(s.band) && s.tMs - (t.bands.get(s.band) ?? 0) <= ON_WINDOWS * windowMs,
+      (t) => t.fingerprints.has(s.band) && s.tMs - (t.bands.get(s.band) ?? 0) <= ON_WINDOWS * windowMs,
     );
     if (on.length === 0) return one.track || this.fires(s) ? [[one.track, s]] : [];
     const { parts, rest } = split(
       s,
-      on.map((t) => t.signatures.get(s.band)!),
+      on.map((t) => t.fingerprints.get(s.band)!),
     );
     const several: [Live | null, Sighting][] = [];
     let nats = 0;
@@ -206,18 +200,15 @@ export class Tracker {
       this.droppedSightings++;
       return null;
     }
-    const size = this.locator.size;
     const firstMs = s.heard.reduce((first, h) => Math.min(first, h.onsetMs), tMs);
     const track: Live = {
       // Unique and stable: the first evidence's time and a running number; the same input gives the same id.
       id: `${this.options.block}-${firstMs.toString(36)}-${(this.opened++).toString(36)}`,
       openedAtMs: tMs,
       bands: new Map(),
-      signatures: new Map(),
+      fingerprints: new Map(),
       firstEvidenceMs: firstMs,
       lastSeenMs: tMs,
-      sum: new Float64Array(size),
-      sightings: 0,
       posterior: this.prior.slice(),
       sensors: [],
       llr: 0,
@@ -231,25 +222,28 @@ export class Tracker {
 
   /** Takes a sighting into a track's place, evidence and episodes. */
   private update(track: Live, s: Sighting, windowMs: number): void {
-    const { sum, posterior } = track;
-    const likelihood = this.likelihood(s);
-    const max = largest(likelihood);
-    const agrees =
-      track.sightings === 0 ||
-      logEvidence(posterior, likelihood) - logEvidence(this.prior, likelihood) > MOVED_LOG_ODDS;
-    const keep = agrees ? Math.exp(-(s.tMs - track.lastSeenMs) / this.options.memoryMs) : 0;
-    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! * keep + (likelihood[i]! - max);
-    track.sightings = track.sightings * keep + 1;
-    // Shadowing that stays the same makes repeated sightings count less: N_eff = N / (1 + (N - 1) rho).
-    const weight = 1 / (1 + (track.sightings - 1) * this.options.staticShare);
-    for (let i = 0; i < sum.length; i++) posterior[i] = this.prior[i]! + weight * sum[i]!;
+    const { posterior, fingerprints } = track;
+    if (track.bands.size > 0) {
+      const window = this.likelihood(s);
+      if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
+        for (const f of fingerprints.values()) f.clear();
+        for (const band of fingerprints.keys()) if (band !== s.band) fingerprints.delete(band);
+      }
+    }
+    const own = fingerprints.get(s.band) ?? new Fingerprint();
+    fingerprints.set(s.band, own);
+    own.learn(s);
+    // Shadowing is partly common to the bands, so each further band counts less: N_eff = N / (1 + (N - 1) rho).
+    const weight = 1 / (1 + (fingerprints.size - 1) * this.options.bandCorrelation);
+    posterior.set(this.prior);
+    const likelihood = new Float64Array(this.locator.size);
+    for (const [band, fingerprint] of fingerprints) {
+      this.locator.logLikelihood(fingerprint.observation(s.tMs, band), likelihood);
+      for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
+    }
     normalise(posterior);
     track.fix = this.locator.fix(posterior);
 
-    const signature = track.signatures.get(s.band) ?? new Map();
-    if (!agrees) signature.clear();
-    learnSignature(signature, s);
-    track.signatures.set(s.band, signature);
     track.bands.set(s.band, s.tMs);
     extend(track.episodes, Math.max(s.tMs - windowMs, track.firstEvidenceMs), s.tMs, windowMs);
     track.lastSeenMs = s.tMs;
@@ -282,14 +276,21 @@ export class Tracker {
 
   /** Everything needed to go on as if never stopped; survives structured cloning. */
   snapshot(): unknown {
-    return { opened: this.opened, live: this.live };
+    const live = this.live.map((t) => ({
+      ...t,
+      fingerprints: [...t.fingerprints].map(([band, f]) => [band, f.snapshot()]),
+    }));
+    return { opened: this.opened, live };
   }
 
   restore(snapshot: unknown): void {
-    const data = snapshot as { opened: number; live: Live[] };
+    type Saved = Omit<Live, "fingerprints"> & { fingerprints: [BandId, unknown][] };
+    const data = snapshot as { opened: number; live: Saved[] };
     this.opened = data.opened;
     // Another plan or calibration makes another grid: what was followed on the old one starts anew.
-    this.live = data.live.filter((t) => t.posterior.length === this.locator.size);
+    this.live = data.live
+      .filter((t) => t.posterior.length === this.locator.size)
+      .map((t) => ({ ...t, fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])) }));
   }
 }
 

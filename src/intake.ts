@@ -1,0 +1,141 @@
+import type { Blocks } from "./blocks.ts";
+import type { Decoder } from "./ingest/decode.ts";
+import type { RejectLog } from "./ingest/rejects.ts";
+import type { SequenceBook } from "./ingest/sequence.ts";
+import type { Birth, Health, ReadingBatch, SensorId, SensorMessage, SensorState } from "./model.ts";
+
+/**
+ * From bytes to filed readings, with every one accounted for. The live service, replay and restart recovery all take
+ * messages through here, so they count and judge alike.
+ */
+
+/** What became of everything that came in. Each total is counted where it arises, so that `remainder` can find a leak. */
+export interface Ledger {
+  /** Messages that came, whatever they were. */
+  messages: number;
+  /** Of them: carried readings, were of another kind and taken, were refused whole. */
+  readingMessages: number;
+  otherMessages: number;
+  rejectedMessages: number;
+  /** Instants in the messages that carried readings. */
+  readings: number;
+  /** Of them: filed, known already, refused one by one (the same key with other content, an older boot). */
+  accepted: number;
+  duplicate: number;
+  refused: number;
+}
+
+/** Zero when every message and every reading is accounted for. */
+export function remainder(l: Ledger): number {
+  return (
+    Math.abs(l.messages - l.readingMessages - l.otherMessages - l.rejectedMessages) +
+    Math.abs(l.readings - l.accepted - l.duplicate - l.refused)
+  );
+}
+
+/** Last known facts of a sensor beyond its readings; what the sensors' page shows. */
+export interface SensorFacts {
+  birth: Birth | null;
+  state: SensorState | null;
+  health: Health | null;
+  /** Arrival of its last accepted message. */
+  lastSeenMs: number | null;
+}
+
+export interface IntakeParts {
+  readonly decoder: Decoder;
+  readonly sequencer: SequenceBook;
+  readonly rejects: RejectLog;
+  readonly blocks: Blocks;
+  /** Every batch that was filed, for the raw capture. */
+  readonly onBatch?: (batch: ReadingBatch) => void;
+}
+
+export class Intake {
+  readonly ledger: Ledger = {
+    messages: 0,
+    readingMessages: 0,
+    otherMessages: 0,
+    rejectedMessages: 0,
+    readings: 0,
+    accepted: 0,
+    duplicate: 0,
+    refused: 0,
+  };
+  readonly sensors = new Map<SensorId, SensorFacts>();
+  private readonly parts: IntakeParts;
+  private readonly siteSensors: ReadonlySet<SensorId>;
+
+  constructor(parts: IntakeParts) {
+    this.parts = parts;
+    this.siteSensors = new Set(parts.blocks.site.sensors.map((s) => s.id));
+  }
+
+  /** Takes one message that came at `nowMs`. Never throws for what the message holds. */
+  take(topic: string, payload: Uint8Array, retained: boolean, nowMs: number): void {
+    this.ledger.messages++;
+    const decoded = this.parts.decoder.decode(topic, payload, { retained, nowMs });
+    if (!decoded.ok) {
+      this.ledger.rejectedMessages++;
+      this.parts.rejects.add(decoded, topic, payload, nowMs, this.known(topic));
+      return;
+    }
+    for (const part of decoded.dropped) this.parts.rejects.addPart(part, topic, payload, nowMs);
+    const { message } = decoded;
+    if (message.kind === "readings") this.takeReadings(message.batch, topic, payload, nowMs);
+    else {
+      this.ledger.otherMessages++;
+      this.note(message, nowMs);
+      this.parts.blocks.take(message, nowMs);
+    }
+  }
+
+  private takeReadings(batch: ReadingBatch, topic: string, payload: Uint8Array, nowMs: number): void {
+    const { ledger } = this;
+    ledger.readingMessages++;
+    ledger.readings += batch.count;
+    const { accepted, duplicates, conflicts, stale, reject } = this.parts.sequencer.accept(batch);
+    ledger.duplicate += duplicates;
+    ledger.refused += conflicts + stale;
+    // The message was taken for what was new in it; the refused instants are parts of it.
+    if (reject) this.parts.rejects.addPart(reject, topic, payload, nowMs);
+    for (const part of accepted) {
+      ledger.accepted += part.count;
+      this.parts.blocks.take({ kind: "readings", batch: part }, nowMs);
+      this.parts.onBatch?.(part);
+    }
+    if (accepted.length > 0) this.facts(batch.sensor).lastSeenMs = nowMs;
+  }
+
+  private note(message: Exclude<SensorMessage, { kind: "readings" }>, nowMs: number): void {
+    switch (message.kind) {
+      case "birth":
+        this.facts(message.birth.sensor).birth = message.birth;
+        break;
+      case "state":
+        this.facts(message.state.sensor).state = message.state;
+        break;
+      case "health":
+        this.facts(message.health.sensor).health = message.health;
+        break;
+      case "scan":
+        this.facts(message.scan.sensor).lastSeenMs = nowMs;
+        break;
+    }
+  }
+
+  /** The sensor a topic names, if it is one of the site's. */
+  private known(topic: string): SensorId | null {
+    const sensor = topic.split("/", 6)[4];
+    return sensor !== undefined && this.siteSensors.has(sensor) ? sensor : null;
+  }
+
+  private facts(sensor: SensorId): SensorFacts {
+    let facts = this.sensors.get(sensor);
+    if (!facts) {
+      facts = { birth: null, state: null, health: null, lastSeenMs: null };
+      this.sensors.set(sensor, facts);
+    }
+    return facts;
+  }
+}
