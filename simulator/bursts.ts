@@ -128,6 +128,8 @@ export interface AirOptions {
   readonly frameMs?: number;
   /** Beacons: ms between them. */
   readonly periodMs?: number;
+  /** A GSM call whose speaker never pauses. */
+  readonly talking?: boolean;
 }
 
 /** The bursts of one transmission from `start` to `end` (simulated ms). */
@@ -184,6 +186,10 @@ function gsm(out: Segment[], service: Service, start: number, end: number, rng: 
   const from = Math.max(begin, handover);
   if (service === "gsm-dtx") {
     out.push({ from, to: end, pattern: "dtx", phase: traffic, period: frame, length: slot });
+    return;
+  }
+  if (options.talking) {
+    out.push({ from, to: end, pattern: "tch", phase: traffic, period: frame, length: slot });
     return;
   }
   talkspurts(rng, from, end, (a, b, talking) => {

@@ -12,10 +12,10 @@ export function pointInPolygon(x: number, y: number, polygon: readonly (readonly
 }
 
 /**
- * Where segment A-B crosses wall P-Q: the share 0..1 of the way from P to Q, or NaN where it does not. Half-open at Q, so
- * that a ray through the joint of two walls of one line is counted once.
+ * Whether segment A-B crosses wall P-Q. Half-open at Q, so that a ray through the joint of two walls of one line is
+ * counted once.
  */
-export function planeHit(
+export function crosses(
   ax: number,
   ay: number,
   bx: number,
@@ -24,16 +24,16 @@ export function planeHit(
   py: number,
   qx: number,
   qy: number,
-): number {
+): boolean {
   const rx = bx - ax;
   const ry = by - ay;
   const sx = qx - px;
   const sy = qy - py;
   const det = rx * sy - ry * sx;
-  if (det === 0) return Number.NaN;
+  if (det === 0) return false;
   const t = ((px - ax) * sy - (py - ay) * sx) / det;
   const u = ((px - ax) * ry - (py - ay) * rx) / det;
-  return t > 0 && t < 1 && u >= 0 && u < 1 ? u : Number.NaN;
+  return t > 0 && t < 1 && u >= 0 && u < 1;
 }
 
 /** Length of segment A-B within the box [x1,y1,x2,y2] (Liang and Barsky's clipping). */

@@ -2,6 +2,7 @@
  * The simulator's door. `simulate(scenario, seed)` gives a site, the truth and a lazy stream of the MQTT messages that
  * the sensors of that site would send. The same scenario and seed give the same bytes.
  */
+import type { TruthEpisode } from "../src/contracts.ts";
 import { Engine, type SimMessage } from "./engine.ts";
 import { Faults } from "./faults.ts";
 import { type Place, RADIO_DEFAULTS, Radio, type RadioSpec } from "./radio.ts";
@@ -15,7 +16,7 @@ import {
   scenarioNames,
 } from "./scenario.ts";
 import { generateSite, readSite, type SimSite } from "./site.ts";
-import { type Episode, type TruthEpisode, World } from "./world.ts";
+import { type Episode, World } from "./world.ts";
 
 export type { Scenario, ScenarioInput, SimMessage, TruthEpisode };
 export { ScenarioError, scenarioNames };
@@ -58,7 +59,9 @@ export interface Simulation {
   /** The site file's text. */
   readonly site: string;
   readonly siteId: string;
-  /** Episodes in order of start. An endless simulation appends a cycle's episodes when its messages reach the cycle. */
+  /**
+   * Episodes in order of start, as the truth file has them, with `source` ("jammer", "repeater", "mast") on what is no
+   * phone and `path` ([epoch ms, x, y], about each second) on what moves. An endless simulation appends a cycle's episodes when its messages reach the cycle. */
   readonly truth: TruthEpisode[];
   /** Faults that were put to work. */
   readonly faults: ReturnType<Faults["describe"]>;

@@ -3,13 +3,13 @@
  *
  * Paths, summed as powers: (1) straight through walls and slabs, COST 231 multi-wall with its non-linear floor term and
  * one fixed random offset per wall and band (rebar); (2) out by the door, along the corridor, in by the sensor's door;
- * for emitters outside: (1) and (3) through the façade and then 0.6 dB per metre of house (3GPP indoor loss 0.5 d), with
+ * for emitters outside: (1), or through the façade and then 0.6 dB per metre of house, whichever loses less, with
  * distance exponent 3 beyond 10 m. On the sum lies the correlated shadowing. Shares nothing with the localiser.
  */
 import { lengthInBox } from "./geometry.ts";
 import { stream } from "./prng.ts";
 import { Shadowing, type ShadowSpec } from "./shadow.ts";
-import { crossWalls, materialLossDb, type SimDoor, type SimSite, zoneAt } from "./site.ts";
+import { materialLossDb, type SimDoor, type SimSite, wallsDb, zoneAt } from "./site.ts";
 
 export interface RadioSpec {
   /** Half width of the uniform offset of each wall in each band, dB. */
@@ -19,7 +19,7 @@ export interface RadioSpec {
   readonly doorPath: boolean;
   /** Distance exponent outside beyond 10 m. */
   readonly outdoorExponent: number;
-  /** Loss of one metre of house for a ray from outside, dB. */
+  /** Loss of one metre of house for a ray from outside, dB (3GPP TR 38.901 takes 0.5, COST 231 0.6). */
   readonly depthDbPerM: number;
 }
 
@@ -127,17 +127,14 @@ export class Radio {
     let depth = 0;
     for (const box of this.site.blockBoxes) depth += lengthInBox(place.x, place.y, s.x, s.y, box);
     if (depth === 0) return -air;
-    let walls = 0;
-    crossWalls(this.site.walls, s.floor, place.x, place.y, s.x, s.y, (w, door) => {
-      walls += this.crossingDb(w, door, band);
-    });
+    const walls = this.storeyDb(s.floor, place.x, place.y, s.x, s.y, band);
     const round = (this.facadeDb[band] ?? 0) + this.spec.depthDbPerM * depth;
-    return 10 * Math.log10(10 ** (-(air + walls) / 10) + 10 ** (-(air + round) / 10));
+    return -(air + Math.min(walls, round));
   }
 
-  private crossingDb(wall: number, throughDoor: boolean, band: number): number {
-    if (throughDoor) return this.site.doors[this.site.walls.door[wall] as number]?.lossDb[band] ?? 0;
-    return this.wallDb[wall * this.site.bands.length + band] ?? 0;
+  /** Walls of one storey on a line. A ray through a door's span meets the wall: what the door lets by has its own path. */
+  private storeyDb(floor: number, ax: number, ay: number, bx: number, by: number, band: number): number {
+    return wallsDb(this.site.walls, this.wallDb, this.site.bands.length, band, floor, ax, ay, bx, by);
   }
 
   /** Walls and slabs on the straight line; each storey's part of the line meets that storey's walls. */
@@ -153,13 +150,7 @@ export class Radio {
     band: number,
   ): number {
     let db = 0;
-    const add = (w: number, door: boolean): void => {
-      db += this.crossingDb(w, door, band);
-    };
-    if (af === bf) {
-      crossWalls(this.site.walls, af, ax, ay, bx, by, add);
-      return db;
-    }
+    if (af === bf) return this.storeyDb(af, ax, ay, bx, by, band);
     const { floors } = this.site;
     const step = bf > af ? 1 : -1;
     let fromT = 0;
@@ -170,7 +161,7 @@ export class Radio {
       const toT = f === bf || !slab ? 1 : Math.min(1, Math.max(fromT, (slab.zM - az) / (bz - az)));
       const px = ax + fromT * (bx - ax);
       const py = ay + fromT * (by - ay);
-      crossWalls(this.site.walls, f, px, py, ax + toT * (bx - ax), ay + toT * (by - ay), add);
+      db += this.storeyDb(f, px, py, ax + toT * (bx - ax), ay + toT * (by - ay), band);
       if (f !== bf) {
         slabs++;
         slabDb += slab?.slabDb[band] ?? 0;

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
 import type { ScanMethod, ZoneKind } from "../src/model.ts";
-import { planeHit, pointInPolygon } from "./geometry.ts";
+import { crosses, pointInPolygon } from "./geometry.ts";
 import type { GeneratorSpec } from "./scenario.ts";
 
 interface BandTable {
@@ -54,7 +54,6 @@ export interface SimDoor {
   /** A point just outside the door on the side of `zones[i]`. */
   readonly sides: readonly [readonly [number, number], readonly [number, number]];
   readonly lossDb: readonly number[];
-  readonly wall: number;
 }
 export interface SimSensor {
   readonly id: string;
@@ -83,10 +82,6 @@ export interface SimWalls {
   readonly y2: Float64Array;
   /** Row-major wall by band. */
   readonly lossDb: Float64Array;
-  /** Door index in the wall, or -1; its span along the wall from x1,y1. */
-  readonly door: Int16Array;
-  readonly doorLo: Float64Array;
-  readonly doorHi: Float64Array;
   /** First and past-the-last wall of each floor: walls are sorted by floor. */
   readonly floorStart: Int32Array;
 }
@@ -237,9 +232,6 @@ function readWalls(
     x2: Float64Array.from(list, (w) => w.to[0]),
     y2: Float64Array.from(list, (w) => w.to[1]),
     lossDb: new Float64Array(n * bands.length),
-    door: new Int16Array(n).fill(-1),
-    doorLo: new Float64Array(n),
-    doorHi: new Float64Array(n),
     floorStart: new Int32Array(floorIndex.size + 1).fill(n),
   };
   const doors: SimDoor[] = [];
@@ -257,44 +249,44 @@ function readWalls(
     const y = item.from[1] + (dy * at) / length;
     const sides = [1, -1].map((s) => [x - (s * 0.3 * dy) / length, y + (s * 0.3 * dx) / length]);
     const zoneIds = sides.map(([px, py]) => zoneAt(zones, px ?? 0, py ?? 0, item.at));
-    walls.door[w] = doors.length;
-    walls.doorLo[w] = at - (item.door.width_m ?? 0.9) / 2;
-    walls.doorHi[w] = at + (item.door.width_m ?? 0.9) / 2;
     const lossDb = losses(item.door, bands);
-    doors.push({ floor: item.at, x, y, zones: zoneIds as never, sides: sides as never, lossDb, wall: w });
+    doors.push({ floor: item.at, x, y, zones: zoneIds as never, sides: sides as never, lossDb });
   });
   return { walls, doors };
 }
 
-/** Which walls of floor `f` the segment crosses: calls `hit(wall, through door?)`. */
-export function crossWalls(
+/**
+ * Sum of what the walls of floor `f` take from a ray, dB: `lossDb` is row-major wall by band.
+ * Cost: a box test a wall and an intersection for the few that pass it.
+ */
+export function wallsDb(
   walls: SimWalls,
+  lossDb: Float64Array,
+  bands: number,
+  band: number,
   f: number,
   ax: number,
   ay: number,
   bx: number,
   by: number,
-  hit: (wall: number, throughDoor: boolean) => void,
-): void {
-  const from = walls.floorStart[f] ?? 0;
-  const to = walls.floorStart[f + 1] ?? walls.count;
-  const loX = Math.min(ax, bx);
-  const hiX = Math.max(ax, bx);
-  const loY = Math.min(ay, by);
-  const hiY = Math.max(ay, by);
+): number {
+  const to = walls.floorStart[f + 1] as number;
+  const loX = ax < bx ? ax : bx;
+  const hiX = ax < bx ? bx : ax;
+  const loY = ay < by ? ay : by;
+  const hiY = ay < by ? by : ay;
   const { x1, y1, x2, y2 } = walls;
-  for (let w = from; w < to; w++) {
-    const px = x1[w] ?? 0;
-    const qx = x2[w] ?? 0;
+  let sum = 0;
+  for (let w = walls.floorStart[f] as number; w < to; w++) {
+    const px = x1[w] as number;
+    const qx = x2[w] as number;
     if ((px < loX && qx < loX) || (px > hiX && qx > hiX)) continue;
-    const py = y1[w] ?? 0;
-    const qy = y2[w] ?? 0;
+    const py = y1[w] as number;
+    const qy = y2[w] as number;
     if ((py < loY && qy < loY) || (py > hiY && qy > hiY)) continue;
-    const u = planeHit(ax, ay, bx, by, px, py, qx, qy);
-    if (Number.isNaN(u)) continue;
-    const along = u * Math.hypot(qx - px, qy - py);
-    hit(w, (walls.door[w] ?? -1) >= 0 && along >= (walls.doorLo[w] ?? 0) && along <= (walls.doorHi[w] ?? 0));
+    if (crosses(ax, ay, bx, by, px, py, qx, qy)) sum += lossDb[w * bands + band] as number;
   }
+  return sum;
 }
 
 const pad = (n: number, width: number): string => String(n).padStart(width, "0");
@@ -449,6 +441,8 @@ function addSensors(doc: Doc, spec: GeneratorSpec, block: string, f: number, y0:
     });
   };
   for (let k = 0, i = 0; k < columns; k += every, i++) {
+    // A rest of less than half a group gets no sensor of its own.
+    if (columns - k < every / 2) break;
     const x = (k + Math.min(every, columns - k) / 2) * w;
     if (layout === "middle") put(x, y0 + d + c / 2);
     if (layout === "staggered") put(x, i % 2 === 0 || rows === 1 ? south : north);

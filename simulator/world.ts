@@ -3,6 +3,7 @@
  * are the truth; the receiver sees only their power.
  */
 import { readFileSync } from "node:fs";
+import type { TruthEpisode } from "../src/contracts.ts";
 import { type OnAir, onAir, type Service } from "./bursts.ts";
 import { randomPoint } from "./geometry.ts";
 import { type Prng, stream } from "./prng.ts";
@@ -51,27 +52,6 @@ interface PhoneTable {
 }
 type Activity = "call" | "message" | "data" | "beacon";
 const PHONES = JSON.parse(readFileSync(new URL("./data/phones.json", import.meta.url), "utf8")) as PhoneTable;
-
-/** One line of the truth file (contracts section 4). Times are epoch ms. */
-export interface TruthEpisode {
-  readonly id: string;
-  readonly emitter: string;
-  readonly legitimate: boolean;
-  readonly start: number;
-  readonly end: number;
-  readonly band: string;
-  readonly eirp_dbm: number;
-  readonly activity: string;
-  readonly x_m: number;
-  readonly y_m: number;
-  readonly floor: string | null;
-  readonly cell: string | null;
-  readonly outside?: true;
-  /** "jammer", "repeater" or "mast" for sources that are no phones. */
-  readonly source?: string;
-  /** [epoch ms, x, y] of an emitter that moves, about each second. */
-  readonly path?: readonly (readonly [number, number, number])[];
-}
 
 /** A transmission as the receiver meets it. Times are ms since the simulation's start. */
 export interface Episode {

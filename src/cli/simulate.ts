@@ -1,16 +1,15 @@
-import { once } from "node:events";
-import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createGzip } from "node:zlib";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ScenarioError, type Simulation, scenarioNames, simulate } from "../../simulator/index.ts";
 import { loadScenario } from "../../simulator/scenario.ts";
 import { AppError } from "../errors.ts";
+import { createTraceWriter, writeTruth } from "../trace/index.ts";
 
 interface Flags {
   readonly seed: number;
   readonly out?: string;
-  readonly format: "jsonl" | "jsonl.gz";
+  readonly format: "jsonl" | "jsonl.gz" | "jsonl.zst";
   readonly batch?: number;
   readonly duration?: number;
   readonly list?: boolean;
@@ -35,7 +34,7 @@ export function addSimulate(program: Command): void {
     .argument("[scenario]", "name in the library (see --list) or path of a scenario file")
     .option("--seed <n>", "same seed, same bytes", integer, 1)
     .option("--out <dir>", "folder for NAME.jsonl, NAME.truth.jsonl and site.yaml")
-    .addOption(new Option("--format <f>", "of the trace").choices(["jsonl", "jsonl.gz"]).default("jsonl"))
+    .addOption(new Option("--format <f>", "of the trace").choices(["jsonl", "jsonl.gz", "jsonl.zst"]).default("jsonl"))
     .option("--batch <n>", "instants a message; 1: one message a reading", integer)
     .option("--duration <s>", "ends after so many seconds", positive)
     .option("--list", "lists the scenarios of the library")
@@ -71,44 +70,30 @@ async function write(name: string, flags: Flags, out: string): Promise<void> {
     ...(flags.batch === undefined ? {} : { batch: flags.batch }),
     durationS: flags.duration ?? plan.duration_s,
   });
+  const truth = join(out, `${plan.name}.truth.jsonl`);
   const trace = join(out, `${plan.name}.${flags.format}`);
   try {
     mkdirSync(out, { recursive: true });
     writeFileSync(join(out, "site.yaml"), sim.site);
-    writeFileSync(join(out, `${plan.name}.truth.jsonl`), sim.truth.map((e) => `${JSON.stringify(e)}\n`).join(""));
-    const count = await writeTrace(sim, trace, flags.format);
-    const done = { trace, truth: join(out, `${plan.name}.truth.jsonl`), site: join(out, "site.yaml"), messages: count };
+    await writeTruth(truth, sim.truth);
+    const count = await writeTrace(sim, trace);
+    const done = { trace, truth, site: join(out, "site.yaml"), messages: count };
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ ...done, episodes: sim.truth.length, faults: sim.faults })}\n`);
     else process.stdout.write(`${done.trace}\n${done.truth}\n${done.site}\n`);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause;
+    if (cause instanceof AppError || (cause as NodeJS.ErrnoException).code === undefined) throw cause;
     throw new AppError("FILE_UNWRITABLE", `can't write to ${out}: ${(cause as Error).message}`, { cause });
   }
 }
 
-/** Lines of a trace are collected to about this size before they go to the file. */
-const CHUNK = 1 << 18;
-
-async function writeTrace(sim: Simulation, path: string, format: Flags["format"]): Promise<number> {
-  const file = createWriteStream(path);
-  const sink = format === "jsonl.gz" ? createGzip({ level: 1 }) : file;
-  if (sink !== file) sink.pipe(file);
+async function writeTrace(sim: Simulation, path: string): Promise<number> {
   const note = `simulated: ${sim.scenario.name}, seed ${sim.seed}`;
-  let text = `${JSON.stringify({ cellward_trace: 1, site: sim.siteId, start: sim.startMs, note })}\n`;
-  let count = 0;
-  for (const m of sim.messages()) {
-    const body =
-      typeof m.payload === "string"
-        ? `"payload":${m.payload}`
-        : `"payload_b64":"${Buffer.from(m.payload).toString("base64")}"`;
-    text += `{"t":${m.t},"topic":"${m.topic}",${body}}\n`;
-    count++;
-    if (text.length < CHUNK) continue;
-    if (!sink.write(text)) await once(sink, "drain");
-    text = "";
+  const writer = await createTraceWriter(path, { cellward_trace: 1, site: sim.siteId, start: sim.startMs, note });
+  for (const { t, topic, payload } of sim.messages()) {
+    const wait = writer.write(typeof payload === "string" ? { t, topic, json: payload } : { t, topic, bytes: payload });
+    if (wait) await wait;
   }
-  sink.end(text);
-  await once(file, "finish");
-  return count;
+  await writer.close();
+  return writer.messages;
 }
