@@ -32,6 +32,7 @@ const generator = z.strictObject({
   perimeter_sensors: z.int().min(0).optional(),
   gate_scanner: z.boolean().optional(),
   block_gap_m: z.number().optional(),
+  corridor_phones: z.enum(["allowed", "forbidden"]).optional(),
 });
 
 export type GeneratorSpec = z.output<typeof generator>;

@@ -382,7 +382,9 @@ function addFloor(doc: Doc, spec: GeneratorSpec, block: string, f: number, y0: n
   };
   const yCorridor = y0 + d;
   const corridor = `${block}-${f}-corridor`;
-  doc.zones.push({ id: corridor, block, floor, kind: "corridor", polygon: box(0, yCorridor, length, yCorridor + c) });
+  const phones = spec.corridor_phones ?? "forbidden";
+  const way = box(0, yCorridor, length, yCorridor + c);
+  doc.zones.push({ id: corridor, block, floor, kind: "corridor", polygon: way, phones });
   for (let r = 0; r < rows; r++) {
     const near = r === 0 ? y0 : yCorridor + c;
     const front = r === 0 ? yCorridor : yCorridor + c;
@@ -459,4 +461,6 @@ function addSensors(doc: Doc, spec: GeneratorSpec, block: string, f: number, y0:
       if (rows === 2) put(x, y0 + 2 * d + c + 0.3);
     }
   }
+  // The staff room has its own, so that phones in it can be told from phones in the last cells.
+  if (f === 0 && spec.staff_room !== false && layout !== "none") put(columns * w + 3, y0 + d + c / 2);
 }
