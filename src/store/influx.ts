@@ -144,14 +144,15 @@ class InfluxStore implements TimeSeriesStore {
   /** Resolves when the spool is open; the database may be absent. Rejects only when the spool can't be used. */
   async start(): Promise<void> {
     const { o } = this;
+    const spoolMaxBytes = o.spoolMaxBytes ?? 8 * 1024 ** 3;
     this.journal = await Journal.open({
       dir: o.spoolDir,
       clock: this.clock,
       groupMs: 20,
-      segmentBytes: 16 * 1024 * 1024,
+      segmentBytes: Math.min(16 * 1024 * 1024, spoolMaxBytes / 4),
       // What is delivered goes with the next roll; what is not stays up to the bound.
       maxBytes: 0,
-      hardMaxBytes: o.spoolMaxBytes ?? 8 * 1024 ** 3,
+      hardMaxBytes: spoolMaxBytes,
       onFatal: (error) => {
         this.fatal = `spool: ${error.message}`;
         o.log.error({ err: error }, "the spool of the database failed; new data is only counted");
