@@ -154,13 +154,11 @@ function partTable(parts: ReportInput["parts"]): string {
 
 function worstTable(score: Score): string {
   if (score.worst.length === 0) return nothing("None: every use was found in its cell, and nothing false was raised.");
-  const rows = score.worst.map((m) => [
-    `<span class="tag ${m.what}">${m.what}</span>`,
-    `${escapeHtml(m.id)}<br><time>${time(m.at)}</time>`,
-    escapeHtml(m.why),
-    m.command ? `<code>${escapeHtml(m.command)}</code>` : "",
-  ]);
-  return table(["", "what and when (UTC)", "why it counts", "replay it"], rows);
+  const items = score.worst.map(
+    (m) =>
+      `<li><p><span class="tag ${m.what}">${m.what}</span> ${escapeHtml(m.id)} <time>${time(m.at)} UTC</time><br>${escapeHtml(m.why)}</p>${m.command ? `<pre><code>${escapeHtml(m.command)}</code></pre>` : ""}</li>`,
+  );
+  return `<ol class="misses">${items.join("")}</ol>`;
 }
 
 function time(ms: number): string {
@@ -259,7 +257,13 @@ function figureTable(all: readonly Figure[], score: Score): string {
     showInterval(f),
     limitOf(f.name, score) ?? "",
   ]);
-  return table(["figure", "name for --threshold", "value", "95 % interval", "limit"], rows, [2, 3, 4]);
+  const head = ["figure", "name for --threshold", "value", "95 % interval", "limit"];
+  const columns = score.limit ? 5 : 4;
+  return table(
+    head.slice(0, columns),
+    rows.map((r) => r.slice(0, columns)),
+    [2, 3, 4],
+  );
 }
 
 const MAX_CONFUSIONS = 20;
@@ -286,10 +290,10 @@ section{margin:28px 0 0}header p{margin:0;color:var(--soft)}.note,.legend{color:
 .tile h2{font-size:.84rem;font-weight:500;color:var(--soft);margin:0}.tile strong{display:block;font-size:1.6rem;line-height:1.3}.tile span{display:block;font-size:.8rem;color:var(--soft)}.tile span.good{color:var(--good)}.tile span.bad{color:var(--bad)}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:0 28px}svg{display:block;width:100%;height:auto;max-width:100%}figure{margin:0 0 16px}figcaption{font-size:.9rem;color:var(--soft);margin-bottom:4px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem;margin-bottom:10px}th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--soft);font-weight:500}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-code{font:.82rem/1.4 ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere;user-select:all}time{color:var(--soft);font-size:.82rem;white-space:nowrap}.tag{white-space:nowrap;font-weight:600}.tag.missed,.tag.false{color:var(--bad)}.tag.wrong-place,.tag.late{color:var(--warn)}
+code{font:.82rem/1.4 ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywhere;user-select:all}time{color:var(--soft);font-size:.82rem;white-space:nowrap}.misses{padding:0;margin:0;list-style:none}.misses li{border-top:1px solid var(--line);padding:8px 0}.misses p{margin:0}pre{margin:4px 0 0;overflow-x:auto;background:var(--panel);border-radius:4px;padding:5px 8px}pre code{white-space:pre;overflow-wrap:normal}td code{white-space:nowrap}.tag{white-space:nowrap;font-weight:600}.tag.missed,.tag.false{color:var(--bad)}.tag.wrong-place,.tag.late{color:var(--warn)}
 .meter{display:inline-block;width:90px;height:8px;background:var(--line);border-radius:4px;overflow:hidden}.meter i{display:block;height:100%;background:var(--good)}
 .grid{stroke:var(--line);stroke-width:1}.num{font-size:11px;fill:var(--soft)}.strong{font-weight:600;fill:var(--fg)}.name{font-size:12px;fill:var(--fg)}.line{fill:none;stroke:var(--accent);stroke-width:2}.dot{fill:var(--accent)}.whisker{stroke:var(--accent);stroke-width:1.5;opacity:.6}.ideal{stroke:var(--soft);stroke-dasharray:4 4}
-.zone{fill:var(--zone);stroke:var(--line)}.spot.right{fill:var(--good)}.spot.beside{fill:var(--warn)}.spot.upstairs{fill:var(--bad)}.error{stroke:var(--warn);stroke-width:1.5}.hole{fill:none;stroke-width:2.5}.hole.missed{stroke:var(--bad)}.hole.covered{stroke:var(--soft)}.cross{stroke:var(--bad);stroke-width:2.5;fill:none}
+.zone{fill:var(--zone);stroke:var(--line)}.label{font-size:10px;fill:var(--soft);opacity:.8}.spot.right{fill:var(--good)}.spot.beside{fill:var(--warn)}.spot.upstairs{fill:var(--bad)}.error{stroke:var(--warn);stroke-width:1.5}.hole{fill:none;stroke-width:2.5}.hole.missed{stroke:var(--bad)}.hole.covered{stroke:var(--soft)}.cross{stroke:var(--bad);stroke-width:2.5;fill:none}
 .bar.found{fill:var(--good)}.bar.missed{fill:var(--bad)}.bar.covered{fill:var(--soft)}.bar.other{fill:var(--line)}.raise.match{fill:var(--good)}.raise.double{fill:var(--warn)}.raise.false{fill:var(--bad)}
 .legend span{display:inline-flex;align-items:center;gap:5px;margin-right:14px}.legend i{display:inline-block;width:11px;height:11px;border-radius:50%}.legend i.bar{border-radius:2px;width:18px}.legend i.spot.right,.legend i.bar.found{background:var(--good)}.legend i.spot.beside{background:var(--warn)}.legend i.spot.upstairs,.legend i.bar.missed{background:var(--bad)}.legend i.bar.covered{background:var(--soft)}.legend i.bar.other{background:var(--line)}.legend i.hole{border:2.5px solid var(--bad)}.legend i.hole.covered{border-color:var(--soft)}.legend i.crossmark{color:var(--bad);font-style:normal;font-weight:700;line-height:11px}.legend i.tri{width:0;height:0;border-radius:0;border:6px solid transparent;border-top:0;border-bottom:11px solid var(--good)}.legend i.tri.double{border-bottom-color:var(--warn)}.legend i.tri.false{border-bottom-color:var(--bad)}
 details{border-top:1px solid var(--line);padding:6px 0}summary{cursor:pointer}footer{margin-top:32px;color:var(--soft);font-size:.85rem}

@@ -177,6 +177,14 @@ function floorMap(runs: readonly RunRows[], floor: string): string {
   for (const z of zones) {
     const ring = z.polygon.map((p) => `${px(x(p[0]!))},${px(y(p[1]!))}`).join(" ");
     marks += `<polygon class="zone" points="${ring}"><title>${escapeHtml(z.id)}</title></polygon>`;
+    const left = Math.min(...z.polygon.map((p) => x(p[0]!)));
+    const right = Math.max(...z.polygon.map((p) => x(p[0]!)));
+    const top = Math.min(...z.polygon.map((p) => y(p[1]!)));
+    // The last part of an id tells neighbours apart, where there is room for it.
+    const label = z.id.split("-").at(-1)!;
+    if (right - left > 7 * label.length) {
+      marks += `<text class="label" x="${px(left + 4)}" y="${px(top + 12)}">${escapeHtml(label)}</text>`;
+    }
   }
   const uses = runs.flatMap((r) => r.uses).filter((u) => u.floor === floor);
   for (const u of uses) marks += useMark(u, floor, x, y);

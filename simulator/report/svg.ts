@@ -32,7 +32,7 @@ export interface Frame {
   readonly axes: string;
 }
 
-const LEFT = 46;
+const LEFT = 62;
 const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 38;

@@ -20,6 +20,8 @@ export interface AlertLine {
 export const JOIN_MS = 60_000;
 /** What clocks, windows and onset estimates may be off by when alert and use are compared. */
 export const COLLAR_MS = 5000;
+/** An alert raised later than this after a use has ended does not answer it: the phone is hidden again. */
+export const TOO_LATE_MS = 60_000;
 /**
  * An alert further than this from the emitter, which does not even list the emitter's cell, is not about it: nobody who goes
  * there finds the phone. Eight cells of 2.5 m.
@@ -155,7 +157,7 @@ export function matchRun(input: RunInput): RunRows {
   const edges: Edge[] = [];
   uses.forEach((use, left) => {
     raised.forEach((alert, right) => {
-      if (!overlaps(use, alert)) return;
+      if (!overlaps(use, alert) || alert.t > use.end + TOO_LATE_MS) return;
       const cost = mismatch(use, alert, map);
       if (cost !== null) edges.push({ left, right, cost });
     });

@@ -1,11 +1,21 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { matchRun } from "../../simulator/score.ts";
+import { loadCalibration } from "../calibration.ts";
 import { wallClock } from "../clock.ts";
+import type { TruthEpisode } from "../contracts.ts";
 import { AppError } from "../errors.ts";
-import { openTrace } from "../trace/index.ts";
+import type { Site } from "../model.ts";
+import { alertsJsonl, type ReplayResult, replayInProcess } from "../replay.ts";
+import { loadSite } from "../site.ts";
+import { openTrace, readTruth } from "../trace/index.ts";
 import { type PlayControl, type PlayProgress, playTrace } from "../trace/play.ts";
-import type { ShapeOptions } from "../trace/shape.ts";
+import { type ShapeOptions, shape } from "../trace/shape.ts";
 import { bar, progressLine, untilInterrupted, watchKeys } from "./progress.ts";
 import { brokerOf } from "./record.ts";
+import { addScoreOptions, publishScore, replayCommand, type ScoreFlags, thresholdsOf } from "./scoring.ts";
 import {
   collect,
   parseCount,
@@ -19,13 +29,11 @@ import {
   type TracePoint,
 } from "./units.ts";
 
-interface ReplayFlags {
+interface ReplayFlags extends ScoreFlags {
   readonly to?: string;
   readonly site?: string;
   readonly calibration?: string;
   readonly truth?: string;
-  readonly out?: string;
-  readonly json?: boolean;
   readonly speed: number;
   readonly from?: TracePoint;
   readonly until?: TracePoint;
@@ -53,7 +61,8 @@ export function addReplay(program: Command): void {
     .option("--calibration <file>", "with --site: what `calibrate` wrote")
     .option("--truth <file>", "with --site: score the alerts against this truth")
     .option("--out <dir>", "with --site: folder for alerts.jsonl (and score.json, score.md, score.html)")
-    .option("--json", "a summary as JSON on stdout");
+    .option("--json", "a summary (with --truth: the score) as JSON on stdout");
+  addScoreOptions(command);
   addPartAndFaults(command);
   command
     .addOption(new Option("--speed <n>", "with --to: 1, any number, or max").default(1, "1").argParser(parseSpeed))
@@ -118,9 +127,26 @@ async function replay(path: string, flags: ReplayFlags): Promise<void> {
       "replay needs either --to URL (a broker) or --site FILE (in this process), and not both",
     );
   }
+  checkHalves(flags);
   const part = shapeOf(flags, (await openTrace(path)).header.start);
   if (flags.to !== undefined) await replayToBroker(path, flags.to, flags, part);
-  else throw new AppError("USAGE", "replay --site is not built yet");
+  else await replayHere(path, flags.site!, flags, part);
+}
+
+/** Flags of the other half would be ignored silently: they are refused instead. */
+function checkHalves(flags: ReplayFlags): void {
+  const given = (names: readonly (keyof ReplayFlags)[]) => names.filter((name) => flags[name] !== undefined);
+  const wrong =
+    flags.to !== undefined
+      ? given(["calibration", "truth", "out", "threshold", "baseline"])
+      : given(["loop", "startPaused", "maxGap", "username", "ca"]);
+  if (wrong.length > 0) {
+    const half = flags.to !== undefined ? "--site" : "--to";
+    throw new AppError("USAGE", `--${wrong[0]} belongs to replay ${half}`);
+  }
+  if (flags.truth === undefined && (flags.threshold !== undefined || flags.baseline !== undefined)) {
+    throw new AppError("USAGE", "--threshold and --baseline need --truth: without it there is no score");
+  }
 }
 
 /** The part of the trace to take and the faults to add. */
@@ -146,7 +172,7 @@ function shapeOf(flags: ReplayFlags, startMs: number): ShapeOptions {
 
 // ------------------------------------------------------------------------------------------------------------ to a broker
 
-async function replayToBroker(path: string, url: string, flags: ReplayFlags, shape: ShapeOptions): Promise<void> {
+async function replayToBroker(path: string, url: string, flags: ReplayFlags, part: ShapeOptions): Promise<void> {
   const control: PlayControl = { paused: flags.startPaused === true && process.stdin.isTTY === true };
   if (flags.startPaused && !process.stdin.isTTY) {
     throw new AppError("USAGE", "--start-paused needs a terminal: there is nobody here to press the space key");
@@ -162,7 +188,7 @@ async function replayToBroker(path: string, url: string, flags: ReplayFlags, sha
     const end = await playTrace({
       broker: brokerOf(url, flags),
       path,
-      shape,
+      shape: part,
       speed: flags.speed,
       loop: flags.loop === undefined ? 1 : flags.loop === (true as unknown) ? Number.POSITIVE_INFINITY : flags.loop,
       maxGapMs: flags.maxGap ?? Number.POSITIVE_INFINITY,
@@ -171,7 +197,7 @@ async function replayToBroker(path: string, url: string, flags: ReplayFlags, sha
       signal: stop.signal,
       time: wallClock,
       control,
-      onProgress: (p) => line.show(() => describe(p, shape.untilMs ?? null)),
+      onProgress: (p) => line.show(() => describe(p, part.untilMs ?? null)),
     });
     line.done();
     summarise(end, flags, performance.now() - beganMs, stop.signal.aborted);
@@ -203,4 +229,90 @@ function summarise(end: PlayProgress, flags: ReplayFlags, wallMs: number, stoppe
   process.stderr.write(
     `${stopped ? "stopped: " : ""}${end.sent} messages sent, ${end.acked} acknowledged, ${showDuration(summary.trace_ms)} of trace in ${showDuration(wallMs)}\n`,
   );
+}
+
+// ------------------------------------------------------------------------------------------------------- in this process
+
+async function replayHere(path: string, sitePath: string, flags: ReplayFlags, part: ShapeOptions): Promise<void> {
+  thresholdsOf(flags); // a mistyped threshold shows before the work
+  const site = loadSite(sitePath);
+  const calibration = flags.calibration === undefined ? null : loadCalibration(flags.calibration, site);
+  const truth = flags.truth === undefined ? null : await readTruth(flags.truth);
+  const trace = await openTrace(path);
+  checkSameSite(path, trace.header.site, site.id);
+  const line = progressLine();
+  const beganMs = performance.now();
+  const end = await replayInProcess(
+    { header: trace.header, batches: () => shape(trace.batches(), part) },
+    {
+      site,
+      calibration,
+      onProgress: (tMs, messages) =>
+        line.show(() => {
+          const speed = (tMs - trace.header.start) / (performance.now() - beganMs);
+          return `${bar(trace.readShare())}  ${showTime(tMs)}  ${speed.toFixed(0)}x  ${messages} messages`;
+        }),
+    },
+  ).finally(() => line.done());
+  const text = alertsJsonl(end.alerts);
+  if (flags.out !== undefined) writeAlerts(flags.out, text);
+  const wallMs = performance.now() - beganMs;
+  const spanMs = Number.isFinite(end.fromMs) ? end.untilMs - end.fromMs : 0;
+  process.stderr.write(
+    `${end.ledger.messages} messages, ${showDuration(spanMs)} of trace in ${showDuration(wallMs)} (${(spanMs / Math.max(1, wallMs)).toFixed(0)}x); alert events ${end.alerts.length}, sha256 ${createHash("sha256").update(text).digest("hex").slice(0, 16)}\n`,
+  );
+  for (const reject of end.rejects) process.stderr.write(`  refused: ${JSON.stringify(reject).slice(0, 300)}\n`);
+  if (truth !== null) {
+    scoreHere(path, sitePath, flags, part, { site, truth, end });
+    return;
+  }
+  if (flags.json)
+    process.stdout.write(
+      `${JSON.stringify({ alerts: end.alerts.length, ledger: end.ledger, rejects: end.rejects })}\n`,
+    );
+  else if (flags.out === undefined) process.stdout.write(text);
+}
+
+function checkSameSite(path: string, recorded: string, given: string): void {
+  if (recorded === given || recorded === "unknown") return;
+  throw new AppError(
+    "TRACE_INVALID",
+    `${path}: line 1: recorded at site '${recorded}', but the site file is of '${given}'`,
+  );
+}
+
+function writeAlerts(dir: string, text: string): void {
+  try {
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(join(dir, "alerts.jsonl"), text);
+  } catch (error) {
+    throw new AppError("FILE_UNWRITABLE", `${dir}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function scoreHere(
+  path: string,
+  sitePath: string,
+  flags: ReplayFlags,
+  part: ShapeOptions,
+  run: { readonly site: Site; readonly truth: readonly TruthEpisode[]; readonly end: ReplayResult },
+): void {
+  const fromMs = part.fromMs ?? run.end.fromMs;
+  const untilMs = Math.min(part.untilMs ?? Number.POSITIVE_INFINITY, run.end.untilMs);
+  // What nobody could see does not count: a part of a trace is scored against its part of the truth.
+  const truth = run.truth.filter((e) => e.end > fromMs && e.start < untilMs);
+  if (run.truth.length > 0 && truth.length === 0 && part.fromMs === undefined && part.untilMs === undefined) {
+    throw new AppError(
+      "TRACE_INVALID",
+      `${flags.truth}: no episode lies within the trace: this truth belongs to another`,
+    );
+  }
+  const command = replayCommand({
+    trace: path,
+    site: sitePath,
+    truth: flags.truth!,
+    ...(flags.calibration === undefined ? {} : { calibration: flags.calibration }),
+  });
+  const rows = matchRun({ alerts: run.end.alerts, truth, site: run.site, fromMs, untilMs, command });
+  publishScore(basename(path).replace(/\.jsonl(\.gz|\.zst)?$/, ""), [rows], flags);
 }
