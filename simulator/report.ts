@@ -73,7 +73,7 @@ ${body}
 function summaryLine(score: Score): string {
   const { uses } = score.detection;
   const runs = score.runs === 1 ? "One run" : `${score.runs} runs`;
-  return `${runs}, ${score.span.hours} h observed (${score.span.block_days} block-days): ${uses.hits} of ${uses.n} contraband uses found, ${score.alerts.false} false ${score.alerts.false === 1 ? "alert" : "alerts"}, ${score.alerts.doubles} ${score.alerts.doubles === 1 ? "double" : "doubles"}.`;
+  return `${runs}, ${score.span.hours < 2 ? `${Math.round(score.span.hours * 60)} min` : `${score.span.hours.toFixed(1)} h`} observed (${score.span.block_days} block-days): ${uses.hits} of ${uses.n} contraband uses found, ${score.alerts.false} false ${score.alerts.false === 1 ? "alert" : "alerts"}, ${score.alerts.doubles} ${score.alerts.doubles === 1 ? "double" : "doubles"}.`;
 }
 
 function thresholdList(input: ReportInput): string {
@@ -187,7 +187,7 @@ function setList(score: Score): string {
   if (top.stated === null) return "";
   const held = sets.map(
     (s) =>
-      `The sets that claim ${s.level * 100} % hold the true cell ${s.rate === null ? "-" : Math.round(s.rate * 100)} % of the time, with ${s.mean_cells ?? 0} cells on average.`,
+      `The sets that claim ${s.level * 100} % hold the true cell ${s.rate === null ? "-" : Math.round(s.rate * 100)} % of the time, with ${(s.mean_cells ?? 0).toFixed(1)} cells on average.`,
   );
   return `<p class="note">Leading cells state ${Math.round(100 * top.stated)} % and are right ${Math.round(100 * (top.right ?? 0))} % of the time. ${held.join(" ")}</p>`;
 }

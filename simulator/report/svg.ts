@@ -33,7 +33,7 @@ export interface Frame {
 }
 
 const LEFT = 62;
-const RIGHT = 14;
+const RIGHT = 24;
 const TOP = 10;
 const BOTTOM = 38;
 

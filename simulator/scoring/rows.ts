@@ -189,7 +189,7 @@ export function matchRun(input: RunInput): RunRows {
       verdict,
       cause: verdict === "false" ? causeOf(input, alert) : null,
       use: near === undefined ? null : useRows[near]!.id,
-      command: verdict === "match" ? null : (input.command?.(alert.until + COLLAR_MS) ?? null),
+      command: verdict === "match" ? null : (input.command?.(Math.max(alert.until, alert.t) + COLLAR_MS) ?? null),
     };
   });
   const matchedId = new Map(uses.map((_, i) => [i, match[i]! >= 0 ? ids[match[i]!]! : null]));
