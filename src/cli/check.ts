@@ -1,8 +1,57 @@
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { AppError } from "../errors.ts";
+import { problemText } from "../document.ts";
+import { AppError, EXIT } from "../errors.ts";
+import type { Site } from "../model.ts";
+import { parseSite } from "../site.ts";
 
 export function addCheck(program: Command): void {
-  program.command("check").action(() => {
-    throw new AppError("USAGE", "'check' is not built yet");
-  });
+  program
+    .command("check")
+    .description("Check a site file: every problem at once, each with its path and line.")
+    .argument("<site>", "site file, YAML or JSON")
+    .option("--json", "the result as JSON on stdout")
+    .option("--strict", "warnings count as problems")
+    .action((file: string, options: { json?: boolean; strict?: boolean }) => check(file, options));
+}
+
+function check(file: string, options: { json?: boolean; strict?: boolean }): void {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new AppError("FILE_UNREADABLE", `can't read ${file}: ${(cause as Error).message}`, { cause });
+  }
+  const result = parseSite(text, file);
+  const { warnings } = result;
+  const problems = [...(result.ok ? [] : result.problems), ...(options.strict ? warnings : [])];
+  if (options.json) {
+    const summary = result.ok ? countsOf(result.site) : null;
+    const ok = problems.length === 0;
+    process.stdout.write(`${JSON.stringify({ ok, file, problems, warnings, summary }, null, 2)}\n`);
+    if (!ok) process.exitCode = EXIT.input;
+    return;
+  }
+  if (!options.strict)
+    for (const warning of warnings) process.stderr.write(`${file}: warning: ${problemText(warning)}\n`);
+  if (problems.length > 0) {
+    throw new AppError("SITE_INVALID", `${file}: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, {
+      details: problems.map(problemText),
+    });
+  }
+  if (!result.ok) return;
+  const parts = Object.entries(countsOf(result.site)).map(([name, n]) => `${n} ${n === 1 ? name.slice(0, -1) : name}`);
+  process.stdout.write(`${file}: ok: site '${result.site.id}' with ${parts.join(", ")}\n`);
+}
+
+function countsOf(site: Site): Record<string, number> {
+  const { blocks, floors, zones, walls, sensors, bands } = site;
+  return {
+    blocks: blocks.length,
+    floors: floors.length,
+    zones: zones.length,
+    walls: walls.length,
+    sensors: sensors.length,
+    bands: bands.length,
+  };
 }

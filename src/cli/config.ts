@@ -1,8 +1,96 @@
-import type { Command } from "commander";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { type LoadedConfig, loadConfig } from "../config.ts";
+import { nearest, problemText } from "../document.ts";
 import { AppError } from "../errors.ts";
+import { loadSiteWithWarnings } from "../site.ts";
+import { referenceFiles } from "./reference.ts";
+import { jsonSchemaOf, SCHEMAS } from "./schemas.ts";
+
+interface SourceOptions {
+  readonly config?: string;
+  readonly set: Record<string, string>;
+}
 
 export function addConfig(program: Command): void {
-  program.command("config").action(() => {
-    throw new AppError("USAGE", "'config' is not built yet");
-  });
+  const config = program
+    .command("config")
+    .description("Show and check the configuration, and print the contracts' schemas.");
+  withSources(config.command("print"))
+    .description("The configuration in effect; secrets are shown as ***.")
+    .option("--origin", "where each value came from")
+    .option("--json", "as JSON")
+    .action((options: SourceOptions & { origin?: boolean; json?: boolean }) => print(load(options), options));
+  withSources(config.command("check"))
+    .description("Check the configuration and the site file it names.")
+    .action((options: SourceOptions) => check(load(options), options));
+  config
+    .command("schema")
+    .description("A JSON Schema of what crosses the program's edge.")
+    .option("--of <name>", `one of ${Object.keys(SCHEMAS).join(", ")}`, "config")
+    .action(({ of }: { of: string }) => {
+      if (!Object.hasOwn(SCHEMAS, of)) {
+        const near = nearest(of, Object.keys(SCHEMAS));
+        const hint = near === null ? `known: ${Object.keys(SCHEMAS).join(", ")}` : `did you mean '${near}'?`;
+        throw new AppError("USAGE", `there is no schema '${of}'; ${hint}`);
+      }
+      process.stdout.write(`${JSON.stringify(jsonSchemaOf(of), null, 2)}\n`);
+    });
+  config
+    .command("reference")
+    .description("Write the generated reference pages and schemas.")
+    .requiredOption("--out <dir>", "folder to write to")
+    .action(({ out }: { out: string }) => writeReference(out));
+}
+
+/** Adds the options that say where settings come from; `run` takes the same. */
+export function withSources(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file, YAML or JSON (or CELLWARD_CONFIG)")
+    .option("--set <setting=value>", "one setting, e.g. --set http.port=8081; may be repeated", collectSetting, {});
+}
+
+function collectSetting(text: string, before: Record<string, string>): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("A setting is NAME=VALUE, such as http.port=8081.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Loads the configuration that these options and the environment describe; warnings go to stderr. */
+export function load(options: SourceOptions): LoadedConfig {
+  const file = options.config ?? process.env.CELLWARD_CONFIG ?? null;
+  const loaded = loadConfig({ file, env: process.env, flags: options.set });
+  for (const warning of loaded.warnings) process.stderr.write(`cellward: warning: ${warning}\n`);
+  return loaded;
+}
+
+function print({ settings }: LoadedConfig, options: { origin?: boolean; json?: boolean }): void {
+  if (options.json) {
+    const rows = options.origin ? settings : settings.map(({ path, value }) => ({ path, value }));
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    return;
+  }
+  for (const { path, value, origin, from } of settings) {
+    const where = options.origin ? `    # ${origin}${from === "" ? "" : ` (${from})`}` : "";
+    process.stdout.write(`${path}: ${JSON.stringify(value)}${where}\n`);
+  }
+}
+
+function check({ config }: LoadedConfig, options: SourceOptions): void {
+  const { site, warnings } = loadSiteWithWarnings(config.site);
+  for (const warning of warnings) process.stderr.write(`${config.site}: warning: ${problemText(warning)}\n`);
+  process.stdout.write(`${options.config ?? "configuration"}: ok: site '${site.id}' from ${config.site}\n`);
+}
+
+function writeReference(out: string): void {
+  for (const [name, text] of Object.entries(referenceFiles())) {
+    const path = join(out, name);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    } catch (cause) {
+      throw new AppError("FILE_UNWRITABLE", `can't write ${path}: ${(cause as Error).message}`, { cause });
+    }
+  }
 }
