@@ -2,7 +2,7 @@ import type { Blocks } from "./blocks.ts";
 import type { Decoder } from "./ingest/decode.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { SequenceBook } from "./ingest/sequence.ts";
-import type { Birth, Health, ReadingBatch, SensorId, SensorMessage, SensorState } from "./model.ts";
+import type { Birth, Health, ReadingBatch, Reject, SensorId, SensorMessage, SensorState } from "./model.ts";
 
 /**
  * From bytes to filed readings, with every one accounted for. The live service, replay and restart recovery all take
@@ -88,6 +88,13 @@ export class Intake {
       this.note(message, nowMs);
       this.parts.blocks.take(message, nowMs);
     }
+  }
+
+  /** Counts a message that was not even looked into, e.g. over its sensor's quota. */
+  refuse(reject: Reject, topic: string, payload: Uint8Array, nowMs: number): void {
+    this.ledger.messages++;
+    this.ledger.rejectedMessages++;
+    this.parts.rejects.add(reject, topic, payload, nowMs, this.known(topic));
   }
 
   private takeReadings(batch: ReadingBatch, topic: string, payload: Uint8Array, nowMs: number): void {

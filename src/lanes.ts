@@ -29,6 +29,7 @@ export interface ChannelSink {
   sigmaDb(channel: number): number;
   llr(channel: number): number;
   status(channel: number, nowMs: number): ChannelStatus;
+  isHot(channel: number): boolean;
 }
 
 export interface LanesOptions {
@@ -57,6 +58,8 @@ interface Slot {
   sumMw: number;
   maxDbm: number;
   values: number;
+  /** Newest value; NaN before the first. */
+  lastDbm: number;
 }
 
 interface Lane {
@@ -86,6 +89,12 @@ export interface ChannelDescription {
   readonly sigmaDb: number;
   readonly llr: number;
   readonly lastTsMs: number;
+  /** End of the last judged window; null before the first. */
+  readonly tMs: number | null;
+  /** Newest reading, dBm, and over the floor, dB; NaN where nothing was measured. */
+  readonly levelDbm: number;
+  readonly excessDb: number;
+  readonly hot: boolean;
 }
 
 export class Lanes {
@@ -220,7 +229,7 @@ export class Lanes {
   describe(): ChannelDescription[] {
     const all: ChannelDescription[] = [];
     for (const lane of this.lanes.values()) {
-      for (const { band, channel } of lane.slots) {
+      for (const { band, channel, lastDbm } of lane.slots) {
         all.push({
           sensor: lane.sensor,
           band,
@@ -229,6 +238,10 @@ export class Lanes {
           sigmaDb: this.sink.sigmaDb(channel),
           llr: this.sink.llr(channel),
           lastTsMs: lane.lastTsMs,
+          tMs: this.judgedMs,
+          levelDbm: lastDbm,
+          excessDb: lastDbm - this.sink.floorDbm(channel),
+          hot: this.sink.isHot(channel),
         });
       }
     }
@@ -279,7 +292,7 @@ export class Lanes {
         periodMs: lane.periodMs,
         tdd: this.options.tdd.has(band),
       });
-      slot = { band, channel, sumMw: 0, maxDbm: Number.NEGATIVE_INFINITY, values: 0 };
+      slot = { band, channel, sumMw: 0, maxDbm: Number.NEGATIVE_INFINITY, values: 0, lastDbm: Number.NaN };
       lane.slotOf.set(band, slot);
       lane.slots.push(slot);
       this.bands[channel] = band;
@@ -399,12 +412,14 @@ function accumulate(
   let sum = 0;
   let n = 0;
   let max = slot.maxDbm;
+  let last = slot.lastDbm;
   for (let j = offset; j < offset + count; j++) {
     const m = mean === null ? Number.NaN : mean[j]!;
     const p = peak === null ? m : peak[j]!;
     // NaN fails both comparisons: not measured.
     if (m > -1000) {
       sum += Math.exp(m * LN10_10);
+      last = m;
       n++;
     }
     if (p > max) max = p;
@@ -412,6 +427,7 @@ function accumulate(
   slot.sumMw += sum;
   slot.values += n;
   slot.maxDbm = max;
+  slot.lastDbm = last;
 }
 
 /** Instants [from, to) of a batch as a batch of its own. */

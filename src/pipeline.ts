@@ -322,7 +322,8 @@ export class BlockPipeline {
     }
   }
 
-  private take(): PipelineEvent[] {
+  /** Everything there is to say since the last call. */
+  take(): PipelineEvent[] {
     return this.events.splice(0);
   }
 

@@ -1,8 +1,148 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Command } from "commander";
-import { AppError } from "../errors.ts";
+import type { MqttClient } from "mqtt";
+import type { SimMessage, TruthEpisode } from "../../simulator/index.ts";
+import { EXIT } from "../errors.ts";
+import type { AlertChange } from "../model.ts";
+import { consoleDir, untilStopped } from "./run.ts";
+import { packageVersion } from "./version.ts";
 
 export function addDemo(program: Command): void {
-  program.command("demo").action(() => {
-    throw new AppError("USAGE", "'demo' is not built yet");
-  });
+  program
+    .command("demo")
+    .description("Everything on embedded defaults: broker, store, console, and a simulated block that sends to it.")
+    .option("--scenario <name>", "scenario of the library, or a file", "demo")
+    .option("--seed <n>", "seed of the simulation", "1")
+    .option("--port <n>", "port of the console; a taken one is replaced by a free one", "8080")
+    .option("--mqtt-port <n>", "port of the embedded broker; a taken one is replaced by a free one", "1883")
+    .option("--duration <s>", "stop by itself after so many seconds")
+    .addHelpText("after", "\nCtrl-C ends it. Nothing is kept: it writes to a temporary folder that it removes.")
+    .action(demo);
+}
+
+interface DemoFlags {
+  readonly scenario: string;
+  readonly seed: string;
+  readonly port: string;
+  readonly mqttPort: string;
+  readonly duration?: string;
+}
+
+async function demo(flags: DemoFlags): Promise<void> {
+  const { simulate } = await import("../../simulator/index.ts");
+  const { loadConfig } = await import("../config.ts");
+  const { createLogger } = await import("../log.ts");
+  const { startService } = await import("../main.ts");
+  const { default: mqtt } = await import("mqtt");
+  const dir = mkdtempSync(join(tmpdir(), "cellward-demo-"));
+  try {
+    const simulation = simulate(flags.scenario, Number(flags.seed), { startMs: Date.now() + 500 });
+    writeFileSync(join(dir, "site.yaml"), simulation.site);
+    const { config } = loadConfig({
+      file: null,
+      env: {},
+      flags: {
+        site: join(dir, "site.yaml"),
+        data_dir: dir,
+        "http.port": Number(flags.port),
+        "mqtt.embedded.port": Number(flags.mqttPort),
+        "pipeline.hold_ms": 2000,
+        "log.level": "warn",
+      },
+    });
+    const show = shower(simulation.truth, simulation.startMs);
+    const service = await startService({
+      config,
+      version: packageVersion(),
+      log: createLogger("warn"),
+      consoleDir: consoleDir(),
+      portFallback: true,
+      onAlert: (change) => show.alert(change),
+    });
+    if (service.listening.replaced)
+      say(`Port ${flags.port} is taken; the console is on port ${service.listening.port}.`);
+    if (service.broker?.insteadOf)
+      say(`Port ${flags.mqttPort} is taken; the broker is on port ${service.broker.port}.`);
+    say("");
+    say(`  Console  ${service.listening.url}`);
+    say(`  API      ${service.listening.url}/docs`.replace("//docs", "/docs"));
+    say(`  Broker   ${service.mqttUrl}`);
+    say("");
+    say(
+      `A simulated block of ${service.site.sensors.length} sensors is sending. Alerts stand beside the simulated truth. Ctrl-C ends it.`,
+    );
+    say("");
+    const client = await mqtt.connectAsync(service.mqttUrl, { clientId: "cellward-demo-block" });
+    const player = play(simulation.messages(), client, () => show.truth());
+    const stop = [untilStopped()];
+    if (flags.duration !== undefined) stop.push(new Promise((done) => setTimeout(done, Number(flags.duration) * 1000)));
+    await Promise.race(stop);
+    player.stop();
+    await client.endAsync(true);
+    await service.stop();
+    say(show.summary());
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  process.exit(EXIT.ok);
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Sends the simulation's messages at their own times. */
+function play(messages: Iterator<SimMessage>, client: MqttClient, onSecond: () => void): { stop(): void } {
+  let next = messages.next();
+  let secondMs = 0;
+  const timer = setInterval(() => {
+    const nowMs = Date.now();
+    while (!next.done && next.value.t <= nowMs) {
+      const { topic, payload, retain } = next.value;
+      client.publish(topic, Buffer.from(payload as string), { qos: 1, retain });
+      next = messages.next();
+    }
+    if (nowMs - secondMs >= 1000) {
+      secondMs = nowMs;
+      onSecond();
+    }
+  }, 20);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** Prints alerts as they come, each beside the phone of the simulated truth that it can only be. */
+function shower(truth: readonly TruthEpisode[], startMs: number) {
+  let told = 0;
+  let right = 0;
+  let wrong = 0;
+  const clock = (ms: number) => new Date(ms).toISOString().slice(11, 19);
+  return {
+    /** Transmissions that have begun since the last look. */
+    truth(): void {
+      for (; told < truth.length && truth[told]!.start <= Date.now(); told++) {
+        const e = truth[told]!;
+        const who = e.legitimate ? `${e.emitter} (allowed)` : e.emitter;
+        say(`${clock(e.start)}  truth  ${who} ${e.activity} in ${e.cell ?? "the street"}, ${e.band}`);
+      }
+    },
+    alert({ type, after }: AlertChange): void {
+      const on = truth.filter(
+        (e) => !e.legitimate && e.start <= after.last_evidence_at && e.end >= after.first_evidence_at - 2000,
+      );
+      const hit = on.some((e) => e.cell === after.cell);
+      const verdict =
+        after.kind !== "phone-active"
+          ? ""
+          : on.length === 0
+            ? "no phone was on"
+            : hit
+              ? "right cell"
+              : `truth: ${on.map((e) => e.cell).join(", ")}`;
+      if (type === "new" && after.kind === "phone-active") hit ? right++ : wrong++;
+      const delay = type === "new" ? ` after ${((after.opened_at - after.first_evidence_at) / 1000).toFixed(1)} s` : "";
+      say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}  [${verdict}]`);
+    },
+    summary: () =>
+      `${told} transmissions in ${Math.round((Date.now() - startMs) / 1000)} s; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,
+  };
 }

@@ -2,7 +2,6 @@
  * The command line: one file a verb, argument parsing only. Exit codes and streams are those of contracts section 6:
  * data on stdout, messages on stderr.
  */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { AppError, EXIT } from "../errors.ts";
 import { addCalibrate } from "./calibrate.ts";
@@ -17,17 +16,7 @@ import { addReplay } from "./replay.ts";
 import { addRun } from "./run.ts";
 import { addScore } from "./score.ts";
 import { addSimulate } from "./simulate.ts";
-
-/** Version of the package this code came from; `dist/src/cli` and `src/cli` are at different depths. */
-export function packageVersion(): string {
-  for (const up of ["../../package.json", "../../../package.json"]) {
-    try {
-      const pkg = JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8"));
-      if (pkg.name === "cellward") return pkg.version;
-    } catch {}
-  }
-  return "unknown";
-}
+import { packageVersion } from "./version.ts";
 
 export function buildProgram(): Command {
   const program = new Command("cellward");

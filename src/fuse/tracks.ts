@@ -56,6 +56,8 @@ export const TRACKER_DEFAULTS: Omit<TrackerOptions, "block"> = {
  */
 const STILL_ON_LOG_ODDS = 3;
 const OTHER_BAND_LOG_ODDS = -1;
+/** A phone transmits in one band at a time, but for carrier aggregation on the uplink, which is rare. */
+const TWO_BANDS_LOG_ODDS = -4;
 /** A second emitter must explain the levels better by this much, nats: it brings a place and a power of its own. */
 const SECOND_EMITTER_NATS = 4;
 /** A sighting that continues in time but disagrees with the place by this much (nats) means that the emitter moved. */
@@ -177,7 +179,7 @@ export class Tracker {
       if (except.includes(track)) continue;
       const last = track.bands.get(s.band);
       let nats = logEvidence(track.posterior, likelihood);
-      if (last === undefined) nats += OTHER_BAND_LOG_ODDS;
+      if (last === undefined) nats += s.tMs - track.lastSeenMs <= windowMs ? TWO_BANDS_LOG_ODDS : OTHER_BAND_LOG_ODDS;
       else if (s.tMs - last <= 2 * windowMs) nats += STILL_ON_LOG_ODDS;
       if (nats > best.nats) best = { track, nats };
     }
@@ -200,7 +202,10 @@ export class Tracker {
       this.droppedSightings++;
       return null;
     }
-    const firstMs = s.heard.reduce((first, h) => Math.min(first, h.onsetMs), tMs);
+    // A channel may be hot from an emitter before: what is new can't be older than the last sighting of the others.
+    const others = this.live.reduce((at, t) => Math.max(at, t.bands.get(s.band) ?? 0), 0);
+    const onsetMs = s.heard.reduce((first, h) => Math.min(first, h.onsetMs), tMs);
+    const firstMs = Math.min(tMs, Math.max(onsetMs, others));
     const track: Live = {
       // Unique and stable: the first evidence's time and a running number; the same input gives the same id.
       id: `${this.options.block}-${firstMs.toString(36)}-${(this.opened++).toString(36)}`,

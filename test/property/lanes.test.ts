@@ -28,6 +28,7 @@ function recorder() {
       sigmaDb: () => 1,
       llr: () => 0,
       status: () => "ready" as const,
+      isHot: () => false,
     },
   };
 }

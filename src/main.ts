@@ -1,0 +1,554 @@
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { CODECS } from "../sensors/index.ts";
+import { Blocks } from "./blocks.ts";
+import { loadCalibration } from "./calibration.ts";
+import { wallClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import type { Clock, TimeSeriesStore } from "./contracts.ts";
+import { Durable } from "./durable.ts";
+import { createServer, type HttpServer, type Listening } from "./http/server.ts";
+import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
+import { createDecoder, type DecoderSnapshot } from "./ingest/decode.ts";
+import { Inbox } from "./ingest/inbox.ts";
+import { createLink, type Incoming, type Link } from "./ingest/mqtt.ts";
+import { RejectLog } from "./ingest/rejects.ts";
+import { SequenceBook } from "./ingest/sequence.ts";
+import { Intake } from "./intake.ts";
+import type { Logger } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import type {
+  AlertChange,
+  Command,
+  CommandResult,
+  PipelineEvent,
+  ReadingBatch,
+  Rollup,
+  SensorId,
+  Site,
+} from "./model.ts";
+import { loadSite } from "./site.ts";
+import { createInfluxStore } from "./store/influx.ts";
+import { createLocalStore } from "./store/local.ts";
+import { RawRing } from "./store/raw-ring.ts";
+import { serviceView } from "./view.ts";
+
+/**
+ * The composition root: puts the parts together and lets time pass. What a reading means is decided in the pipeline; here
+ * it is only carried from the broker to it, and from it to the stores, the broker and the people.
+ */
+
+export interface ServiceParts {
+  readonly config: Config;
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Folder of the built console; null serves the API alone. */
+  readonly consoleDir: string | null;
+  /** Take another port when the configured one is in use. */
+  readonly portFallback?: boolean;
+  readonly onAlert?: (change: AlertChange) => void;
+  /** The service can't go on and must not acknowledge any more. Default: the process ends with exit code 70. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export interface Service {
+  readonly site: Site;
+  readonly broker: EmbeddedBroker | null;
+  readonly mqttUrl: string;
+  readonly listening: Listening;
+  readonly intake: Intake;
+  stop(): Promise<void>;
+}
+
+/** How often windows are looked at, and how long one look may hold the event loop before others get their turn. */
+const TICK_MS = 100;
+const SLICE_MS = 8;
+/** How often the state of open alerts and of sensors is repeated to the store, so that dashboards see it end. */
+const REPEAT_MS = 10_000;
+const SNAPSHOT_MS = 30_000;
+const STOP_DEADLINE_MS = 8000;
+/** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
+const EXIT_FATAL = 70;
+
+export async function startService(parts: ServiceParts): Promise<Service> {
+  const service = new RunningService(parts);
+  await service.start();
+  return service;
+}
+
+class RunningService implements Service {
+  readonly site: Site;
+  readonly intake: Intake;
+  broker: EmbeddedBroker | null = null;
+  mqttUrl = "";
+  listening!: Listening;
+  private readonly config: Config;
+  private readonly log: Logger;
+  private readonly clock: Clock;
+  private readonly parts: ServiceParts;
+  private readonly blocks: Blocks;
+  private readonly decoder: ReturnType<typeof createDecoder>;
+  private readonly sequencer: SequenceBook;
+  private readonly rejects = new RejectLog();
+  private readonly inbox: Inbox<{ message: Incoming; atMs: number }>;
+  private readonly ring = new RawRing();
+  private readonly store: TimeSeriesStore;
+  private readonly listeners = new Set<(change: AlertChange) => void>();
+  private readonly loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  /** Alert changes that were told before the last stop, by alert and version: not told twice. */
+  private readonly told = new Set<string>();
+  /** What was last acknowledged to each sensor. */
+  private readonly acked = new Map<SensorId, string>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private link!: Link;
+  private http!: HttpServer;
+  private durable: Durable | null = null;
+  private draining = false;
+  private ticking = false;
+  private stopping = false;
+  private newestMs: number | null = null;
+  private late = 0;
+  private changes = 0;
+  private quotaDrops = 0;
+  private readonly startedAtMs: number;
+
+  constructor(parts: ServiceParts) {
+    const { config } = parts;
+    this.parts = parts;
+    this.config = config;
+    this.log = parts.log;
+    this.clock = parts.clock ?? wallClock;
+    this.startedAtMs = this.clock.nowMs();
+    this.site = loadSite(config.site);
+    this.blocks = new Blocks({
+      site: this.site,
+      calibration: config.calibration === null ? null : loadCalibration(config.calibration, this.site),
+      windowMs: config.pipeline.windowMs,
+      holdMs: config.pipeline.holdMs,
+      eager: true,
+      falseAlarmsPerDay: config.pipeline.falseAlarmsPerDay * this.site.blocks.length,
+    });
+    const { limits } = config;
+    this.decoder = createDecoder({
+      site: this.site,
+      codecs: CODECS,
+      limits: {
+        maxPayloadBytes: limits.maxPayloadBytes,
+        maxDepth: limits.maxDepth,
+        maxKeys: limits.maxKeys,
+        maxInstants: limits.maxInstants,
+        maxAheadMs: limits.maxAheadMs,
+      },
+    });
+    this.sequencer = new SequenceBook({ vocabulary: this.site.bands.map((b) => b.id).join(",") });
+    this.intake = new Intake({
+      decoder: this.decoder,
+      sequencer: this.sequencer,
+      rejects: this.rejects,
+      blocks: this.blocks,
+      onBatch: (batch) => this.keepRaw(batch),
+    });
+    this.inbox = new Inbox({
+      maxMessages: limits.inboxMessages,
+      maxBytes: limits.inboxBytes,
+      sensorPerSecond: limits.sensorMessagesPerS,
+      sensorBurst: limits.sensorBurst,
+      sensorShare: 0.25,
+    });
+    this.store = this.createStore();
+  }
+
+  async start(): Promise<void> {
+    const { config } = this;
+    this.loopDelay.enable();
+    await this.store.start();
+    if (config.journal.enabled) await this.openDurable();
+    if (config.mqtt.url === null) {
+      const { host, port } = config.mqtt.embedded;
+      this.broker = await startBroker({ host, port });
+      if (this.broker.insteadOf !== null) {
+        this.log.warn({ wanted: this.broker.insteadOf, port: this.broker.port }, "MQTT port taken; another one serves");
+      }
+    }
+    this.mqttUrl = config.mqtt.url ?? this.broker!.url;
+    this.link = this.createLink();
+    await this.startHttp();
+    if (this.durable) await this.durable.addAlertSink("mqtt", (change) => this.publishAlert(change));
+    this.link.start();
+    this.every(TICK_MS, () => void this.tick());
+    this.every(REPEAT_MS, () => this.repeat());
+    if (this.durable) this.every(SNAPSHOT_MS, () => void this.saveState());
+    this.log.info({ url: this.listening.url, mqtt: this.mqttUrl, site: this.site.id }, "cellward is up");
+  }
+
+  async stop(): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    for (const timer of this.timers) clearInterval(timer);
+    const prefix = `cellward/v1/${this.site.id}/_svc/${this.config.instance}/state`;
+    this.link.publish(prefix, this.stateText(false), { qos: 1, retain: true });
+    await this.link.stop(2000);
+    this.drain(Number.POSITIVE_INFINITY);
+    await this.saveState();
+    await this.durable?.close();
+    await this.http.close();
+    await this.broker?.close();
+    await this.store.stop(STOP_DEADLINE_MS);
+    this.loopDelay.disable();
+    this.log.info("cellward has stopped");
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ intake
+
+  /** A message came. It is judged at once and acknowledged when it is on the disk: an alert does not wait for the disk. */
+  private onMessage(message: Incoming): void | Promise<void> {
+    const parts = message.topic.split("/", 7);
+    // Our own words come back to us: states of services and acknowledgements to sensors.
+    if (parts[3]?.startsWith("_") || parts[5] === "ack") return;
+    const atMs = this.clock.nowMs();
+    const { payload } = message;
+    const refused = this.inbox.offer(parts[4] ?? "", payload.length, this.clock.monotonicMs(), { message, atMs });
+    if (refused) {
+      this.quotaDrops++;
+      this.intake.refuse(refused, message.topic, payload, atMs);
+      return;
+    }
+    if (!this.draining) {
+      this.draining = true;
+      setImmediate(() => this.drainSlice());
+    }
+    // What must be known at once after a restart comes back from the broker itself when it is retained.
+    if (this.durable && !message.retained) return this.durable.message(atMs, message.topic, payload);
+  }
+
+  private drainSlice(): void {
+    if (this.drain(SLICE_MS)) setImmediate(() => this.drainSlice());
+    else this.draining = false;
+  }
+
+  /** Takes messages out of the inbox for so long; true while some are left. */
+  private drain(forMs: number): boolean {
+    const untilMs = performance.now() + forMs;
+    for (let n = 0; ; n++) {
+      const entry = this.inbox.take();
+      if (entry === undefined) return false;
+      const { message, atMs } = entry;
+      this.intake.take(message.topic, message.payload, message.retained, atMs);
+      if ((n & 15) === 15 && performance.now() > untilMs) return true;
+    }
+  }
+
+  private keepRaw(batch: ReadingBatch): void {
+    this.newestMs = this.clock.monotonicMs();
+    for (const alert of this.ring.offer(batch, this.clock.nowMs())) this.store.writeRaw(alert, [batch]);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- judge
+
+  /** Lets every block judge what is ready, one after the other, with room for others between. */
+  private async tick(): Promise<void> {
+    if (this.ticking || this.stopping) return;
+    this.ticking = true;
+    try {
+      let sinceMs = performance.now();
+      for (const pipeline of this.blocks.all()) {
+        this.dispatch(pipeline.tick(this.clock.nowMs()));
+        if (performance.now() - sinceMs > SLICE_MS) {
+          await new Promise((resolve) => setImmediate(resolve));
+          sinceMs = performance.now();
+        }
+      }
+    } finally {
+      this.ticking = false;
+    }
+  }
+
+  private dispatch(events: readonly PipelineEvent[]): void {
+    const rollups: Rollup[] = [];
+    for (const event of events) {
+      switch (event.type) {
+        case "rollup":
+          rollups.push(event.rollup);
+          break;
+        case "late":
+          this.late += event.batch.count;
+          this.store.writeLate(event.batch);
+          break;
+        case "alert":
+          this.tell(event.tMs, event.change);
+          break;
+        case "track":
+          break;
+      }
+    }
+    if (rollups.length > 0) this.store.writeRollups(rollups);
+  }
+
+  /** An alert changed: to the people first, then to everything that keeps it. */
+  private tell(tMs: number, change: AlertChange): void {
+    const key = `${change.after.id} ${change.after.version}`;
+    if (this.told.delete(key)) return;
+    this.changes++;
+    for (const listener of this.listeners) listener(change);
+    this.parts.onAlert?.(change);
+    this.store.writeAlert({ tMs, change });
+    if (this.durable) this.durable.alert(change);
+    else void this.publishAlert(change).catch(() => {});
+    if (change.type === "new" && change.after.evidence) {
+      const sensors = change.after.evidence.sensors.map((s) => s.sensor);
+      const before = this.ring.capture(change.after.id, sensors, this.clock.nowMs());
+      if (before) this.store.writeRaw(change.after.id, before);
+    }
+    const { id, kind, cell, text } = change.after;
+    this.log.info({ alert: id, kind, cell, change: change.type, text }, "alert");
+  }
+
+  private async publishAlert(change: AlertChange): Promise<void> {
+    const { after } = change;
+    const base = `cellward/v1/${this.site.id}`;
+    const retained = after.closed_at === null ? JSON.stringify(after) : "";
+    await Promise.all([
+      this.link.publishConfirmed(`${base}/_alert/${after.id}`, retained, { qos: 1, retain: true }),
+      this.link.publishConfirmed(`${base}/_alert_event`, JSON.stringify(change), { qos: 1 }),
+    ]);
+  }
+
+  private command(command: Command): CommandResult {
+    const atMs = this.clock.nowMs();
+    const result = this.blocks.command(command, atMs);
+    if (result.ok) {
+      this.durable?.command(atMs, command);
+      for (const pipeline of this.blocks.all()) this.dispatch(pipeline.take());
+    }
+    return result;
+  }
+
+  /** Repeats states, so that what ended is seen to have ended and silence is seen as silence. */
+  private repeat(): void {
+    const nowMs = this.clock.nowMs();
+    this.store.writeAlertStates(nowMs, this.blocks.openAlerts());
+    const blockOf = new Map(this.site.sensors.map((s) => [s.id, s.block]));
+    this.store.writeSensorHealth(
+      [...this.intake.sensors].map(([sensor, f]) => ({
+        tMs: nowMs,
+        block: blockOf.get(sensor) ?? "",
+        sensor,
+        online: f.state?.online ?? f.lastSeenMs !== null,
+        lastSeenMs: f.lastSeenMs,
+        tamper: f.health?.tamper ?? false,
+        tempC: f.health?.tempC ?? null,
+        clockOffMs: f.health?.clockOffMs ?? null,
+      })),
+    );
+    for (const [sensor, block] of blockOf) this.acknowledge(sensor, block);
+  }
+
+  /** Tells a sensor up to which number its readings are on the disk, so that it may forget them. */
+  private acknowledge(sensor: SensorId, block: string): void {
+    if (!this.durable) return;
+    const stats = this.sequencer.stats(sensor);
+    if (stats === null || stats.unbrokenUpto < 0) return;
+    const { boot, unbrokenUpto } = stats;
+    if (this.acked.get(sensor) === `${boot} ${unbrokenUpto}`) return;
+    // Everything taken so far has been handed to the log; it is synced within one group.
+    this.acked.set(sensor, `${boot} ${unbrokenUpto}`);
+    void this.durable.synced().then(() => {
+      const topic = `cellward/v1/${this.site.id}/${block}/${sensor}/ack`;
+      this.link.publish(topic, JSON.stringify({ boot, upto: unbrokenUpto }), { qos: 1 });
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- parts
+
+  private async openDurable(): Promise<void> {
+    const { config } = this;
+    this.durable = await Durable.open({
+      dir: config.dataDir,
+      clock: this.clock,
+      log: this.log,
+      groupMs: config.journal.groupMs,
+      maxAgeMs: config.journal.retentionHours * 3600_000,
+      maxBytes: config.journal.maxBytes,
+      reserveBytes: config.journal.reserveBytes,
+      onFatal: (error) => this.fatal(error),
+      onFull: (full) =>
+        this.log[full ? "error" : "warn"](full ? "the disk of the durable log is full" : "the disk has room again"),
+    });
+    const { messages, snapshotMs } = await this.durable.recover(
+      (state) => this.restoreState(state),
+      (change) => this.told.add(`${change.after.id} ${change.after.version}`),
+      (entry) => {
+        if (entry.kind === "command") this.blocks.command(entry.command, entry.atMs);
+        if (entry.kind !== "message") return;
+        this.dispatch(this.blocks.tick(entry.atMs));
+        this.intake.take(entry.topic, entry.payload, false, entry.atMs);
+      },
+    );
+    this.dispatch([...this.blocks.all()].flatMap((p) => p.take()));
+    if (messages > 0 || snapshotMs !== null) {
+      this.log.info({ snapshotMs, messages }, "taken up where the last run stopped");
+    }
+  }
+
+  private async saveState(): Promise<void> {
+    if (!this.durable) return;
+    // The state must hold all that is logged: what waits in the inbox is logged already, so it is judged first.
+    this.drain(Number.POSITIVE_INFINITY);
+    const state = {
+      site: this.site.id,
+      blocks: this.blocks.snapshot(),
+      decoder: this.decoder.snapshot(),
+      sequencer: this.sequencer.snapshot(),
+      sensors: this.intake.sensors,
+    };
+    try {
+      await this.durable.save(state);
+    } catch (error) {
+      this.log.error({ error }, "the state could not be saved; the durable log still has everything");
+    }
+  }
+
+  private restoreState(saved: unknown): void {
+    const state = saved as {
+      site: string;
+      blocks: unknown;
+      decoder: DecoderSnapshot;
+      sequencer: ReturnType<SequenceBook["snapshot"]>;
+      sensors: Intake["sensors"];
+    };
+    if (state.site !== this.site.id) {
+      this.log.warn({ was: state.site, is: this.site.id }, "the saved state is of another site and is left alone");
+      return;
+    }
+    this.blocks.restore(state.blocks);
+    this.decoder.restore(state.decoder);
+    this.sequencer.restore(state.sequencer);
+    for (const [sensor, facts] of state.sensors) this.intake.sensors.set(sensor, facts);
+  }
+
+  private fatal(error: Error): void {
+    this.log.fatal({ error }, "the durable log failed: nothing is acknowledged any more");
+    if (this.parts.onFatal) this.parts.onFatal(error);
+    else process.exit(EXIT_FATAL);
+  }
+
+  private createStore(): TimeSeriesStore {
+    const { config, log } = this;
+    if (config.store.kind === "local") {
+      const dir = config.store.local.dir ?? join(config.dataDir, "store");
+      return createLocalStore({ dir, retentionDays: config.store.local.retentionDays, log });
+    }
+    const { influx } = config.store;
+    return createInfluxStore({
+      url: influx.url,
+      version: influx.version,
+      database: influx.database,
+      bucket: influx.bucket,
+      org: influx.org,
+      token: influx.token?.reveal(),
+      username: influx.username ?? undefined,
+      password: influx.password?.reveal(),
+      retentionDays: influx.retentionDays,
+      site: this.site.id,
+      instance: config.instance,
+      spoolDir: join(config.dataDir, "spool"),
+      log,
+    });
+  }
+
+  private createLink(): Link {
+    const { mqtt, instance } = this.config;
+    const state = `cellward/v1/${this.site.id}/_svc/${instance}/state`;
+    const scope = mqtt.subscribe === "site" ? `cellward/v1/${this.site.id}/+/+/+` : "cellward/v1/+/+/+/+";
+    return createLink({
+      url: this.mqttUrl,
+      clientId: mqtt.clientId ?? `cellward-${this.site.id}-${instance}`,
+      username: mqtt.username,
+      password: mqtt.password?.reveal() ?? null,
+      // The embedded broker speaks 3.1.1.
+      protocolVersion: mqtt.url === null ? 4 : mqtt.protocolVersion,
+      keepaliveS: mqtt.keepaliveS,
+      connectTimeoutMs: mqtt.connectTimeoutS * 1000,
+      reconnectMs: mqtt.reconnectMs,
+      sessionExpiryS: mqtt.sessionExpiryS,
+      receiveMaximum: mqtt.receiveMaximum,
+      publishQueue: mqtt.publishQueue,
+      tls: mqtt.tls,
+      subscriptions: [scope],
+      will: { topic: state, payload: this.stateText(false) },
+      onMessage: (message) => this.onMessage(message),
+      onConnect: () => this.link.publish(state, this.stateText(true), { qos: 1, retain: true }),
+      log: this.log,
+      clock: this.clock,
+    });
+  }
+
+  private stateText(online: boolean): string {
+    return JSON.stringify({ online, ts: this.clock.nowMs(), version: this.parts.version });
+  }
+
+  private async startHttp(): Promise<void> {
+    const { http } = this.config;
+    const metrics = createMetrics({
+      ledger: () => this.intake.ledger,
+      rejects: () => this.rejects.rows(),
+      late: () => this.late,
+      quotaDrops: () => this.quotaDrops,
+      alerts: () => {
+        const open = this.blocks.openAlerts();
+        return { open: open.length, active: open.filter((a) => a.active).length, told: this.changes };
+      },
+      store: () => this.store.status(),
+      broker: () => this.link.status(),
+      journal: () => this.durable?.status() ?? null,
+      loopDelayMs: () => this.loopDelayMs(),
+      sensors: () => {
+        const facts = [...this.intake.sensors.values()];
+        return {
+          known: this.site.sensors.length,
+          online: facts.filter((f) => f.state?.online ?? f.lastSeenMs !== null).length,
+        };
+      },
+    });
+    this.http = await createServer({
+      service: serviceView({
+        version: this.parts.version,
+        instance: this.config.instance,
+        startedAtMs: this.startedAtMs,
+        site: this.site,
+        blocks: this.blocks,
+        intake: this.intake,
+        rejects: this.rejects,
+        store: this.store,
+        link: () => this.link.status(),
+        journal: () => this.durable?.status() ?? null,
+        command: (command) => this.command(command),
+        dataAgeMs: () => (this.newestMs === null ? null : this.clock.monotonicMs() - this.newestMs),
+        metrics: () => metrics.metrics(),
+        listeners: this.listeners,
+      }),
+      clock: this.clock,
+      log: this.log,
+      options: {
+        host: http.host,
+        port: http.port,
+        token: http.token?.reveal() ?? null,
+        consoleDir: this.parts.consoleDir,
+        fallback: this.parts.portFallback ?? false,
+      },
+    });
+    this.listening = await this.http.listen();
+    if (this.listening.replaced)
+      this.log.warn({ wanted: http.port, port: this.listening.port }, "HTTP port taken; another one serves");
+  }
+
+  private loopDelayMs(): { p50: number; p99: number; max: number } {
+    const { loopDelay } = this;
+    return { p50: loopDelay.percentile(50) / 1e6, p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 };
+  }
+
+  private every(ms: number, run: () => void): void {
+    this.timers.push(setInterval(run, ms));
+  }
+}

@@ -1,0 +1,112 @@
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { type Ledger, remainder } from "./intake.ts";
+
+/** Everything that is measured of the service, read when somebody asks; nothing here is on a reading's way. */
+export interface MetricSources {
+  ledger(): Ledger;
+  rejects(): readonly { readonly code: string; readonly count: number; readonly parts: number }[];
+  late(): number;
+  quotaDrops(): number;
+  alerts(): { readonly open: number; readonly active: number; readonly told: number };
+  store(): {
+    readonly storedReadings: number;
+    readonly pendingReadings: number;
+    readonly refusedLines: number;
+    readonly ready: boolean;
+  };
+  broker(): {
+    readonly connected: boolean;
+    readonly received: number;
+    readonly acknowledged: number;
+    readonly pending: number;
+  };
+  journal(): { readonly durable: number; readonly queuedBytes: number; readonly full: boolean } | null;
+  loopDelayMs(): { readonly p50: number; readonly p99: number; readonly max: number };
+  sensors(): { readonly known: number; readonly online: number };
+}
+
+export function createMetrics(sources: MetricSources): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "cellward_" });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name: `cellward_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  const labelled = (name: string, help: string, label: string, read: () => readonly (readonly [string, number])[]) =>
+    new Gauge({
+      name: `cellward_${name}`,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [value, n] of read()) this.set({ [label]: value }, n);
+      },
+    });
+
+  gauge("messages_received_total", "MQTT messages that came, whatever they were", () => sources.ledger().messages);
+  labelled("messages_total", "What became of the messages", "result", () => {
+    const l = sources.ledger();
+    return [
+      ["readings", l.readingMessages],
+      ["other", l.otherMessages],
+      ["rejected", l.rejectedMessages],
+    ];
+  });
+  gauge("readings_received_total", "Instants in messages that carried readings", () => sources.ledger().readings);
+  labelled("readings_total", "What became of the readings", "result", () => {
+    const l = sources.ledger();
+    return [
+      ["accepted", l.accepted],
+      ["duplicate", l.duplicate],
+      ["refused", l.refused],
+    ];
+  });
+  gauge("ledger_remainder", "Messages and readings unaccounted for; anything but 0 is a defect", () =>
+    remainder(sources.ledger()),
+  );
+  labelled("rejected_total", "Messages refused whole, by reason", "code", () =>
+    sources.rejects().map((r) => [r.code, r.count]),
+  );
+  labelled("rejected_parts_total", "Parts left out of messages that were taken, by reason", "code", () =>
+    sources.rejects().map((r) => [r.code, r.parts]),
+  );
+  gauge("readings_late_total", "Readings stored but too late to be judged", () => sources.late());
+  gauge("quota_drops_total", "Messages dropped for a sensor's quota or a full inbox", () => sources.quotaDrops());
+  gauge("alerts_open", "Alerts that are not closed", () => sources.alerts().open);
+  gauge("alerts_active", "Alerts whose condition holds now", () => sources.alerts().active);
+  gauge("alert_changes_total", "Alert changes told since start", () => sources.alerts().told);
+  gauge("store_ready", "1 when the time-series store takes writes", () => Number(sources.store().ready));
+  gauge(
+    "store_readings_stored_total",
+    "Readings durably in the time-series store",
+    () => sources.store().storedReadings,
+  );
+  gauge("store_readings_pending", "Readings waiting for the time-series store", () => sources.store().pendingReadings);
+  gauge("store_lines_refused_total", "Lines the database refused", () => sources.store().refusedLines);
+  gauge("broker_connected", "1 when connected to the MQTT broker", () => Number(sources.broker().connected));
+  gauge("broker_pending", "Messages taken and not yet acknowledged", () => sources.broker().pending);
+  gauge(
+    "journal_durable_bytes",
+    "Position up to which the durable log is synced",
+    () => sources.journal()?.durable ?? 0,
+  );
+  gauge("journal_queued_bytes", "Bytes waiting for the durable log", () => sources.journal()?.queuedBytes ?? 0);
+  gauge("journal_full", "1 while the disk of the durable log is full", () => Number(sources.journal()?.full ?? false));
+  labelled("event_loop_delay_ms", "Delay of the event loop over the last minute", "quantile", () => {
+    const d = sources.loopDelayMs();
+    return [
+      ["0.5", d.p50],
+      ["0.99", d.p99],
+      ["1", d.max],
+    ];
+  });
+  gauge("sensors_known", "Sensors of the site file", () => sources.sensors().known);
+  gauge("sensors_online", "Sensors that are online", () => sources.sensors().online);
+  return registry;
+}
