@@ -11,6 +11,7 @@ const benches = {
   delay: "test/bench/detect/delay.ts",
   null: "test/bench/detect/null.ts",
   locate: "test/bench/locate.ts",
+  tablea: "test/bench/tablea.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
 const file = benches[name];

@@ -3,16 +3,17 @@
  */
 import type { Band, SensorSite, Site } from "../model.ts";
 import { type Grid, insidePolygon } from "./grid.ts";
-import { addPowersDb, distanceLossDb, type PathLoss, Plan } from "./propagation.ts";
+import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan } from "./propagation.ts";
 
-/** Beyond this distance, wall counts are taken once a zone (from its middle) instead of once a position. */
+/** Beyond this distance, in sites too large for a ray a position, walls are counted once a zone, from its middle. */
 const FINE_WALLS_M = 12;
+/** Rays a site may cost: about a second. */
+const MOST_RAYS = 500_000;
 /** A door belongs to a zone when its middle is this close to the zone's polygon. */
 const DOOR_REACH_M = 0.35;
+const STEP_OUT_M = 0.05;
 /** Exponent along a single path; what obstacles add is counted as walls. */
 const FREE_SPACE = 2;
-/** Further sensors get no way through a second door: the straight leg is as good a guess there. */
-const TWO_DOORS_M = 40;
 
 interface Leg {
   /** Path length from door to sensor, and the losses on the way, the first door's included. */
@@ -28,6 +29,7 @@ interface ZoneDoor {
 
 interface Places {
   readonly plan: Plan;
+  readonly fineM: number;
   readonly sensors: readonly SensorSite[];
   readonly floorOf: readonly number[];
   /** Doors of the room each sensor is in, as indices into its floor's doors; empty for corridors. */
@@ -78,7 +80,9 @@ export function walkPaths(
   const floorIndex = new Map(site.floors.map((f, i) => [f.id, i]));
   const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
   const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
-  const places: Places = { plan, sensors, floorOf, doorsOf };
+  const positions = groups.reduce((sum, g) => sum + g.xM.length, 0);
+  const fineM = positions * sensors.length <= MOST_RAYS ? Number.POSITIVE_INFINITY : FINE_WALLS_M;
+  const places: Places = { plan, sensors, floorOf, doorsOf, fineM };
   let first = 0;
   for (const group of groups) {
     groupPaths(site, group, first, places, sink);
@@ -140,40 +144,37 @@ function roomDoorsOf(site: Site, plan: Plan, sensor: SensorSite, floor: number):
 
 function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   if (group.zone === "") return [];
-  const { floor, zM } = group;
+  const { floor } = group;
   return doorsNear(site, places.plan, group.zone, floor).map((index) => {
     const door = places.plan.doors(floor)[index]!;
-    const legs = places.sensors.map((_, s) => bestLeg(places, floor, index, zM, s));
+    const legs = places.sensors.map((_, s) => bestLeg(places, group, index, s));
     return { xM: door.xM, yM: door.yM, legs };
   });
 }
 
-/** From a door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
-function bestLeg(places: Places, floor: number, index: number, zM: number, s: number): Leg {
+/** A point just outside a door, on the side away from (x, y), so that rays along the front of a row meet no party wall. */
+function beyond(door: DoorPoint, xM: number, yM: number): readonly [xM: number, yM: number] {
+  const side = (xM - door.xM) * door.nx + (yM - door.yM) * door.ny > 0 ? -STEP_OUT_M : STEP_OUT_M;
+  return [door.xM + side * door.nx, door.yM + side * door.ny];
+}
+
+/** From a room's door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
+function bestLeg(places: Places, group: PlaceGroup, index: number, s: number): Leg {
   const { plan } = places;
+  const { floor, zM } = group;
   const door = plan.doors(floor)[index]!;
+  const [ax, ay] = beyond(door, group.xM[0]!, group.yM[0]!);
   const [sx, sy, sz] = places.sensors[s]!.positionM!;
   const floorB = places.floorOf[s]!;
   const slabDb = plan.slabsBetween(zM, sz);
-  const walls = plan.wallsBetween(floor, door.xM, door.yM, zM, floorB, sx, sy, sz, door.wall);
+  const walls = plan.wallsBetween(floor, ax, ay, zM, floorB, sx, sy, sz);
   const straightM = Math.hypot(sx - door.xM, sy - door.yM, sz - zM);
   let best: Leg = { lengthM: straightM, lossDb: slabDb + door.lossDb + walls };
-  if (straightM > TWO_DOORS_M) return best;
   for (const other of places.doorsOf[s]!) {
-    const second = plan.doors(floorB)[other]!;
     if (floorB === floor && other === index) continue;
-    const between = plan.wallsBetween(
-      floor,
-      door.xM,
-      door.yM,
-      zM,
-      floorB,
-      second.xM,
-      second.yM,
-      sz,
-      door.wall,
-      second.wall,
-    );
+    const second = plan.doors(floorB)[other]!;
+    const [bx, by] = beyond(second, sx, sy);
+    const between = plan.wallsBetween(floor, ax, ay, zM, floorB, bx, by, sz);
     const lengthM =
       Math.hypot(second.xM - door.xM, second.yM - door.yM, sz - zM) + Math.hypot(sx - second.xM, sy - second.yM);
     const lossDb = slabDb + door.lossDb + between + second.lossDb;
@@ -204,7 +205,7 @@ function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places
     const [sx, sy, sz] = sensors[s]!.positionM!;
     const floorB = places.floorOf[s]!;
     const slabDb = plan.slabsBetween(zM, sz);
-    const fine = plan.hasWalls && !(compact && Math.hypot(sx - mx, sy - my) - radius > FINE_WALLS_M);
+    const fine = plan.hasWalls && !(compact && Math.hypot(sx - mx, sy - my) - radius > places.fineM);
     const shared = plan.hasWalls && !fine ? plan.wallsBetween(floor, mx, my, zM, floorB, sx, sy, sz) : 0;
     for (let c = 0; c < count; c++) {
       const straightDb = fine ? plan.wallsBetween(floor, xM[c]!, yM[c]!, zM, floorB, sx, sy, sz) : shared;

@@ -74,6 +74,9 @@ export interface DoorPoint {
   readonly yM: number;
   readonly lossDb: number;
   readonly wall: number;
+  /** Unit normal of its wall, either side. */
+  readonly nx: number;
+  readonly ny: number;
 }
 
 interface PlanFloor {
@@ -223,7 +226,7 @@ export class Plan {
 
   /**
    * Walls between two points, dB. On one floor the floor's walls; between floors, the walls of the emitter's floor along the
-   * part of the ray that lies on it and of the sensor's floor along the rest. `skipWall` (on the floor of a) counts as open.
+   * part of the ray that lies on it and of the sensor's floor along the rest.
    */
   wallsBetween(
     floorA: number,
@@ -234,27 +237,24 @@ export class Plan {
     bx: number,
     by: number,
     bz: number,
-    skipWall = -1,
-    skipWallB = -1,
   ): number {
     if (!this.hasWalls) return 0;
-    if (floorA === floorB || az === bz) return this.#onFloor(floorA, ax, ay, bx, by, skipWall, skipWallB);
+    if (floorA === floorB || az === bz) return this.#onFloor(floorA, ax, ay, bx, by);
     const slabZ = az < bz ? this.#floors[floorB]!.zM : this.#floors[floorA]!.zM;
     const t = Math.min(1, Math.max(0, (slabZ - az) / (bz - az)));
     const mx = ax + t * (bx - ax);
     const my = ay + t * (by - ay);
-    return this.#onFloor(floorA, ax, ay, mx, my, skipWall, -1) + this.#onFloor(floorB, mx, my, bx, by, -1, skipWallB);
+    return this.#onFloor(floorA, ax, ay, mx, my) + this.#onFloor(floorB, mx, my, bx, by);
   }
 
-  #onFloor(floor: number, ax: number, ay: number, bx: number, by: number, skip: number, skip2: number): number {
+  #onFloor(floor: number, ax: number, ay: number, bx: number, by: number): number {
     const plan = this.#floors[floor]!;
     let loss = 0;
     plan.hash.near(ax, ay, bx, by, (i) => {
-      if (i === skip || i === skip2) return;
       const wall = plan.walls[i]!;
       const u = crossing(wall, ax, ay, bx, by);
       if (Number.isNaN(u)) return;
-      loss += u >= wall.doorFrom && u <= wall.doorTo ? wall.doorLossDb : wall.lossDb;
+      loss += u >= wall.doorFrom && u <= wall.doorTo ? Math.min(wall.doorLossDb, wall.lossDb) : wall.lossDb;
     });
     return loss;
   }
@@ -271,7 +271,9 @@ function planFloor(site: Site, floor: Floor, band: Band): PlanFloor {
     const [x1, y1] = wall.to;
     if (range !== null) {
       const u = (range.from + range.to) / 2;
-      doors.push({ xM: x0 + u * (x1 - x0), yM: y0 + u * (y1 - y0), lossDb: doorLossDb, wall: walls.length });
+      const length = Math.hypot(x1 - x0, y1 - y0);
+      const [nx, ny] = [(y1 - y0) / length, (x0 - x1) / length];
+      doors.push({ xM: x0 + u * (x1 - x0), yM: y0 + u * (y1 - y0), lossDb: doorLossDb, wall: walls.length, nx, ny });
     }
     const lossDb = lossAt(wall.lossDb, wall.material, band);
     walls.push({ x0, y0, x1, y1, lossDb, doorFrom: range?.from ?? 2, doorTo: range?.to ?? -1, doorLossDb });

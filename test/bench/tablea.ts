@@ -1,0 +1,154 @@
+/**
+ * The localiser beside the exact Bayesian on the blocks of the localisation tables: share of right cells from the plan alone,
+ * and after one noisy walk-test reading a cell with a tenth of the cells skipped.
+ * Run: node bin/bench.js tablea [trials] [base|hard|walk] [layout]
+ */
+
+import {
+  BASE_BLOCK,
+  type Block,
+  buildBlock,
+  CELLS,
+  cellId,
+  HARD_BLOCK,
+  LAYOUTS,
+  type Layout,
+  Limit,
+  PER_CELL,
+  type WalkPoint,
+  World,
+} from "../../simulator/table-a.ts";
+import { fitBand, type LabelledPoint } from "../../src/fuse/fit.ts";
+import { Locator, type Observation } from "../../src/fuse/locate.ts";
+import type { Calibration } from "../../src/model.ts";
+import { random } from "./locate.ts";
+
+const BAND = "lte800-ul";
+const WALK_NOISE_DB = 2;
+
+/** Box-Muller on a seeded generator. */
+export function normals(seed: number): () => number {
+  const next = random(seed);
+  return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+}
+
+export interface Row {
+  readonly limit: number;
+  readonly ours: number;
+  readonly stated: number;
+  readonly trials: number;
+}
+
+function observe(block: Block, levelDbm: Float64Array): Observation {
+  const sigmaDb = block.params.fadingDb / Math.sqrt(block.params.looks);
+  const sensors = Array.from(levelDbm, (level, s) => ({ sensor: `s${s}`, levelDbm: level, floorDbm: -150, sigmaDb }));
+  return { tMs: 0, band: BAND, sensors };
+}
+
+function argMax(p: Float64Array): number {
+  let best = 0;
+  for (let k = 1; k < p.length; k++) if (p[k]! > p[best]!) best = k;
+  return best;
+}
+
+function tally(
+  locator: Locator,
+  limit: Limit,
+  block: Block,
+  levelDbm: Float64Array,
+  cell: number,
+  sums: number[],
+): void {
+  if (argMax(limit.posterior(levelDbm)) === cell) sums[0]!++;
+  const log = new Float64Array(locator.size);
+  locator.logLikelihood(observe(block, levelDbm), log);
+  const prior = locator.logPrior();
+  for (let c = 0; c < log.length; c++) log[c]! += prior[c]!;
+  const top = locator.fix(log).candidates[0];
+  if (top?.cell === cellId(cell)) sums[1]!++;
+  sums[2]! += top?.p ?? 0;
+}
+
+/** From the plan alone: every trial a fresh world. */
+export function planOnly(hard: boolean, layout: Layout, trials: number, seed: number): Row {
+  const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
+  const world = new World(block, normals(seed));
+  const next = random(seed + 1);
+  const locator = new Locator(block.site, { block: "b1", calibration: null });
+  const limit = new Limit(block);
+  const sums = [0, 0, 0];
+  for (let t = 0; t < trials; t++) {
+    const at = Math.floor(next() * block.positions.length);
+    const shadow = world.shadows([block.positions[at]!])[0]!;
+    const { levelDbm, cell } = world.burst(at, shadow);
+    tally(locator, limit, block, levelDbm, cell, sums);
+  }
+  return { limit: sums[0]! / trials, ours: sums[1]! / trials, stated: sums[2]! / trials, trials };
+}
+
+/** After a walk test: one reading a cell at a random place, a tenth of the cells skipped; 40 phones a walked block. */
+export function walked(hard: boolean, layout: Layout, trials: number, seed: number): Row {
+  const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
+  const sums = [0, 0, 0];
+  const phones = Math.min(40, trials);
+  let done = 0;
+  for (let w = 0; done < trials; w++) {
+    const normal = normals(seed + 1000 * w);
+    const next = random(seed + 1000 * w + 1);
+    const world = new World(block, normal);
+    const visited = Array.from({ length: CELLS }, (_, k) => k).filter(() => next() >= 0.1);
+    const walkAt = visited.map((k) => k * PER_CELL + Math.floor(next() * PER_CELL));
+    const phoneAt = Array.from({ length: phones }, () => Math.floor(next() * block.positions.length));
+    const all = [...walkAt, ...phoneAt].map((i, j) => ({
+      ...block.positions[i]!,
+      x: block.positions[i]!.x + j * 1e-6,
+    }));
+    const shadows = world.shadows(all);
+    const count = block.sensors.length;
+    const walk: WalkPoint[] = walkAt.map((positionIndex, i) => ({
+      positionIndex,
+      excessDb: shadows[i]!.map((s) => s + WALK_NOISE_DB * normal()),
+    }));
+    const labelled = walk.map((point): LabelledPoint => {
+      const p = block.positions[point.positionIndex]!;
+      const packets = point.excessDb.map((excess, s) => ({
+        tMs: 0,
+        sensor: `s${s}`,
+        levelDbm: block.params.powerMeanDbm + block.gain[point.positionIndex * count + s]! + excess,
+      }));
+      return { xM: p.x, yM: p.y, zM: p.z, floor: String(p.floor), bursts: [packets] };
+    });
+    const fitted = fitBand(block.site, block.site.bands[0]!, block.site.sensors, labelled)!;
+    const calibration: Calibration = { site: block.site.id, bands: [fitted] };
+    const locator = new Locator(block.site, { block: "b1", calibration });
+    const limit = new Limit(block, walk, WALK_NOISE_DB);
+    for (let t = 0; t < phones && done < trials; t++, done++) {
+      const { levelDbm, cell } = world.burst(phoneAt[t]!, shadows[walkAt.length + t]!);
+      tally(locator, limit, block, levelDbm, cell, sums);
+    }
+  }
+  return { limit: sums[0]! / trials, ours: sums[1]! / trials, stated: sums[2]! / trials, trials };
+}
+
+function main(): void {
+  const trials = Number(process.argv[2] ?? 300);
+  const what = process.argv[3] ?? "all";
+  const only = process.argv[4];
+  process.stdout.write("block layout   limit   ours    ours/limit  stated  trials\n");
+  const print = (name: string, layout: Layout, row: Row): void => {
+    const f = (x: number): string => (100 * x).toFixed(1).padEnd(8);
+    const ratio = ((100 * row.ours) / row.limit).toFixed(1).padEnd(12);
+    process.stdout.write(
+      `${name.padEnd(6)}${layout.padEnd(9)}${f(row.limit)}${f(row.ours)}${ratio}${f(row.stated)}${row.trials}\n`,
+    );
+  };
+  for (const layout of LAYOUTS) {
+    if (only !== undefined && only !== layout) continue;
+    if (what === "all" || what === "base") print("base", layout, planOnly(false, layout, trials, 11));
+    if (what === "all" || what === "hard") print("hard", layout, planOnly(true, layout, trials, 12));
+    if (what === "walk") print("walk", layout, walked(false, layout, trials, 13));
+    if (what === "walkhard") print("walk-h", layout, walked(true, layout, trials, 14));
+  }
+}
+
+if (process.argv[1]?.match(/tablea\.[jt]s$/)) main();
