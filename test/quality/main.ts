@@ -89,7 +89,9 @@ async function main(): Promise<number> {
     return EXIT.ok;
   }
   for (const r of worse) {
-    process.stderr.write(`worse: ${r.part}: ${r.figure} was ${r.before}, is ${r.after} (allowed: ${r.allowed.toFixed(3)})\n`);
+    process.stderr.write(
+      `worse: ${r.part}: ${r.figure} was ${r.before}, is ${r.after} (allowed: ${r.allowed.toFixed(3)})\n`,
+    );
   }
   if (worse.length === 0) process.stderr.write("quality: no figure is worse than the baseline allows\n");
   return worse.length > 0 ? EXIT.threshold : EXIT.ok;

@@ -83,7 +83,10 @@ export function recordedRegressions(
 
 export function recordedLines(results: Readonly<Record<string, RecordedResult>>): string[] {
   if (Object.keys(results).length === 0) return [];
-  const out = ["| recorded data, 1 s intervals | positions | median error | 90 % of errors below |", "|---|---:|---:|---:|"];
+  const out = [
+    "| recorded data, 1 s intervals | positions | median error | 90 % of errors below |",
+    "|---|---:|---:|---:|",
+  ];
   for (const [name, r] of Object.entries(results)) {
     out.push(`| ${name} | ${r.positions} | ${r.error_p50_m.toFixed(2)} m | ${r.error_p90_m.toFixed(2)} m |`);
   }
