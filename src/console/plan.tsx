@@ -73,7 +73,7 @@ function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined
         ? {}
         : {
             role: "button",
-            tabIndex: 0,
+            tabindex: 0,
             "aria-label": `${zone.id}: ${place.severity} alert, ${stateWords(place.alert)}`,
             onClick: open,
             onKeyDown: (e: KeyboardEvent) => {
@@ -131,7 +131,7 @@ function Sensor({
       class={`sensor is-${state} ${chosen ? "chosen" : ""}`}
       transform={`translate(${x} ${y})`}
       // Only those in trouble are on the way of the Tab key: two hundred good ones would bury the alerts.
-      tabIndex={state === "ok" || state === "warming" ? -1 : 0}
+      tabindex={state === "ok" || state === "warming" ? -1 : 0}
       role="button"
       aria-label={`Sensor ${id}: ${sensorStateWords(state)}`}
       onClick={() => select({ type: "sensor", id })}
@@ -324,7 +324,7 @@ export function PlanView() {
           role="group"
           aria-label="Plan of the house; arrow keys move it, plus and minus zoom, zero shows all of it"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: the plan pans by arrow keys, so it must take the focus
-          tabIndex={0}
+          tabindex={0}
           onKeyDown={onKeyDown}
           onPointerDown={(e) => {
             drag.current = { x: e.clientX, y: e.clientY, moved: false };

@@ -86,6 +86,18 @@ describe("console", () => {
     await expect.poll(chosen).not.toBe("b1-1-08");
   });
 
+  it("plan without a mouse: Tab reaches a marked cell and a sensor in trouble, Enter shows why", async () => {
+    const { page } = await open("mixed");
+    await page.locator(".row").first().waitFor();
+    await onPlan(page, "b1-0-03").focus();
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.locator(".evidence h2").textContent()).toBe("b1-0-03");
+    await page.getByRole("button", { name: "Sensor b1-s04: offline" }).focus();
+    await page.keyboard.press("Enter");
+    await expect.poll(() => page.locator(".evidence h2").textContent()).toBe("b1-s04");
+    expect(await page.locator('.sensor[tabindex="0"]').count()).toBe(2);
+  });
+
   it("typing a name is not a command", async () => {
     const { page, service } = await open("one");
     await page.locator(".row").first().waitFor();
