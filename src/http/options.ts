@@ -44,7 +44,7 @@ export interface HttpOptions {
 
 export const DEFAULT_OPTIONS: HttpOptions = {
   host: "127.0.0.1",
-  port: 8480,
+  port: 8080,
   token: null,
   fallback: false,
   allowedHosts: [],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { QUERIES, RULE_QUERIES } from "../../grafana/queries.ts";
 import type { TimeSeriesStore } from "../../src/contracts.ts";
 import type { Rollup } from "../../src/model.ts";
@@ -63,11 +63,11 @@ beforeAll(async () => {
     { ...health, tMs: nowMs - 500, sensor: "b1-s02", online: false, tamper: true },
     { ...health, tMs: nowMs - 500, sensor: "b1-s03", online: true, tamper: false },
   ]);
-  await expect.poll(() => store.status().storedReadings, { timeout: 20_000 }).toBe(41);
+  await vi.waitFor(() => expect(store.status().storedReadings).toBe(41), 20_000);
   // The heartbeat comes with its own rhythm of ten seconds, and its rate needs two of them.
   const beats = async () =>
     (await influx.query('SELECT count("up") FROM "backend_heartbeat"', "cellward"))[0]?.values[0]?.[1];
-  await expect.poll(beats, { timeout: 40_000 }).toBeGreaterThanOrEqual(2);
+  await vi.waitFor(async () => expect(await beats()).toBeGreaterThanOrEqual(2), { timeout: 40_000, interval: 500 });
 });
 afterAll(async () => {
   await store?.stop(5000);
@@ -98,7 +98,11 @@ async function rows(query: string) {
 }
 
 describe("grafana queries on a real InfluxDB filled by the real writer", () => {
-  it.each(Object.entries({ ...QUERIES, ...RULE_QUERIES }))("%s: is understood and finds data", async (_name, query) => {
+  const all = [
+    ...Object.entries(QUERIES),
+    ...Object.entries(RULE_QUERIES).map(([name, q]) => [`rule ${name}`, q] as const),
+  ];
+  it.each(all)("%s: is understood and finds data", async (_name, query) => {
     const found = await rows(query);
     const values = found.flatMap((row) => Object.entries(row).filter(([k, v]) => k !== "time" && v !== null));
     expect(values.length).toBeGreaterThan(0);
