@@ -7,6 +7,7 @@ import { ensureInstalled, root } from "./setup.js";
 
 const benches = {
   main: "test/bench/main.ts",
+  badinput: "test/bench/badinput.ts",
   detect: "test/bench/detect/speed.ts",
   delay: "test/bench/detect/delay.ts",
   null: "test/bench/detect/null.ts",
