@@ -36,6 +36,9 @@ export const MIN_SIGMA_DB = 0.03;
 const MAX_SIGMA_DB = 6;
 /** Prior weight of "one glitch in ten thousand readings", in readings. */
 const GLITCH_PRIOR = 10_000;
+/** Correlation of neighbours that is assumed before any was seen, with the weight of 48 pairs. */
+const CORRELATION_PRIOR = 0.2;
+const PRIOR_PAIRS = 48;
 /**
  * Step of the floor downward: a CUSUM on cold visits for a fall of 1.5 sigma. With the mean fallen by the factor m the reading's
  * log-likelihood ratio is n [-ln m - p (1/m - 1)] (two Gamma densities of the same shape); at most 3 nats a visit, so that a
@@ -71,8 +74,12 @@ export class Baseline {
   hotVisits = new Uint32Array(0);
   resyncs = new Uint32Array(0);
 
-  constructor(lanes: Lanes) {
+  readonly #glitchPrior: number;
+
+  /** `glitchPrior`: one isolated outlier in so many readings is believed before any was seen. */
+  constructor(lanes: Lanes, glitchPrior = GLITCH_PRIOR) {
     this.#lanes = lanes;
+    this.#glitchPrior = glitchPrior;
   }
 
   grow(capacity: number): void {
@@ -84,7 +91,7 @@ export class Baseline {
   open(lane: number): void {
     this.previous[lane] = Number.NaN;
     this.coldValue[lane] = Number.NaN;
-    this.agree[lane] = 0.5;
+    this.agree[lane] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
   }
 
   /** Takes one of the first readings; true when the floor has just been set. */
@@ -149,7 +156,7 @@ export class Baseline {
       this.#insert(lane, d);
       if (!Number.isNaN(before)) {
         const same = d * (before - median) > 0 ? 1 : d * (before - median) < 0 ? 0 : 0.5;
-        this.agree[lane]! += (same - this.agree[lane]!) / 256;
+        this.agree[lane]! += (same - this.agree[lane]!) / Math.min(256, PRIOR_PAIRS + this.visits[lane]!);
       }
       if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) this.#respread(lane);
     }
@@ -175,7 +182,7 @@ export class Baseline {
    * -ln(share of isolated outliers), with one in ten thousand as the prior.
    */
   #setClip(lane: number): void {
-    const rate = (this.#lanes.glitches[lane]! + 1) / (this.seen[lane]! + GLITCH_PRIOR);
+    const rate = (this.#lanes.glitches[lane]! + 1) / (this.seen[lane]! + this.#glitchPrior);
     this.#lanes.clip[lane] = Math.round(8 * Math.min(20, Math.max(2, -Math.log(rate))));
   }
 

@@ -25,8 +25,8 @@ const LOOKS_LO = 0.5;
 /** Weights of the log-likelihood for correlated or heavy-tailed quiet; 1 is independent readings. */
 export const WEIGHTS: readonly number[] = [1, 0.75, 0.55, 0.4, 0.3];
 export const CLASSES = LOOK_STEPS * WEIGHTS.length;
-/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, step. */
-export const CLASS_STRIDE = 8;
+/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, step, cap0 cap1 cap2. */
+export const CLASS_STRIDE = 12;
 
 /** Looks of grid point i. */
 export function looksOf(cls: number): number {
@@ -74,6 +74,9 @@ export function designSnr(looks: number, k: number): number {
 /** Step of the floor tracker in units of the quiet spread: fifteen times a drift of 1 dB per 1000 readings at 8 looks. */
 export const STEP_SIGMAS = 0.01;
 
+/** 3.3 standard deviations: one reading in two thousand of the hypothesis itself is cut. */
+const OUTLIER_SIGMAS = 3.3;
+
 /** The table of all classes; row c is `[c * CLASS_STRIDE ...]`. */
 export function buildClassTable(): Float32Array {
   const table = new Float32Array(CLASSES * CLASS_STRIDE);
@@ -89,6 +92,11 @@ export function buildClassTable(): Float32Array {
     // median, the statistic wants the mean.
     table[c * CLASS_STRIDE + 6] = -10 * Math.log10(medianOfGamma(n));
     table[c * CLASS_STRIDE + 7] = STEP_SIGMAS * sigmaOf(c);
+    for (let k = 0; k < BANK; k++) {
+      // A reading more than OUTLIER_SIGMAS above what the hypothesis expects speaks for a glitch, not for the hypothesis.
+      const p = (1 + designSnr(n, k)) * 10 ** ((OUTLIER_SIGMAS * sigmaOf(c)) / 10);
+      table[c * CLASS_STRIDE + 8 + k] = table[c * CLASS_STRIDE + k]! * p - table[c * CLASS_STRIDE + BANK + k]!;
+    }
   }
   return table;
 }
@@ -228,6 +236,9 @@ export function bankRun(
   const bias = table[row + 6]!;
   const step = table[row + 7]! * follow;
   const clip = lanes.clip[lane]! * 0.125;
+  const cap0 = table[row + 8]! < clip ? table[row + 8]! : clip;
+  const cap1 = table[row + 9]! < clip ? table[row + 9]! : clip;
+  const cap2 = table[row + 10]! < clip ? table[row + 10]! : clip;
   const at = lane * BANK;
   let m = lanes.floor[lane]!;
   let g0 = lanes.g[at]!;
@@ -256,9 +267,9 @@ export function bankRun(
     const l0 = a0 * p - b0;
     const l1 = a1 * p - b1;
     const l2 = a2 * p - b2;
-    g0 = Math.fround(g0 + (l0 < clip ? l0 : clip));
-    g1 = Math.fround(g1 + (l1 < clip ? l1 : clip));
-    g2 = Math.fround(g2 + (l2 < clip ? l2 : clip));
+    g0 = Math.fround(g0 + (l0 < cap0 ? l0 : cap0));
+    g1 = Math.fround(g1 + (l1 < cap1 ? l1 : cap1));
+    g2 = Math.fround(g2 + (l2 < cap2 ? l2 : cap2));
     if (g0 < 0) g0 = 0;
     if (g1 < 0) g1 = 0;
     if (g2 < 0) g2 = 0;
@@ -281,10 +292,10 @@ export function bankRun(
       if (g0 > CAP_NATS) g0 = CAP_NATS;
       if (g1 > CAP_NATS) g1 = CAP_NATS;
       if (g2 > CAP_NATS) g2 = CAP_NATS;
-      if (l2 > clip) outlier = 1;
-      if (l0 > clip) lanes.winCut[at]! += l0 - clip;
-      if (l1 > clip) lanes.winCut[at + 1]! += l1 - clip;
-      if (l2 > clip) lanes.winCut[at + 2]! += l2 - clip;
+      if (l2 > cap2) outlier = 1;
+      if (l0 > cap0) lanes.winCut[at]! += l0 - cap0;
+      if (l1 > cap1) lanes.winCut[at + 1]! += l1 - cap1;
+      if (l2 > cap2) lanes.winCut[at + 2]! += l2 - cap2;
       if (top > peak) peak = top;
     }
     if (top < 1) {

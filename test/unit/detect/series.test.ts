@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { SeriesDetector } from "../../../src/detect/series.ts";
+import { benchmarkScore, radio, type Stream, stream, TUNED, UNSEEN } from "../../support/streams.ts";
+
+function alarmsOf(s: Stream): number[] {
+  const detector = new SeriesDetector();
+  const alarms: number[] = [];
+  for (let i = 0; i < s.x.length; i++) {
+    detector.row(s.tMs[i]!, s.x[i]!);
+    if (detector.alarm) alarms.push(i);
+  }
+  return alarms;
+}
+
+describe("detect series", () => {
+  it("detect series: radio, rise of 0.1 dB at spread 0.06 dB, drift and glitches: found within 40 rows in 28 of 30", () => {
+    let found = 0;
+    for (let seed = 1; seed <= 30; seed++) {
+      if (alarmsOf(radio(seed, 700, 0.06, 0.1, 0.1, 600)).some((a) => a >= 600 && a < 640)) found++;
+    }
+    expect(found).toBeGreaterThanOrEqual(28);
+  });
+
+  it("detect series: radio, 950 quiet rows with drift, glitches, stuck values: at most 3 alarms in 60 recordings", () => {
+    let alarms = 0;
+    for (let seed = 1; seed <= 60; seed++) alarms += alarmsOf(radio(5000 + seed, 950, 0.085, 0.1, 0, 950)).length;
+    expect(alarms).toBeLessThanOrEqual(3);
+  });
+
+  it("detect series: streams with rhythm, tails and jobs: half of the anomalies, at most one false alarm in 1,500 rows", () => {
+    let found = 0;
+    let windows = 0;
+    let falses = 0;
+    let rows = 0;
+    for (const family of [...TUNED, ...UNSEEN]) {
+      for (let seed = 31; seed <= 33; seed++) {
+        const s = stream(family, seed);
+        const score = benchmarkScore(s, alarmsOf(s));
+        found += score.found;
+        windows += score.windows;
+        falses += score.falses;
+        rows += s.x.length;
+      }
+    }
+    expect(windows).toBeGreaterThan(20);
+    expect(found / windows).toBeGreaterThan(0.5);
+    expect(falses).toBeLessThan(rows / 1500);
+  });
+
+  it("detect series: row i: depends on rows up to i only", () => {
+    const s = stream("counts", 3);
+    const a = new SeriesDetector();
+    const b = new SeriesDetector();
+    for (let i = 0; i < 3000; i++) a.row(s.tMs[i]!, s.x[i]!);
+    const scoreAt = a.score;
+    for (let i = 0; i < 3000; i++) b.row(s.tMs[i]!, s.x[i]!);
+    b.row(s.tMs[3000]!, 1e9);
+    expect(a.score).toBe(scoreAt);
+    expect(b.score).toBeGreaterThan(scoreAt);
+  });
+
+  it("detect series: constant, huge, tiny or missing values: finite scores, no alarm on a constant", () => {
+    const d = new SeriesDetector();
+    for (let i = 0; i < 2000; i++) {
+      d.row(i * 60_000, 7);
+      expect(d.alarm).toBe(false);
+    }
+    for (const x of [1e308, -1e308, 5e-324, Number.NaN, Number.POSITIVE_INFINITY, 0]) {
+      d.row(2000 * 60_000, x);
+      expect(Number.isFinite(d.score)).toBe(true);
+    }
+  });
+});
