@@ -17,6 +17,7 @@ import {
   type Lanes,
   medianOfGamma,
   resized,
+  SLOPE_UNIT,
 } from "./kernels.ts";
 
 /** Readings collected before the first floor is stated. */
@@ -73,12 +74,17 @@ export class Baseline {
   /** Since when (visits) the lane has been hot without a break. */
   hotVisits = new Uint32Array(0);
   resyncs = new Uint32Array(0);
+  /** Floor when the drift was last looked at (0: not yet), and the drift in spreads a reading. */
+  slopeFrom = new Float32Array(0);
+  drift = new Float32Array(0);
 
   readonly #glitchPrior: number;
+  readonly #every: number;
 
-  /** `glitchPrior`: one isolated outlier in so many readings is believed before any was seen. */
-  constructor(lanes: Lanes, glitchPrior = GLITCH_PRIOR) {
+  /** `glitchPrior`: one isolated outlier in so many readings is believed before any was seen. `every`: readings between visits. */
+  constructor(lanes: Lanes, glitchPrior = GLITCH_PRIOR, every = COLD_EVERY) {
     this.#lanes = lanes;
+    this.#every = every;
     this.#glitchPrior = glitchPrior;
   }
 
@@ -158,9 +164,26 @@ export class Baseline {
         const same = d * (before - median) > 0 ? 1 : d * (before - median) < 0 ? 0 : 0.5;
         this.agree[lane]! += (same - this.agree[lane]!) / Math.min(256, PRIOR_PAIRS + this.visits[lane]!);
       }
-      if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) this.#respread(lane);
+      if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
+        this.#respread(lane);
+        this.learnSlope(lane, SPREAD_EVERY * this.#every);
+      }
     }
     return this.#fall(lane, d);
+  }
+
+  /**
+   * Learns the drift of the floor from how far it came in SPREAD_EVERY visits, averaged over eight such stretches (2,000
+   * readings), and feeds it forward: a constant drift leaves no lag.
+   */
+  learnSlope(lane: number, readings: number): void {
+    const floor = this.#lanes.floor[lane]!;
+    const from = this.slopeFrom[lane]!;
+    this.slopeFrom[lane] = floor;
+    if (from === 0) return;
+    const slope = (floor - from) / readings / this.sigma[lane]!;
+    this.drift[lane]! += (slope - this.drift[lane]!) / 8;
+    this.#lanes.slope[lane] = Math.max(-127, Math.min(127, Math.round(this.drift[lane]! / SLOPE_UNIT)));
   }
 
   isStuck(lane: number): boolean {
@@ -175,6 +198,7 @@ export class Baseline {
     this.fallSum[lane] = 0;
     this.fallN[lane] = 0;
     this.resyncs[lane]!++;
+    this.slopeFrom[lane] = 0;
   }
 
   /**
@@ -206,6 +230,7 @@ export class Baseline {
     // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08).
     if (Math.abs(median * bin) > 0.5 * this.sigma[lane]!) {
       this.#lanes.floor[lane] = Math.fround(this.#lanes.floor[lane]! + 0.5 * median * bin);
+      this.slopeFrom[lane] = 0;
     }
   }
 
@@ -257,6 +282,8 @@ export const BASELINE_FIELDS = [
   ["fallN", 1],
   ["hotVisits", 1],
   ["resyncs", 1],
+  ["slopeFrom", 1],
+  ["drift", 1],
 ] as const;
 
 /** Middle of sorted values. */

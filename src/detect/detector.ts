@@ -57,9 +57,14 @@ export const LANE_KINDS: readonly LaneKind[] = ["rms", "peak", "duty"];
 
 /** Added to the threshold while a floor rests on fewer than READY_READINGS readings (nats). */
 const PROVISIONAL_NATS = 3;
-/** How far the exact threshold of the bank lies below ln(ARL) at 8 looks, ARL 1e5..1e8 (docs/detection.md, section 3). */
-const BANK_OFFSET_NATS = -1.2;
-/** While provisional the tracker's step is so many times larger: a median of 32 readings is off by 0.22 spreads. */
+/**
+ * Threshold of the bank over its tracked floor: h = THRESHOLD_SLOPE ln(ARL) + THRESHOLD_OFFSET, a line through the thresholds
+ * that give 1.0 to 1.5 times the nominal ARL at 1e5 and 1e8 readings (8 looks; docs/detection.md, section 3). The slope is above 1
+ * because the tracker's own error is common to all readings of an excursion.
+ */
+const THRESHOLD_SLOPE = 1.07;
+const THRESHOLD_OFFSET = -2.07;
+/** While provisional the tracker's gain is so many times larger: a median of 32 readings is off by 0.22 spreads. */
 const WARM_FOLLOW = 4;
 /** Duty below one per cent can't be told from counting noise of a dwell: it is the zero of the duty scale. */
 const DUTY_ZERO = 0.01;
@@ -212,7 +217,7 @@ export class Detector {
     let lanes = 0;
     for (let k = 0; k < LANE_KINDS.length; k++) if (this.#laneOf[channel * LANE_KINDS.length + k]! >= 0) lanes++;
     const arl = (channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay;
-    return Math.max(6, Math.log(arl) + BANK_OFFSET_NATS);
+    return Math.max(6, thresholdForArl(arl));
   }
 
   /** Status at a point of event time. */
@@ -587,7 +592,7 @@ export class Detector {
         designSnrDb: spec.periodMs === 0 ? Number.NaN : toDb(designSnr(looksOf(this.#lanes.cls[lane]!), k)),
         readings: this.#lanes.evN[lane]!,
         thresholdNats: threshold,
-        arlReadings: Math.exp(threshold - BANK_OFFSET_NATS),
+        arlReadings: arlOfThreshold(threshold),
         provisional: this.#provisional(channel),
       },
       newFloorDbm: Number.NaN,
@@ -661,6 +666,16 @@ export class Detector {
 }
 
 const QUIET_WINDOW = { count: 0, mean: Number.NaN, max: Number.NaN } as const;
+
+/** Threshold of the bank (nats) for a mean number of quiet readings between false alarms; measured by test/bench/detect/delay.ts. */
+export function thresholdForArl(readings: number): number {
+  return THRESHOLD_SLOPE * Math.log(readings) + THRESHOLD_OFFSET;
+}
+
+/** Mean number of quiet readings between false alarms at a threshold (nats): the inverse of `thresholdForArl`. */
+export function arlOfThreshold(nats: number): number {
+  return Math.exp((nats - THRESHOLD_OFFSET) / THRESHOLD_SLOPE);
+}
 
 function keyOf(spec: ChannelSpec): string {
   return `${spec.sensor} ${spec.band}`;

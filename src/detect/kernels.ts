@@ -25,7 +25,7 @@ const LOOKS_LO = 0.5;
 /** Weights of the log-likelihood for correlated or heavy-tailed quiet; 1 is independent readings. */
 export const WEIGHTS: readonly number[] = [1, 0.75, 0.55, 0.4, 0.3];
 export const CLASSES = LOOK_STEPS * WEIGHTS.length;
-/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, step, cap0 cap1 cap2. */
+/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, follow clip, cap0 cap1 cap2, slope unit. */
 export const CLASS_STRIDE = 12;
 
 /** Looks of grid point i. */
@@ -71,15 +71,25 @@ export function designSnr(looks: number, k: number): number {
   return few ** (1 - t) * many ** t;
 }
 
-/** Step of the floor tracker in units of the quiet spread: fifteen times a drift of 1 dB per 1000 readings at 8 looks. */
-export const STEP_SIGMAS = 0.01;
+/**
+ * Gain of the floor tracker: a reading moves the floor by this share of its residual, which is clipped at FOLLOW_CLIP spreads
+ * (Huber's psi, 96 % efficient on normal noise). Its noise is sqrt(gain / 2) = 0.063 spreads; constant drift is fed forward.
+ */
+export const FOLLOW_GAIN = 0.008;
+const FOLLOW_CLIP = 1.5;
+/** Unit of the drift that is fed forward: so many spreads a reading; an int8 reaches 0.0064. */
+export const SLOPE_UNIT = 5e-5;
 
 /** 3.3 standard deviations: one reading in two thousand of the hypothesis itself is cut. */
 const OUTLIER_SIGMAS = 3.3;
 
-/** The table of all classes; row c is `[c * CLASS_STRIDE ...]`. */
+let shared: Float32Array | null = null;
+
+/** The table of all classes; row c is `[c * CLASS_STRIDE ...]`. Computed once, read only. */
 export function buildClassTable(): Float32Array {
+  if (shared) return shared;
   const table = new Float32Array(CLASSES * CLASS_STRIDE);
+  shared = table;
   for (let c = 0; c < CLASSES; c++) {
     const n = looksOf(c);
     const w = weightOf(c);
@@ -88,10 +98,11 @@ export function buildClassTable(): Float32Array {
       table[c * CLASS_STRIDE + k] = (w * n * s) / (1 + s);
       table[c * CLASS_STRIDE + BANK + k] = w * n * Math.log1p(s);
     }
-    // The median of Gamma(n, mean 1) lies below its mean by the factor 1 - 1/(3n) to first order: the tracker finds the
-    // median, the statistic wants the mean.
-    table[c * CLASS_STRIDE + 6] = -10 * Math.log10(medianOfGamma(n));
-    table[c * CLASS_STRIDE + 7] = STEP_SIGMAS * sigmaOf(c);
+    // The tracker finds the location of the readings in dB, the statistic wants their mean power.
+    table[c * CLASS_STRIDE + 6] =
+      c < LOOK_STEPS ? -locationOfGamma(n, FOLLOW_CLIP * sigmaOf(c)) : table[(c % LOOK_STEPS) * CLASS_STRIDE + 6]!;
+    table[c * CLASS_STRIDE + 7] = FOLLOW_CLIP * sigmaOf(c);
+    table[c * CLASS_STRIDE + 11] = SLOPE_UNIT * sigmaOf(c);
     for (let k = 0; k < BANK; k++) {
       // A reading more than OUTLIER_SIGMAS above what the hypothesis expects speaks for a glitch, not for the hypothesis.
       const p = (1 + designSnr(n, k)) * 10 ** ((OUTLIER_SIGMAS * sigmaOf(c)) / 10);
@@ -99,6 +110,38 @@ export function buildClassTable(): Float32Array {
     }
   }
   return table;
+}
+
+/**
+ * Huber's location (dB relative to the mean power) of Gamma(n, mean 1): where the mean of the clipped residual is zero, by the
+ * midpoint rule over the density in dB and bisection.
+ */
+export function locationOfGamma(looks: number, clipDb: number): number {
+  const span = Math.min(60, 12 * (DB_PER_NEPER / Math.sqrt(looks)));
+  const points = 600;
+  const step = (2 * span) / points;
+  const weight = new Float64Array(points);
+  const place = new Float64Array(points);
+  for (let i = 0; i < points; i++) {
+    const db = -span + (i + 0.5) * step;
+    const u = db / DB_PER_NEPER;
+    place[i] = db;
+    // Density of ln p is proportional to exp(n (u - e^u)); its maximum, at u = 0, is taken out.
+    weight[i] = Math.exp(looks * (u - Math.exp(u) + 1));
+  }
+  let lo = -span;
+  let hi = span;
+  for (let k = 0; k < 50; k++) {
+    const mid = (lo + hi) / 2;
+    let pull = 0;
+    for (let i = 0; i < points; i++) {
+      const d = place[i]! - mid;
+      pull += weight[i]! * (d > clipDb ? clipDb : d < -clipDb ? -clipDb : d);
+    }
+    if (pull > 0) lo = mid;
+    else hi = mid;
+  }
+  return (lo + hi) / 2;
 }
 
 /** Median of Gamma(n, mean 1) by Wilson and Hilferty's cube: (1 - 1/(9n))^3; within 2 % of exact for n >= 0.5. */
@@ -131,7 +174,7 @@ export function powerOf(db: number): number {
 /**
  * The state of all lanes. A lane is one stream of one channel: its rms, its peak, or its duty, in dB.
  *
- * Hot state (18 B a lane): floor, g, cls, clip. The rest is touched once a push (accumulators of the window and the event)
+ * Hot state (19 B a lane): floor, g, cls, clip, slope. The rest is touched once a push (accumulators of the window and the event)
  * or once in eight readings (cold: histogram, counters).
  */
 export class Lanes {
@@ -145,6 +188,8 @@ export class Lanes {
   cls = new Uint8Array(0);
   /** Most that one reading may add, in units of 1/8 nat. */
   clip = new Uint8Array(0);
+  /** Drift of the floor, in SLOPE_UNIT spreads a reading. */
+  slope = new Int8Array(0);
 
   /** Window (sum of p, readings, largest p), event since the last quiet reading (sum of p, readings). */
   winSum = new Float64Array(0);
@@ -172,6 +217,7 @@ export const LANE_FIELDS = [
   ["g", BANK],
   ["cls", 1],
   ["clip", 1],
+  ["slope", 1],
   ["winSum", 1],
   ["winN", 1],
   ["winMax", 1],
@@ -185,7 +231,7 @@ export const LANE_FIELDS = [
 
 /** A longer typed array of the same kind with the same beginning. */
 export function resized<
-  T extends Float32Array | Float64Array | Uint8Array | Uint16Array | Uint32Array | Int32Array | Int16Array,
+  T extends Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Uint32Array | Int32Array | Int16Array,
 >(old: T, length: number): T {
   const next = new (old.constructor as new (n: number) => T)(length);
   next.set(old);
@@ -211,7 +257,7 @@ export function newRunResult(): RunResult {
 /**
  * Runs the bank of one lane over readings `x[from..to)`.
  *
- * Units: `x` dB(m). NaN: not measured, skipped. `follow` scales the tracker's step (0 freezes it). Every number that is
+ * Units: `x` dB(m). NaN: not measured, skipped. `follow` scales the tracker's gain (0 stops it). Every number that is
  * carried from reading to reading is rounded to float32 at each step or carried in float64 throughout, so that the result does
  * not depend on how readings are cut into runs. Cost: see docs/detection.md.
  */
@@ -234,7 +280,9 @@ export function bankRun(
   const b1 = table[row + 4]!;
   const b2 = table[row + 5]!;
   const bias = table[row + 6]!;
-  const step = table[row + 7]! * follow;
+  const reach = table[row + 7]!;
+  const gain = FOLLOW_GAIN * follow;
+  const slope = lanes.slope[lane]! * table[row + 11]!;
   const clip = lanes.clip[lane]! * 0.125;
   const cap0 = table[row + 8]! < clip ? table[row + 8]! : clip;
   const cap1 = table[row + 9]! < clip ? table[row + 9]! : clip;
@@ -283,9 +331,10 @@ export function bankRun(
     if (p > winMax) winMax = Math.fround(p);
     measured++;
     if (top < FREEZE_NATS) {
-      const above = d + bias;
-      if (above > 0) m = Math.fround(m + step);
-      else if (above < 0) m = Math.fround(m - step);
+      let off = d + bias;
+      if (off > reach) off = reach;
+      else if (off < -reach) off = -reach;
+      m = Math.fround(m + (gain * off + slope));
     } else {
       lastActive = i;
       if (top >= threshold && crossed < 0) crossed = i;

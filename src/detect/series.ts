@@ -69,7 +69,7 @@ export class SeriesDetector {
   cause: "level-up" | "level-down" | "surprise" = "surprise";
 
   readonly #lanes = new Lanes();
-  readonly #base = new Baseline(this.#lanes, GLITCH_PRIOR);
+  readonly #base = new Baseline(this.#lanes, GLITCH_PRIOR, 1);
   readonly #run = newRunResult();
   readonly #one = new Float32Array(1);
   readonly #first = new Float64Array(WARM_READINGS);
