@@ -42,40 +42,92 @@ interface Segment {
 /** On-air time as a function of time. Times are simulated ms. */
 export class OnAir {
   private readonly segments: readonly Segment[];
-  private cursor = 0;
 
   constructor(segments: readonly Segment[]) {
     this.segments = segments;
   }
 
-  /** Milliseconds on the air within [t0, t1). Cost: a few frames' work for dwells of milliseconds. */
-  overlap(t0: number, t1: number): number {
-    const list = this.segments;
-    let i = this.cursor;
-    if (i >= list.length || (list[i] as Segment).from > t0) i = 0;
-    while (i < list.length && (list[i] as Segment).to <= t0) i++;
-    this.cursor = i;
-    let sum = 0;
-    for (; i < list.length; i++) {
-      const s = list[i] as Segment;
+  /** Calls `burst(begin, end)` for every stretch on the air within [t0, t1). */
+  bursts(t0: number, t1: number, burst: (begin: number, end: number) => void): void {
+    for (const s of this.segments) {
+      if (s.to <= t0) continue;
       if (s.from >= t1) break;
-      sum += within(s, Math.max(t0, s.from), Math.min(t1, s.to));
+      each(s, Math.max(t0, s.from), Math.min(t1, s.to), burst);
     }
+  }
+
+  /** Milliseconds on the air within [t0, t1). */
+  overlap(t0: number, t1: number): number {
+    let sum = 0;
+    this.bursts(t0, t1, (begin, end) => {
+      sum += end - begin;
+    });
     return sum;
   }
 }
 
-function within(s: Segment, a: number, b: number): number {
-  if (s.pattern === "steady") return b - a;
-  if (s.pattern === "list") return withinList(s, a, b);
-  let sum = 0;
+/**
+ * Running sum of on-air time over a span, on a grid: what a dwell meets is the difference of two look-ups, however many
+ * sensors ask. Between grid points it is linear, so a burst's edge is blurred by a grid step.
+ */
+export class AirMap {
+  private readonly sums: Float64Array;
+  private readonly stepMs: number;
+  private from = 0;
+
+  constructor(spanMs: number, stepMs: number) {
+    this.stepMs = stepMs;
+    this.sums = new Float64Array(Math.ceil(spanMs / stepMs) + 2);
+  }
+
+  /** Lays the map out anew from `from` on. */
+  fill(air: OnAir, from: number): void {
+    const { sums, stepMs } = this;
+    const to = from + (sums.length - 1) * stepMs;
+    this.from = from;
+    sums.fill(0);
+    air.bursts(from, to, (begin, end) => {
+      let at = begin;
+      for (let i = Math.floor((begin - from) / stepMs); at < end; i++) {
+        const edge = Math.min(end, from + (i + 1) * stepMs);
+        sums[i + 1] = (sums[i + 1] as number) + edge - at;
+        at = edge;
+      }
+    });
+    for (let i = 1; i < sums.length; i++) sums[i] = (sums[i] as number) + (sums[i - 1] as number);
+  }
+
+  /** Milliseconds on the air within [t0, t1), both within the span. */
+  overlap(t0: number, t1: number): number {
+    return this.until(t1) - this.until(t0);
+  }
+
+  private until(t: number): number {
+    const x = (t - this.from) / this.stepMs;
+    const i = Math.max(0, Math.min(this.sums.length - 2, Math.floor(x)));
+    const low = this.sums[i] as number;
+    return low + (x - i) * ((this.sums[i + 1] as number) - low);
+  }
+}
+
+/** Calls `burst(begin, end)` for every stretch on the air within [a, b) of a segment. */
+function each(s: Segment, a: number, b: number, burst: (begin: number, end: number) => void): void {
+  if (s.pattern === "steady") {
+    burst(a, b);
+    return;
+  }
+  if (s.pattern === "list") {
+    eachOfList(s, a, b, burst);
+    return;
+  }
   for (let k = Math.floor((a - s.phase - s.length) / s.period) + 1; ; k++) {
     const begin = s.phase + k * s.period;
     if (begin >= b) break;
     if (!active(s.pattern, k)) continue;
-    sum += Math.max(0, Math.min(b, begin + s.length) - Math.max(a, begin));
+    const from = begin > a ? begin : a;
+    const to = begin + s.length < b ? begin + s.length : b;
+    if (to > from) burst(from, to);
   }
-  return sum;
 }
 
 /** Whether frame k of the pattern carries a burst. Frame numbers count from the segment's phase. */
@@ -92,7 +144,7 @@ function active(pattern: Pattern, k: number): boolean {
 
 const mod = (k: number, n: number): number => ((k % n) + n) % n;
 
-function withinList(s: Segment, a: number, b: number): number {
+function eachOfList(s: Segment, a: number, b: number, burst: (begin: number, end: number) => void): void {
   const starts = s.starts as Float64Array;
   let lo = 0;
   let hi = starts.length;
@@ -101,13 +153,11 @@ function withinList(s: Segment, a: number, b: number): number {
     if ((starts[mid] as number) + s.length <= a) lo = mid + 1;
     else hi = mid;
   }
-  let sum = 0;
   for (; lo < starts.length; lo++) {
     const begin = starts[lo] as number;
     if (begin >= b) break;
-    sum += Math.min(b, begin + s.length) - Math.max(a, begin);
+    burst(Math.max(a, begin), Math.min(b, begin + s.length));
   }
-  return sum;
 }
 
 export type Service =
@@ -220,7 +270,8 @@ function data(out: Segment[], start: number, end: number, rng: Prng): void {
   for (let t = start; t < end - tail; ) {
     const busy = Math.min(end - tail, t + 50 + 600 * rng.exponential());
     const share = rng.range(0.1, 0.6);
-    for (; t < busy; t++) if (rng.chance(share)) starts.push(t);
+    // Each subframe is used with probability `share`: the gaps are geometric.
+    for (; t < busy; t += 1 + Math.floor(rng.exponential() / -Math.log(1 - share))) starts.push(t);
     t += 1500 * rng.exponential();
   }
   for (let t = end - tail; t < end; t += AIR.lte.tail_period_ms) starts.push(t);

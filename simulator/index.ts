@@ -15,7 +15,7 @@ import {
   type ScenarioInput,
   scenarioNames,
 } from "./scenario.ts";
-import { generateSite, readSite, type SimSite } from "./site.ts";
+import { makeSite, readSite, type SimSite } from "./site.ts";
 import { type Episode, World } from "./world.ts";
 
 export type { Scenario, ScenarioInput, SimMessage, TruthEpisode };
@@ -111,9 +111,7 @@ const RICE_K = 3;
 export function simulate(scenario: string | ScenarioInput, seed: number, options: SimulateOptions = {}): Simulation {
   const loaded = typeof scenario === "string" ? loadScenario(scenario) : null;
   const plan = loaded?.scenario ?? parseScenario(scenario, "the scenario");
-  const text = "generate" in plan.site ? generateSite(plan.site.generate) : (loaded?.siteText ?? options.siteText);
-  if (text == null) throw new ScenarioError("the scenario names a site file; give its text as siteText");
-  const site = readSite(text);
+  const site = siteFor(plan, loaded?.siteText ?? options.siteText ?? null);
   if (site.sensors.length === 0) throw new ScenarioError("the site has no rf sensors");
   const startMs = options.startMs ?? epochMs(plan.start);
   const durationS = options.durationS ?? (plan.loop ? Number.POSITIVE_INFINITY : plan.duration_s);
@@ -125,12 +123,15 @@ export function simulate(scenario: string | ScenarioInput, seed: number, options
   const cycleMs = plan.duration_s * 1000;
   const truth: TruthEpisode[] = [];
   let told = 0;
+  let kept: { readonly n: number; readonly episodes: Episode[] } | null = null;
   const cycle = (n: number): Episode[] => {
+    if (kept?.n === n) return kept.episodes;
     const episodes = world.episodes(n, n * cycleMs, startMs).filter((e) => startMs + e.start < endMs);
     if (n === told) {
       told++;
       for (const e of episodes) truth.push(e.truth.end <= endMs ? e.truth : { ...e.truth, end: endMs });
     }
+    kept = { n, episodes };
     return episodes;
   };
   const all = Number.isFinite(durationS) ? Math.ceil((durationS * 1000) / cycleMs) : 1;
@@ -142,17 +143,28 @@ export function simulate(scenario: string | ScenarioInput, seed: number, options
     seed,
     startMs,
     endMs,
-    site: text,
+    site: site.text,
     siteId: site.id,
     truth,
     faults: new Faults(site, plan, seed).describe(),
-    physics: physics(site, radio, receiver(), spec, riceK),
+    physics: physics(site, radio, receiver, spec, riceK),
     messages: () =>
       new Engine({ site, scenario: plan, seed, receiver: receiver(), startMs, endMs, batch, cycle }).messages(),
   };
 }
 
-function physics(site: SimSite, radio: Radio, receiver: Receiver, spec: ReceiverSpec, riceK: number): Physics {
+function siteFor(plan: Scenario, text: string | null): SimSite {
+  if ("generate" in plan.site) return makeSite(plan.site.generate);
+  if (text === null) throw new ScenarioError("the scenario names a site file; give its text as siteText");
+  return readSite(text);
+}
+
+function physics(site: SimSite, radio: Radio, open: () => Receiver, spec: ReceiverSpec, riceK: number): Physics {
+  let receiver: Receiver | null = null;
+  const opened = (): Receiver => {
+    receiver ??= open();
+    return receiver;
+  };
   const bandOf = (id: string): number => {
     const band = site.bandIndex.get(id);
     if (band === undefined) throw new ScenarioError(`band '${id}' is not in the site's plan`);
@@ -166,7 +178,7 @@ function physics(site: SimSite, radio: Radio, receiver: Receiver, spec: Receiver
     gainDb: (place, band) => radio.gains(place, bandOf(band)),
     planGainDb: (place, band) => radio.planGains(place, bandOf(band)),
     place: (x, y, floor, heightM) => radio.place(x, y, floor, heightM),
-    noiseDbm: (sensor, band) => receiver.antennaNoiseDbm(sensor, bandOf(band)),
-    gainErrorDb: (sensor) => receiver.gainErrorDb(sensor),
+    noiseDbm: (sensor, band) => opened().antennaNoiseDbm(sensor, bandOf(band)),
+    gainErrorDb: (sensor) => opened().gainErrorDb(sensor),
   };
 }

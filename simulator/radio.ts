@@ -62,7 +62,7 @@ export class Radio {
   constructor(site: SimSite, spec: RadioSpec, seed: number) {
     this.site = site;
     this.spec = spec;
-    this.shadowing = new Shadowing(spec.shadow, site.sensors, site.bands.length, seed);
+    this.shadowing = new Shadowing(spec.shadow, site.sensors, seed);
     const rng = stream(seed, "walls");
     this.wallDb = Float64Array.from(site.walls.lossDb, (db) =>
       Math.max(0, db + rng.range(-spec.wallOffsetDb, spec.wallOffsetDb)),

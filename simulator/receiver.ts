@@ -6,6 +6,7 @@
  * dwell.
  */
 import { readFileSync } from "node:fs";
+import { AirMap } from "./bursts.ts";
 import { LookTable, lookTable, riceTable, TABLE_SIZE } from "./noise.ts";
 import { type Prng, stream } from "./prng.ts";
 import type { Radio } from "./radio.ts";
@@ -51,9 +52,16 @@ export function receiverSpec(scenario: Scenario): ReceiverSpec {
   return spec;
 }
 
+/**
+ * Below this ratio single dwells cannot be told from noise, so the share of the period on the air stands for what the
+ * dwells meet: it is worked out once an episode and period instead of once a dwell.
+ */
+const WEAK = 10 ** (-3 / 10);
 /** A signal weaker than this below the noise is left out: it moves a reading's mean by 0.14 dB at the most. */
 const NEGLIGIBLE_DB = -15;
 const DAY_MS = 86_400_000;
+/** Maps of on-air time reach so far beyond the two periods that a slot's readings look at. */
+const MARGIN_MS = 30;
 
 export class Receiver {
   readonly spec: ReceiverSpec;
@@ -96,6 +104,11 @@ export class Receiver {
   private snr = new Float64Array(1024);
   private links = 0;
   private active: readonly Episode[] = [];
+  /** When each active episode is on the air from one period before to one after; filled at the first ask. */
+  private readonly maps: { map: AirMap; filled: boolean }[] = [];
+  private readonly grid: number;
+  private mapsFrom = 0;
+  private readonly heard: { map: AirMap[]; power: number[]; fade: Float32Array[] } = { map: [], power: [], fade: [] };
 
   constructor(site: SimSite, radio: Radio, spec: ReceiverSpec, riceK: number, seed: number) {
     this.site = site;
@@ -105,6 +118,7 @@ export class Receiver {
     this.noise = lookTable(spec.looks);
     this.rice = riceTable(riceK);
     this.riceSteady = riceTable(30);
+    this.grid = Math.min(0.25, spec.dwell_ms / 4);
     const n = site.sensors.length;
     const bands = site.bands.length;
     this.first = new Int32Array(n + 1);
@@ -166,6 +180,8 @@ export class Receiver {
     this.touched.length = 0;
     this.links = 0;
     this.active = active;
+    this.mapsFrom = t - this.spec.period_ms - MARGIN_MS;
+    for (const entry of this.maps) entry.filled = false;
     const bands = this.site.bands.length;
     const sensors = this.site.sensors.length;
     for (let e = 0; e < active.length; e++) {
@@ -216,8 +232,55 @@ export class Receiver {
     }
   }
 
+  /** Sum of the weak signals of a channel as if spread over the period, in noise powers; -1 where one is not weak. */
+  private weak(c: number, ts: number): number {
+    const { period_ms } = this.spec;
+    let sum = 0;
+    for (let l = this.head[c] as number; l >= 0; l = this.next[l] as number) {
+      const snr = this.snr[l] as number;
+      if (snr > WEAK) return -1;
+      sum += (snr * this.airOf(this.source[l] as number).overlap(ts - period_ms, ts)) / period_ms;
+    }
+    return sum;
+  }
+
+  /** Brings a channel's links into `heard`; returns how many there are. */
+  private gather(c: number): number {
+    const { map, power, fade } = this.heard;
+    let n = 0;
+    for (let l = this.head[c] as number; l >= 0; l = this.next[l] as number) {
+      const e = this.source[l] as number;
+      map[n] = this.airOf(e);
+      power[n] = this.snr[l] as number;
+      fade[n] = (this.active[e] as Episode).steady ? this.riceSteady : this.rice;
+      n++;
+    }
+    return n;
+  }
+
+  /** The map of the e-th active episode. */
+  private airOf(e: number): AirMap {
+    let entry = this.maps[e];
+    if (!entry) {
+      entry = { map: new AirMap(2 * (this.spec.period_ms + MARGIN_MS) + this.spec.dwell_ms, this.grid), filled: false };
+      this.maps[e] = entry;
+    }
+    if (!entry.filled) {
+      entry.map.fill((this.active[e] as Episode).air, this.mapsFrom);
+      entry.filled = true;
+    }
+    return entry.map;
+  }
+
   private hear(sensor: number, c: number, ts: number): void {
-    const { period_ms, dwell_ms, looks, quant_db, saturation_dbm } = this.spec;
+    const weak = this.weak(c, ts);
+    if (weak >= 0) {
+      const i = LookTable.index(this.rng.u32());
+      const lift = 10 * Math.log10(1 + weak);
+      this.write(sensor, c, (this.noise.meanDb[i] as number) + lift, (this.noise.peakDb[i] as number) + lift, 0);
+      return;
+    }
+    const { period_ms, dwell_ms, looks } = this.spec;
     const revisit = this.revisit[sensor] as number;
     const band = c - (this.first[sensor] as number);
     const count = (this.first[sensor + 1] as number) - (this.first[sensor] as number);
@@ -228,20 +291,23 @@ export class Receiver {
     let sum = 0;
     let top = 0;
     let air = 0;
+    const links = this.gather(c);
+    const { map, power, fade } = this.heard;
+    const mask = TABLE_SIZE - 1;
+    // The map blurs a burst's edges by up to a grid step; what touches less than half a step is taken as a miss.
+    const touch = this.grid / 2;
     for (let k = Math.ceil((ts - period_ms - phase) / revisit); ; k++) {
       const t0 = phase + k * revisit;
       if (t0 >= ts) break;
       dwells++;
       let mean = 0;
       let crest = 0;
-      for (let l = this.head[c] as number; l >= 0; l = this.next[l] as number) {
-        const episode = this.active[this.source[l] as number] as Episode;
-        const met = episode.air.overlap(t0, t0 + dwell_ms);
-        if (met <= 0) continue;
-        const rice = episode.steady ? this.riceSteady : this.rice;
-        const power = (this.snr[l] as number) * (rice[this.rng.u32() & (TABLE_SIZE - 1)] as number);
-        mean += (power * met) / dwell_ms;
-        crest += power;
+      for (let l = 0; l < links; l++) {
+        const met = (map[l] as AirMap).overlap(t0, t0 + dwell_ms);
+        if (met <= touch) continue;
+        const now = (power[l] as number) * ((fade[l] as Float32Array)[this.rng.u32() & mask] as number);
+        mean += (now * met) / dwell_ms;
+        crest += now;
         air += met;
       }
       if (mean === 0) continue;
@@ -260,14 +326,19 @@ export class Receiver {
       const crest = this.few(Math.max(1, looks / dwells)).peak[LookTable.index(this.rng.u32())] as number;
       peak = Math.max(peak, 1 + top * crest, level);
     }
+    const duty = Math.min(100, Math.round((100 * air) / Math.max(1, dwells) / dwell_ms));
+    this.write(sensor, c, 10 * Math.log10(level), 10 * Math.log10(peak), duty);
+  }
+
+  /** Files a reading of `rmsDb` and `peakDb` over the floor: quantised, clipped. */
+  private write(sensor: number, c: number, rmsDb: number, peakDb: number, duty: number): void {
+    const { quant_db, saturation_dbm } = this.spec;
     const floor = this.floorDbm[c] as number;
     const step = quant_db * 10;
-    const rmsDb = floor + 10 * Math.log10(level);
-    const peakDb = floor + 10 * Math.log10(peak);
-    if (peakDb > saturation_dbm) this.saturated[sensor] = (this.saturated[sensor] as number) + 1;
-    this.rms[c] = Math.round((Math.min(saturation_dbm, rmsDb) * 10) / step) * step;
-    this.peak[c] = Math.round((Math.min(saturation_dbm, peakDb) * 10) / step) * step;
-    this.duty[c] = Math.min(100, Math.round((100 * air) / Math.max(1, dwells) / dwell_ms));
+    if (floor + peakDb > saturation_dbm) this.saturated[sensor] = (this.saturated[sensor] as number) + 1;
+    this.rms[c] = Math.round((Math.min(saturation_dbm, floor + rmsDb) * 10) / step) * step;
+    this.peak[c] = Math.round((Math.min(saturation_dbm, floor + peakDb) * 10) / step) * step;
+    this.duty[c] = duty;
   }
 
   /** Tables for part of the looks; rounded so that few tables are ever made. */

@@ -20,6 +20,12 @@ export interface ShadowSpec {
   readonly bandRho: number;
 }
 
+interface SensorPoint {
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
+}
+
 interface Layer {
   /** Emitter-side frequencies, features by 3. */
   readonly omega: Float64Array;
@@ -30,29 +36,31 @@ interface Layer {
 }
 
 export class Shadowing {
-  private readonly layers: Layer[] = [];
   readonly spec: ShadowSpec;
-  private readonly sensors: number;
+  /** Layer 0 is common to all bands, layer b + 1 is band b's own; made when first needed. */
+  private readonly layers: (Layer | undefined)[] = [];
+  private readonly sensors: readonly SensorPoint[];
+  private readonly seed: number;
 
-  constructor(
-    spec: ShadowSpec,
-    sensors: readonly { readonly x: number; readonly y: number; readonly z: number }[],
-    bands: number,
-    seed: number,
-  ) {
+  constructor(spec: ShadowSpec, sensors: readonly SensorPoint[], seed: number) {
     this.spec = spec;
-    this.sensors = sensors.length;
-    if (spec.sigmaDb <= 0) return;
-    for (let layer = 0; layer <= bands; layer++) this.layers.push(makeLayer(spec, sensors, seed, layer));
+    this.sensors = sensors;
+    this.seed = seed;
   }
 
   /** Adds the shadowing of every sensor for an emitter at (x, y, z) in `band` to `out`, dB. Cost: 512 products a sensor. */
   addTo(out: Float64Array, x: number, y: number, z: number, band: number): void {
-    if (this.layers.length === 0) return;
     const { sigmaDb, bandRho } = this.spec;
+    if (sigmaDb <= 0) return;
     const scale = sigmaDb * Math.sqrt(2 / FEATURES);
-    this.addLayer(out, this.layers[0] as Layer, x, y, z, scale * Math.sqrt(bandRho));
-    this.addLayer(out, this.layers[band + 1] as Layer, x, y, z, scale * Math.sqrt(1 - bandRho));
+    this.addLayer(out, this.layer(0), x, y, z, scale * Math.sqrt(bandRho));
+    this.addLayer(out, this.layer(band + 1), x, y, z, scale * Math.sqrt(1 - bandRho));
+  }
+
+  private layer(n: number): Layer {
+    const layer = this.layers[n] ?? makeLayer(this.spec, this.sensors, this.seed, n);
+    this.layers[n] = layer;
+    return layer;
   }
 
   private addLayer(out: Float64Array, layer: Layer, x: number, y: number, z: number, weight: number): void {
@@ -68,7 +76,7 @@ export class Shadowing {
       c[m] = Math.cos(a);
       s[m] = Math.sin(a);
     }
-    for (let i = 0; i < this.sensors; i++) {
+    for (let i = 0; i < this.sensors.length; i++) {
       let sum = 0;
       const at = i * FEATURES;
       for (let m = 0; m < FEATURES; m++) {
@@ -79,12 +87,7 @@ export class Shadowing {
   }
 }
 
-function makeLayer(
-  spec: ShadowSpec,
-  sensors: readonly { readonly x: number; readonly y: number; readonly z: number }[],
-  seed: number,
-  layer: number,
-): Layer {
+function makeLayer(spec: ShadowSpec, sensors: readonly SensorPoint[], seed: number, layer: number): Layer {
   const rng = stream(seed, `shadow/${layer}`);
   const cauchy = (scale: number): [number, number, number] => {
     const w = Math.abs(rng.normal()) * scale;

@@ -97,7 +97,12 @@ export class World {
       for (let i = 0; i < spec.count; i++) {
         const id = spec.count > 1 ? `${spec.id}-${i + 1}` : spec.id;
         const rng = stream(this.seed, `person/${cycle}/${id}`);
-        new Person(this.site, this.scenario, spec, id, rng, taken).addEpisodes(out, cycle, offsetMs, startMs);
+        new Person(this.site, this.scenario, spec, id, rng, taken, this.seed).addEpisodes(
+          out,
+          cycle,
+          offsetMs,
+          startMs,
+        );
       }
     }
     for (const source of this.scenario.sources) out.push(...this.sourceEpisodes(source, cycle, offsetMs, startMs));
@@ -176,11 +181,21 @@ class Person {
   private readonly spec: PersonSpec;
   private readonly id: string;
   private readonly rng: Prng;
+  private readonly seed: number;
   private readonly home: Place;
   private readonly legs: Leg[] = [];
   private readonly phone: string;
 
-  constructor(site: SimSite, scenario: Scenario, spec: PersonSpec, id: string, rng: Prng, taken: Set<number>) {
+  constructor(
+    site: SimSite,
+    scenario: Scenario,
+    spec: PersonSpec,
+    id: string,
+    rng: Prng,
+    taken: Set<number>,
+    seed: number,
+  ) {
+    this.seed = seed;
     this.site = site;
     this.scenario = scenario;
     this.spec = spec;
@@ -358,7 +373,13 @@ class Person {
     if (end - start < 50) return null;
     const service = action[tech] as Service;
     const setupMs = Math.min((end - start) / 2, rng.range(action.setup_s[0], action.setup_s[1]) * 1000);
-    const air = onAir(service, offsetMs + start, offsetMs + end, rng, { setupMs });
+    const id = `${this.id}-${cycle}-${n}`;
+    // The bursts of a transmission are drawn when a receiver first asks for them.
+    let air: OnAir | null = null;
+    const burst = (): OnAir => {
+      air ??= onAir(service, offsetMs + start, offsetMs + end, stream(this.seed, `air/${id}`), { setupMs });
+      return air;
+    };
     const fixedPlace = want.in === null ? null : this.place(want.in, null);
     const placeAt = (t: number): Place => fixedPlace ?? this.whereAt(t - offsetMs);
     const moves = fixedPlace === null && this.legs.some((leg) => leg.t0 < end && leg.t1 > start);
@@ -372,7 +393,7 @@ class Person {
       }
     }
     const truth: TruthEpisode = {
-      id: `${this.id}-${cycle}-${n}`,
+      id,
       emitter: this.id,
       legitimate: this.spec.role !== "inmate",
       start: Math.round(startMs + offsetMs + start),
@@ -383,7 +404,19 @@ class Person {
       ...truthPlace(this.site, placeAt(offsetMs + start)),
       ...(path.length > 0 ? { path } : {}),
     };
-    return { start: offsetMs + start, end: offsetMs + end, band, air, powerDbm, placeAt, moves, steady: false, truth };
+    return {
+      start: offsetMs + start,
+      end: offsetMs + end,
+      band,
+      get air() {
+        return burst();
+      },
+      powerDbm,
+      placeAt,
+      moves,
+      steady: false,
+      truth,
+    };
   }
 
   private pickBand(phone: PhoneTable["phones"][string]): string {

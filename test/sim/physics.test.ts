@@ -426,9 +426,9 @@ describe("bursts", () => {
             steady: true,
             truth: {} as never,
           };
-          receiver.listen([episode], start);
           let hit = false;
           for (let ts = Math.ceil(start / 1000) * 1000; !hit && ts <= start + ms + 1000; ts += 1000) {
+            receiver.listen([episode], ts - 500);
             receiver.measure(0, ts);
             hit = receiver.peak[0]! > -600;
           }
