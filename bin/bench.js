@@ -13,6 +13,7 @@ const benches = {
   null: "test/bench/detect/null.ts",
   locate: "test/bench/locate.ts",
   tablea: "test/bench/tablea.ts",
+  simulate: "test/bench/simulate.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
 const file = benches[name];
