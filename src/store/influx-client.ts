@@ -66,7 +66,8 @@ export class InfluxClient {
         : `/api/v2/write?org=${encodeURIComponent(target.org ?? "")}&bucket=${name}&precision=ns`;
   }
 
-  async write(body: string, signal: AbortSignal): Promise<WriteResult> {
+  /** Lines as text, or as gzip (one or more members). */
+  async write(body: string | Buffer, signal: AbortSignal): Promise<WriteResult> {
     let status = 0;
     try {
       const answer = await this.send(this.writePath, body, "POST", signal, (code) => {
@@ -147,7 +148,7 @@ export class InfluxClient {
 
   private async send(
     path: string,
-    body: string,
+    body: string | Buffer,
     method: string,
     signal: AbortSignal | null,
     onStatus: (status: number) => void,
@@ -155,17 +156,35 @@ export class InfluxClient {
   ): Promise<unknown> {
     // The client's own timeout reports but leaves the request running; this one ends it.
     const own = AbortSignal.timeout(this.target.timeoutMs);
-    return await this.client.transport.request(
-      path,
-      body,
-      {
-        method,
-        headers: { "content-type": contentType },
-        gzipThreshold: 1000,
-        signal: signal ? AbortSignal.any([signal, own]) : own,
-      },
-      (_headers, status) => onStatus(status ?? 0),
-    );
+    const packed = typeof body !== "string";
+    const options = {
+      method,
+      headers: { "content-type": contentType, ...(packed ? { "content-encoding": "gzip" } : {}) },
+      signal: signal ? AbortSignal.any([signal, own]) : own,
+    };
+    return await new Promise((resolve, reject) => {
+      const chunks: Uint8Array[] = [];
+      let json = false;
+      // The transport is typed for text but takes bytes as they are (Buffer.from).
+      this.client.transport.send(path, body as string, options, {
+        responseStarted: (headers, status) => {
+          json = String(headers["content-type"]).includes("json");
+          onStatus(status ?? 0);
+        },
+        next: (chunk) => {
+          chunks.push(chunk);
+        },
+        error: reject,
+        complete: () => {
+          const text = Buffer.concat(chunks).toString();
+          try {
+            resolve(json && text !== "" ? JSON.parse(text) : text);
+          } catch (error) {
+            reject(error);
+          }
+        },
+      });
+    });
   }
 }
 

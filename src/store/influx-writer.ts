@@ -12,8 +12,14 @@ const REFUSED_FILE_BYTES = 16 * 1024 * 1024;
 /** Attempts without a single line stored after which the server, not a line, is taken for the culprit: 2 log2(10,000) and some. */
 const ISOLATE_ATTEMPTS = 32;
 
+interface Refused {
+  readonly index: number;
+  readonly reason: string;
+}
+
 export interface LineTarget {
-  write(body: string, signal: AbortSignal): Promise<WriteResult>;
+  /** Text, or bytes that are gzip already. */
+  write(body: string | Buffer, signal: AbortSignal): Promise<WriteResult>;
   /** Creates what is missing. */
   prepare(): Promise<void>;
 }
@@ -36,13 +42,21 @@ export class InfluxWriter {
   }
 
   /**
-   * Resolves with the lines that were refused (their indexes), when all others are stored. Rejects with RetryLater when the
-   * whole batch is to come again; lines that were stored by then are written again, which changes nothing.
+   * Sends the batch as it is; only when the server finds fault with it, `linesOf` is asked for its lines. Resolves when all
+   * lines but refused ones are stored. Rejects with RetryLater when the whole batch is to come again; lines that were stored
+   * by then are written again, which changes nothing.
    */
-  async deliver(lines: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
-    const refused: { index: number; reason: string }[] = [];
+  async deliver(packed: Buffer, linesOf: () => Promise<readonly string[]>, signal: AbortSignal): Promise<void> {
+    const result = await this.o.target.write(packed, signal);
+    if (result.type === "stored") {
+      this.broken = 0;
+      return;
+    }
+    const lines =
+      result.type === "refused" || result.type === "too-large" || result.type === "broken" ? await linesOf() : [];
+    const refused: Refused[] = [];
     try {
-      await this.part(lines, 0, lines.length, refused, signal);
+      await this.judge(result, lines, 0, lines.length, refused, signal);
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       if (++this.broken < (this.o.brokenLimit ?? 5)) throw new RetryLater(error.message, error.afterMs);
@@ -54,17 +68,28 @@ export class InfluxWriter {
     }
     this.broken = 0;
     if (refused.length > 0) await this.keep(lines, refused);
-    return refused.map((r) => r.index);
   }
 
   private async part(
     lines: readonly string[],
     from: number,
     to: number,
-    refused: { index: number; reason: string }[],
+    refused: Refused[],
     signal: AbortSignal,
   ): Promise<void> {
     const result = await this.o.target.write(lines.slice(from, to).join("\n"), signal);
+    await this.judge(result, lines, from, to, refused, signal);
+  }
+
+  /** What follows from the answer to lines `from` to `to`. */
+  private async judge(
+    result: WriteResult,
+    lines: readonly string[],
+    from: number,
+    to: number,
+    refused: Refused[],
+    signal: AbortSignal,
+  ): Promise<void> {
     switch (result.type) {
       case "stored":
         return;
@@ -94,7 +119,7 @@ export class InfluxWriter {
     lines: readonly string[],
     from: number,
     to: number,
-    refused: { index: number; reason: string }[],
+    refused: Refused[],
     tally: { stored: number; attempts: number },
     signal: AbortSignal,
   ): Promise<void> {
@@ -120,7 +145,7 @@ export class InfluxWriter {
     await this.isolate(lines, half, to, refused, tally, signal);
   }
 
-  private async keep(lines: readonly string[], refused: readonly { index: number; reason: string }[]): Promise<void> {
+  private async keep(lines: readonly string[], refused: readonly Refused[]): Promise<void> {
     const rows = refused.map(({ index, reason }) => {
       this.o.onRefused(lines[index]!, reason);
       return `${JSON.stringify({ t: this.o.nowMs(), reason, line: lines[index] })}\n`;

@@ -35,6 +35,7 @@ import {
   sensorHealthLines,
 } from "./lines.ts";
 import { Cursor, Outbox, type SinkState } from "./outbox.ts";
+import { RollupSlices } from "./rollup-slices.ts";
 import { bandField, type FIELDS, MEASUREMENT, REPEAT_S, TAG } from "./schema.ts";
 import { thin } from "./thin.ts";
 
@@ -73,10 +74,12 @@ const unzip = promisify(gunzip);
 
 /** Text of one spool frame: some thousand lines, far below a server's limit of a request and a frame's limit of 1 MiB. */
 const CHUNK_CHARS = 512 * 1024;
-/** Compressed bytes delivered at once: lines compress about sevenfold, so a request stays near 2 MB. */
-const BATCH_BYTES = 256 * 1024;
+/** Compressed bytes delivered at once: lines compress about sevenfold, so a request stays near 4 MB. */
+const BATCH_BYTES = 512 * 1024;
 /** Text that may wait in memory for a spool that doesn't take it (disk full); beyond it new lines are dropped, counted. */
 const MAX_WAITING_CHARS = 32 * 1024 * 1024;
+/** Rollups made into lines before other work gets its turn: about 2 ms. */
+const SLICE = 128;
 const KIND_LINES = 1;
 /** Spool frame: readings u32, lines u32, readings since the spool began (f64), then the gzipped lines. */
 const HEAD = 16;
@@ -97,6 +100,7 @@ class InfluxStore implements TimeSeriesStore {
   private beatTimer: NodeJS.Timeout | null = null;
   private prepared = false;
   private state: SinkState | null = null;
+  private readonly slices: RollupSlices;
   private fatal: string | null = null;
   /** Readings spooled and delivered since the spool began; their difference waits in the spool. */
   private spooled = 0;
@@ -125,6 +129,7 @@ class InfluxStore implements TimeSeriesStore {
       timeoutMs: o.timeoutMs ?? 10_000,
     });
     this.states = new AlertStates(o.site);
+    this.slices = new RollupSlices(SLICE, (part) => this.take((out) => rollupLines(out, o.site, part)));
     this.writer = new InfluxWriter({
       target: {
         write: (body, signal) => this.client.write(body, signal),
@@ -181,6 +186,7 @@ class InfluxStore implements TimeSeriesStore {
     if (this.beatTimer) clearInterval(this.beatTimer);
     if (this.flushTimer) clearTimeout(this.flushTimer);
     this.flushTimer = null;
+    this.slices.drain();
     this.spool();
     await this.spooling;
     await this.journal.flush();
@@ -193,7 +199,7 @@ class InfluxStore implements TimeSeriesStore {
   }
 
   writeRollups(rollups: readonly Rollup[]): void {
-    this.take((out) => rollupLines(out, this.o.site, rollups));
+    this.slices.push(rollups);
   }
   writeLate(batch: ReadingBatch): void {
     this.take((out) => lateLines(out, this.o.site, batch));
@@ -254,7 +260,7 @@ class InfluxStore implements TimeSeriesStore {
       ready: detail === "",
       detail,
       storedReadings: this.stored,
-      pendingReadings: waiting + this.lines.readings + this.unspooled,
+      pendingReadings: waiting + this.slices.readings + this.lines.readings + this.unspooled,
       refusedLines: this.refusedLines,
       refusedReadings: this.refusedReadings,
       droppedReadings: this.dropped,
@@ -328,7 +334,7 @@ class InfluxStore implements TimeSeriesStore {
   }
 
   private async spoolChunk(lines: readonly string[], readings: number, chars: number): Promise<void> {
-    const packed = await zip(lines.join("\n"), { level: 1 });
+    const packed = await zip(`${lines.join("\n")}\n`, { level: 1 });
     const head = Buffer.alloc(HEAD);
     head.writeUInt32LE(readings, 0);
     head.writeUInt32LE(lines.length, 4);
@@ -370,13 +376,11 @@ class InfluxStore implements TimeSeriesStore {
       this.prepared = true;
       this.o.log.info({ url: this.o.url }, "the database is there");
     }
-    const texts = await Promise.all(frames.map((frame) => unzip(frame.payload.subarray(HEAD))));
-    const lines = texts
-      .map((text) => text.toString())
-      .join("\n")
-      .split("\n");
+    // Members of a gzip file may follow each other: the frames go out as they lie in the spool.
+    const packed = Buffer.concat(frames.map((frame) => frame.payload.subarray(HEAD)));
+    const linesOf = async () => (await unzip(packed)).toString().trimEnd().split("\n");
     const before = this.refusedReadings;
-    await this.writer.deliver(lines, signal);
+    await this.writer.deliver(packed, linesOf, signal);
     const last = frames.at(-1)!.payload;
     const first = frames[0]!.payload;
     const begin = first.readDoubleLE(8) - first.readUInt32LE(0);
