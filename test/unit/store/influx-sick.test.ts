@@ -234,7 +234,9 @@ describe("InfluxDB store, sick server", () => {
       return -120 + (seed % 10000) / 100;
     };
     const sent = 300;
+    let before = 0;
     for (let s = 0; s < sent; s++) {
+      before = store.status().pendingBytes;
       store.writeRollups(
         Array.from({ length: 20 }, (_, i) => {
           const r = rollup(`s${i}`, T0 + 1000 * s, 1);
@@ -243,7 +245,7 @@ describe("InfluxDB store, sick server", () => {
         }),
       );
       // Several frames of the spool, not one.
-      if (s % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 10));
+      if (s % 10 === 9) await until("in the spool", () => store.status().pendingBytes !== before);
     }
     await until("the oldest is gone", () => store.status().pendingBytes > 0 && server.requests > 2);
     well = true;
