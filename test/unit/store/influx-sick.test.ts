@@ -1,85 +1,14 @@
-/**
- * The InfluxDB store against a server that misbehaves on purpose (fault F5): it applies line protocol to a map, so that what
- * is stored can be compared with what was sent.
- */
+/** The InfluxDB store against a server that misbehaves on purpose (fault F5). */
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { createInfluxStore, type InfluxStoreOptions } from "../../../src/store/influx.ts";
+import { type Answer, SickInflux } from "../../support/sick-influx.ts";
 import { rollup, silentLog, tempDir, until } from "./fixtures.ts";
 
 const T0 = 1_700_000_000_000;
 
-type Answer = { status: number; body?: string; headers?: Record<string, string>; store?: boolean } | "hang";
-
-class SickServer {
-  /** Tags and time stamp → fields, as a database keeps them. */
-  readonly points = new Map<string, string>();
-  readonly order: string[] = [];
-  readonly paths: string[] = [];
-  requests = 0;
-  /** What to answer to a write; null: store everything, 204. */
-  answer: (lines: string[], attempt: number) => Answer | null = () => null;
-  private readonly server: Server;
-
-  constructor() {
-    this.server = createServer((request, response) => this.handle(request, response));
-  }
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-  stop(): void {
-    this.server.closeAllConnections();
-    this.server.close();
-  }
-  /** Readings in the database. */
-  sum(): number {
-    let sum = 0;
-    for (const fields of this.points.values()) sum += Number(/\bn=(\d+)i/.exec(fields)?.[1] ?? 0);
-    return sum;
-  }
-  store(lines: readonly string[]): void {
-    for (const line of lines) {
-      const [series, fields, time] = line.split(" ") as [string, string, string];
-      if (!series.startsWith("reading_")) continue;
-      const key = `${series} ${time}`;
-      if (!this.points.has(key)) this.order.push(key);
-      this.points.set(key, fields);
-    }
-  }
-  private handle(request: IncomingMessage, response: ServerResponse): void {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk) => chunks.push(chunk));
-    request.on("end", () => {
-      const path = request.url!;
-      this.paths.push(`${request.method} ${path.split("?")[0]}`);
-      if (path.startsWith("/query")) {
-        response.setHeader("content-type", "application/json");
-        response.end('{"results":[{"series":[{"name":"databases","columns":["name"],"values":[["x"]]}]}]}');
-        return;
-      }
-      if (path.startsWith("/api/v2/buckets")) {
-        response.setHeader("content-type", "application/json");
-        response.end('{"buckets":[{"name":"x"}]}');
-        return;
-      }
-      const raw = Buffer.concat(chunks);
-      const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw;
-      const lines = body.toString().split("\n");
-      const answer = this.answer(lines, ++this.requests);
-      if (answer === "hang") return;
-      if (answer === null || answer.store) this.store(lines);
-      response.writeHead(answer?.status ?? 204, { "content-type": "application/json", ...answer?.headers });
-      response.end(answer?.body ?? "");
-    });
-  }
-}
-
-const started: { server: SickServer; store: ReturnType<typeof createInfluxStore> }[] = [];
+const started: { server: SickInflux; store: ReturnType<typeof createInfluxStore> }[] = [];
 afterEach(async () => {
   for (const { server, store } of started.splice(0)) {
     server.stop();
@@ -88,7 +17,7 @@ afterEach(async () => {
 });
 
 async function setUp(over: Partial<InfluxStoreOptions> = {}) {
-  const server = new SickServer();
+  const server = new SickInflux();
   const spoolDir = tempDir();
   const options = {
     url: await server.start(),
