@@ -341,9 +341,10 @@ export function partLines(parts: NonNullable<ReportInput["parts"]>): string[] {
   ];
   for (const p of parts) {
     const all = new Map(figures(p.score).map((f) => [f.name, showFigure(f, f.value)]));
-    const cells = ["recall", "false", "top1", "top3", "right_floor", "error_p50_m", "delay_p50_s"].map((n) =>
-      all.get(n),
-    );
+    const cells = ["recall", "false", "top1", "top3", "right_floor", "error_p50_m", "delay_p50_s"].map((n) => {
+      const limit = limitOf(n, p.score);
+      return `${all.get(n)}${limit ? ` (limit ${limit})` : ""}`;
+    });
     out.push(`| ${p.name} | ${p.score.detection.uses.n} | ${cells.join(" | ")} |`);
   }
   return out;

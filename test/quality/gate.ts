@@ -4,15 +4,18 @@
  */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { scenarioNames, simulate } from "../../simulator/index.ts";
+import { type ScenarioInput, scenarioNames, simulate } from "../../simulator/index.ts";
+import { limitSummary, limitsOf, type UseLimit } from "../../simulator/limit.ts";
 import { scoringOf, traceOf } from "../../simulator/run.ts";
 import { type Figure, figures, matchRun, type RunRows, type Score, summarise } from "../../simulator/score.ts";
 import type { Calibration, Site } from "../../src/model.ts";
+import { PIPELINE_DEFAULTS } from "../../src/pipeline.ts";
 import { type ReplayOptions, replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 
 export interface Plan {
-  readonly scenarios: readonly string[];
+  /** Names in the library, or scenarios themselves. */
+  readonly scenarios: readonly (string | ScenarioInput)[];
   readonly seeds: readonly number[];
   /** Longer scenarios end here. */
   readonly capS: number;
@@ -23,7 +26,7 @@ const TOO_LARGE = new Set(["prison-day"]);
 
 /** Everything the library has; a few minutes. */
 export function fullPlan(): Plan {
-  return { scenarios: scenarioNames().filter((name) => !TOO_LARGE.has(name)), seeds: [1], capS: 600 };
+  return { scenarios: scenarioNames().filter((name) => !TOO_LARGE.has(name)), seeds: [1], capS: 420 };
 }
 
 /** What CI runs on every change: one that must be found, one that must stay silent. */
@@ -56,6 +59,8 @@ export const BLIND_TO_WALLS: Mutant = { name: "localiser blind to walls", site: 
 export interface Part {
   readonly name: string;
   readonly rows: readonly RunRows[];
+  /** What was possible on each run's draws; empty where it was not asked for. */
+  readonly limits: readonly (readonly UseLimit[])[];
   readonly score: Score;
   readonly expected: string;
 }
@@ -63,24 +68,29 @@ export interface Part {
 export interface RunOptions {
   readonly mutant?: Mutant;
   readonly calibration?: Calibration;
+  /** Also work out what was possible on the same draws. */
+  readonly limit?: boolean;
   readonly onPart?: (part: Part, seconds: number) => void;
 }
 
 /** Runs a plan; a part for each scenario, its seeds together. */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Part[]> {
   const parts: Part[] = [];
-  for (const name of plan.scenarios) {
+  for (const scenario of plan.scenarios) {
     const beganMs = performance.now();
     const rows: RunRows[] = [];
+    const limits: UseLimit[][] = [];
     let expected = "";
+    const name = typeof scenario === "string" ? scenario : scenario.name;
     for (const seed of plan.seeds) {
-      const full = simulate(name, seed).scenario;
+      const full = simulate(scenario, seed).scenario;
       const durationS = Math.min(plan.capS, full.duration_s);
-      const sim = simulate(name, seed, { durationS });
+      const sim = simulate(scenario, seed, { durationS });
       expected = full.expect.why.trim().replace(/\s+/g, " ");
       const site = siteOf(sim.site, name);
       const end = await replayInProcess(traceOf(sim), {
         site: options.mutant?.site?.(site) ?? site,
+        calibration: options.calibration ?? null,
         ...(options.mutant?.pipeline === undefined ? {} : { pipeline: options.mutant.pipeline }),
       });
       rows.push(
@@ -92,12 +102,20 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Par
           command: commandOf(name, seed, durationS),
         }),
       );
+      if (options.limit) limits.push(limitsOf(sim, rows[rows.length - 1]!, PIPELINE_DEFAULTS.falseAlarmsPerDay));
     }
-    const part = { name, rows, score: summarise(rows), expected };
+    const part = { name, rows, limits, score: scoreOf([{ rows, limits }]), expected };
     parts.push(part);
     options.onPart?.(part, (performance.now() - beganMs) / 1000);
   }
   return parts;
+}
+
+/** The score of some parts together, with the limit where every part has one. */
+export function scoreOf(parts: readonly Pick<Part, "rows" | "limits">[]): Score {
+  const rows = parts.flatMap((p) => p.rows);
+  const runs = parts.flatMap((p) => p.limits.map((limits, i) => ({ rows: p.rows[i]!, limits })));
+  return summarise(rows, runs.length === rows.length && runs.length > 0 ? limitSummary(runs) : null);
 }
 
 function siteOf(text: string, name: string): Site {
@@ -152,7 +170,7 @@ export function baselineOf(parts: readonly Part[]): Baseline {
 }
 
 function withTotal(parts: readonly Part[]): { readonly name: string; readonly score: Score }[] {
-  return [...parts, { name: ALL, score: summarise(parts.flatMap((p) => p.rows)) }];
+  return [...parts, { name: ALL, score: scoreOf(parts) }];
 }
 
 export interface Regression {
