@@ -56,15 +56,18 @@ export function layOut(site: SiteWire, zones: readonly ZoneWire[], block: string
   if (plans.length === 0) return { floors: [], box: { x: 0, y: 0, w: 10, h: 10 } };
   let best: Plan | null = null;
   let bestScale = 0;
+  // Floors keep their places over each other, so that a cell stands under the one above it.
+  const left = Math.min(...plans.map((p) => p.box.x));
+  const right = Math.max(...plans.map((p) => p.box.x + p.box.w));
   for (let columns = 1; columns <= plans.length; columns++) {
-    const width = Math.max(...plans.map((p) => p.box.w)) + GAP_M;
+    const width = right - left + GAP_M;
     const floors: FloorPlan[] = [];
     let top = 0;
     for (let row = 0; row * columns < plans.length; row++) {
       const inRow = plans.slice(row * columns, (row + 1) * columns);
       inRow.forEach((p, i) => {
         const walls = site.walls.filter((w) => w.floor === p.floor && touches(w, p.box));
-        floors.push({ ...p, walls, dx: i * width - p.box.x, dy: top + HEAD_M - p.box.y });
+        floors.push({ ...p, walls, dx: i * width - left, dy: top + HEAD_M - p.box.y });
       });
       top += HEAD_M + Math.max(...inRow.map((p) => p.box.h)) + GAP_M;
     }

@@ -1,4 +1,5 @@
 /** The top of the page: is what I see true, how much waits, who am I. */
+import { pressSound, soundState } from "./sound.ts";
 import {
   connected,
   dataAgeMs,
@@ -73,6 +74,18 @@ export function Header() {
           onInput={(e) => setOperator(e.currentTarget.value)}
         />
       </label>
+      <button
+        type="button"
+        class={`sound is-${soundState.value}`}
+        title={soundState.value === "off" ? "Browsers sound only after a click" : "Mutes for two minutes at most"}
+        onClick={pressSound}
+      >
+        {soundState.value === "off"
+          ? "Sound off: arm"
+          : soundState.value === "on"
+            ? "Mute 2 min"
+            : "Muted: sound again"}
+      </button>
       <button type="button" onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}>
         {theme.value === "dark" ? "Light" : "Dark"}
       </button>

@@ -5,6 +5,7 @@ import { Evidence } from "./evidence.tsx";
 import { Banners, Header } from "./head.tsx";
 import { AlertList } from "./list.tsx";
 import { PlanView } from "./plan.tsx";
+import { pressSound } from "./sound.ts";
 import {
   acknowledge,
   announcement,
@@ -59,6 +60,7 @@ const KEYS = [
   ["S", "shelve"],
   ["C", "close"],
   ["+ / − / 0", "zoom the plan, show all of it"],
+  ["M", "arm the sound, mute it for two minutes"],
   ["T", "dark or light"],
   ["Esc", "back"],
 ] as const;
@@ -134,6 +136,7 @@ function onKey(e: KeyboardEvent): void {
     a: () => alert !== null && void acknowledge(alert),
     s: () => show("shelve"),
     c: () => show("close"),
+    m: pressSound,
     t: () => setTheme(theme.value === "dark" ? "light" : "dark"),
     "?": () => show("help"),
     "+": () => press("Zoom in"),

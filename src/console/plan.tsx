@@ -55,12 +55,14 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
 }
 
 function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined; maybe: Maybe | undefined }) {
-  const [x, y] = centreOf(zone.polygon);
+  const [middle, y] = centreOf(zone.polygon);
   const { w, h } = sizeOf(zone.polygon);
+  // Sensors of larger rooms tend to hang in the middle: their names stand left of it.
+  const x = zone.kind === "cell" || place !== undefined ? middle : middle - w * 0.24;
   const label = shortZone(zone.id, zone.block, zone.floor);
   const long = label.length > 3;
   // Letters are about 0.6 of their size wide; long names of corridors stay small.
-  const size = Math.min(long ? 0.85 : 1.15, (w * 0.9) / (0.6 * label.length), h * 0.4);
+  const size = Math.min(long ? 0.85 : 1.15, (w * (zone.kind === "cell" ? 0.9 : 0.48)) / (0.6 * label.length), h * 0.4);
   const state = place === undefined ? "" : `alert sev-${place.severity}${place.acked ? " acked" : ""}`;
   const chosen = place !== undefined && selection.value?.type === "alert" && selection.value.id === place.alert.id;
   const open = place === undefined ? undefined : () => select({ type: "alert", id: place.alert.id });

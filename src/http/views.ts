@@ -17,7 +17,8 @@ export function finite(value: number): number | null {
 export function sensorState(sensor: SensorView): SensorStateName {
   if (sensor.tamper) return "tamper";
   if (sensor.online === false) return "offline";
-  if (sensor.lastSeenMs === null) return "unseen";
+  // A scanner that only speaks when it finds something is there once it said so.
+  if (sensor.lastSeenMs === null && sensor.online !== true) return "unseen";
   let warming = false;
   for (const channel of sensor.channels) {
     if (channel.status === "stuck" || channel.status === "saturated" || channel.status === "silent") return "fault";

@@ -10,6 +10,7 @@ import { type FixtureService, fixtureAlert } from "../support/fixture-service.ts
 let browser: RunningBrowser;
 let consoleDir = "";
 const servers: HttpServer[] = [];
+const services: FixtureService[] = [];
 /** What the page complained about, a refused script or style among it. */
 let complaints: string[] = [];
 
@@ -27,6 +28,7 @@ afterEach(async () => {
 
 async function open(scene: Scene, options: Partial<HttpOptions> = {}) {
   const service = fixtureScene(scene);
+  services.push(service);
   const { server, url } = await serveFixture(service, consoleDir, options);
   servers.push(server);
   complaints = [];
@@ -136,6 +138,33 @@ describe("console", () => {
     await page.getByRole("button", { name: "Closed 1" }).click();
     await page.getByText("closed: not found").first().waitFor();
     expect(service.commands[1]).toMatchObject({ type: "close", outcome: "not-found" });
+  });
+
+  it("sound: armed by a press, repeats while a high alert waits, silent once acknowledged, mute is bounded", async () => {
+    const { page } = await open("quiet");
+    await page.addInitScript(`
+      window.tones = 0;
+      const make = AudioContext.prototype.createOscillator;
+      AudioContext.prototype.createOscillator = function () { window.tones++; return make.call(this); };
+    `);
+    await page.reload();
+    await page.locator("#age.is-live").waitFor();
+    const tones = () => page.evaluate<number>("window.tones");
+    const service = services.at(-1)!;
+    service.put(fixtureAlert("b1-1-05", Date.now()));
+    await page.locator(".row").first().waitFor();
+    expect(await tones()).toBe(0);
+    await page.getByRole("button", { name: "Sound off: arm" }).click();
+    await expect.poll(tones).toBe(4);
+    await expect.poll(tones, { timeout: 10_000 }).toBe(7);
+    await page.keyboard.press("m");
+    await page.getByRole("button", { name: "Muted: sound again" }).click();
+    await expect.poll(tones).toBe(10);
+    await page.keyboard.press("a");
+    await page.locator('[data-zone="b1-1-05"].acked').waitFor();
+    const after = await tones();
+    await page.waitForTimeout(5000);
+    expect(await tones()).toBe(after);
   });
 
   it("data that stops: amber above 5 s, then the whole map hatched with the words, then well again", async () => {

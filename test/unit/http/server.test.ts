@@ -90,6 +90,7 @@ describe("http reads", () => {
     service.setSensor("b1-s03", { tamper: true, online: false });
     service.setSensor("b1-s04", { channels: [{ ...first.channels[0]!, status: "stuck", levelDbm: Number.NaN }] });
     service.setSensor("b1-s05", { online: null, lastSeenMs: null });
+    service.setSensor("gate-1", { online: true, lastSeenMs: null });
     const items = (await app.inject({ url: "/api/v1/sensors", headers: LOCAL })).json().items;
     const states = Object.fromEntries(items.map((s: { id: string; state: string }) => [s.id, s.state]));
     expect(states).toMatchObject({
@@ -98,6 +99,7 @@ describe("http reads", () => {
       "b1-s03": "tamper",
       "b1-s04": "fault",
       "b1-s05": "unseen",
+      "gate-1": "ok",
     });
     expect(items.find((s: { id: string }) => s.id === "b1-s04").channels[0].level_dbm).toBeNull();
     const channels = (await app.inject({ url: "/api/v1/channels?band=gsm900-ul&limit=5", headers: LOCAL })).json();
