@@ -35,6 +35,11 @@ export interface SensorCodec {
   /** What payloads are: JSON is checked for depth and number of keys before `decode` sees it. Default "json". */
   readonly format?: "json" | "bytes";
   decode(address: SensorAddress, payload: Uint8Array): { readonly ok: true; readonly message: SensorMessage } | Reject;
+  /**
+   * A short cut for the commonest `readings`, asked before anything looks at the bytes: what `decode` would give, or null
+   * where it isn't sure. Linear in the bytes, whatever they hold.
+   */
+  decodeReadings?(address: SensorAddress, payload: Uint8Array): ReadingBatch | null;
   encode(message: SensorMessage): Uint8Array;
 }
 

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { SensorAddress, SensorCodec } from "../../src/contracts.ts";
 import type { Reject, SensorMessage } from "../../src/model.ts";
 import { encodeMessage } from "./encode.ts";
+import { fastReadings } from "./fast.ts";
 import { decodeReading, decodeReadings } from "./readings.ts";
 import { birthSchema, healthSchema, scanSchema, stateSchema } from "./schema.ts";
 import { describe, type JsonObject, parseObject, reject } from "./text.ts";
@@ -19,6 +20,7 @@ export const cellward: SensorCodec = {
     const parsed = parseObject(payload);
     return parsed.ok ? decodeObject(address, parsed.value) : parsed;
   },
+  decodeReadings: ({ block, sensor }, payload) => fastReadings(payload, block, sensor),
   encode: encodeMessage,
 };
 

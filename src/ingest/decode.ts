@@ -114,6 +114,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const entry = knownOf(sensor);
     // Births speak the contract whatever the model: they say which codec the rest is for.
     const codec = kind === "birth" ? fallback! : entry.codec;
+    if (kind === "readings") {
+      const batch = codec.decodeReadings?.(address, payload) ?? null;
+      if (batch !== null) return judgeReadings(batch, entry, arrival.nowMs);
+    }
     if (codec.format !== "bytes") {
       const bad = precheckJson(payload, limits);
       if (bad !== null) return bad;
