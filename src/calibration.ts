@@ -28,6 +28,7 @@ const bandSchema = z.strictObject({
   sensor_length_m: z.number().min(0).max(1000),
   fading_sd_db: spreadDb.positive(),
   persistence_ms: z.number().min(0).max(600_000),
+  widening: z.number().positive().max(100),
   sensors: z.array(
     z.strictObject({
       sensor: id,
@@ -76,6 +77,7 @@ function bandFromFile(b: BandFile): BandCalibration {
     sensorLengthM: b.sensor_length_m,
     fadingSdDb: b.fading_sd_db,
     persistenceMs: b.persistence_ms,
+    widening: b.widening,
     sensors: b.sensors.map((s) => ({
       sensor: s.sensor,
       hearing: s.hearing,
@@ -110,6 +112,7 @@ function bandToFile(b: BandCalibration): BandFile {
     sensor_length_m: digits(b.sensorLengthM),
     fading_sd_db: digits(b.fadingSdDb),
     persistence_ms: digits(b.persistenceMs),
+    widening: digits(b.widening),
     sensors: b.sensors.map((s) => ({
       sensor: s.sensor,
       hearing: digits(s.hearing),

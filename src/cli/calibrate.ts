@@ -7,6 +7,7 @@ import { cutBursts, type Packet } from "../fuse/bursts.ts";
 import { fitBand, type LabelledPoint } from "../fuse/fit.ts";
 import { FOLLOW_DEFAULTS } from "../fuse/follow.ts";
 import { PHONE_HEIGHT_M } from "../fuse/grid.ts";
+import { type Rehearsal, rehearse } from "../fuse/rehearse.ts";
 import type { BandCalibration, BandId, Calibration, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readLabels } from "../trace/index.ts";
@@ -31,35 +32,48 @@ export function addCalibrate(program: Command): void {
     .action(async (trace: string, options: Options) => {
       const site = loadSite(options.site);
       const labels = await readLabels(options.labels);
-      const calibration = await calibrate(trace, labels, site);
-      saveCalibration(options.out, calibration);
-      process.stdout.write(options.json ? `${JSON.stringify(summaries(calibration))}\n` : report(calibration));
+      const { calibration, leftOut } = await learn(trace, labels, site);
+      saveCalibration(options.out, calibration, leftOut);
+      const text = options.json ? `${JSON.stringify(summaries(calibration, leftOut))}\n` : report(calibration, leftOut);
+      process.stdout.write(text);
     });
 }
 
+/** A calibration, and how well its points are found by maps that have not seen them. */
+export interface Calibrated {
+  readonly calibration: Calibration;
+  readonly leftOut: Readonly<Record<BandId, Rehearsal>>;
+}
+
 /** Reads the trace once and fits every band that was heard at three points or more. */
-export async function calibrate(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<Calibration> {
+export async function learn(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<Calibrated> {
   const lost = labels.find((l) => !site.floors.some((f) => f.id === l.floor));
   if (lost) throw new AppError("CALIBRATION_INVALID", `a label is on floor '${lost.floor}', which the site lacks`);
   const heard = await packetsByLabel(tracePath, labels, site);
   const sensors = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null);
   const bands: BandCalibration[] = [];
+  const leftOut: Record<BandId, Rehearsal> = {};
   for (const [id, byLabel] of heard) {
     const band = site.bands.find((b) => b.id === id);
     if (band === undefined) continue;
     const points = labels.map((label, i) => labelledPoint(site, label, byLabel[i] ?? []));
-    const fitted = fitBand(
-      site,
-      band,
-      sensors,
-      points.filter((p) => p.bursts.length > 0),
-    );
-    if (fitted !== null) bands.push(fitted);
+    const used = points.filter((p) => p.bursts.length > 0);
+    const fitted = fitBand(site, band, sensors, used);
+    if (fitted === null) continue;
+    const rehearsal = rehearse(site, { site: site.id, bands: [] }, fitted, used);
+    if (rehearsal !== null) leftOut[id] = rehearsal;
+    const { persistenceMs, widening } = rehearsal ?? fitted;
+    bands.push({ ...fitted, persistenceMs, widening });
   }
   if (bands.length === 0) {
     throw new AppError("CALIBRATION_INVALID", "no band was heard at three labelled points or more");
   }
-  return { site: site.id, bands };
+  return { calibration: { site: site.id, bands }, leftOut };
+}
+
+/** `learn` without its report. */
+export async function calibrate(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<Calibration> {
+  return (await learn(tracePath, labels, site)).calibration;
 }
 
 function labelledPoint(site: Site, label: LabelEpisode, packets: readonly Packet[]): LabelledPoint {
@@ -109,15 +123,16 @@ function firstAtOrAfter(sorted: readonly number[], value: number): number {
   return lo;
 }
 
-function summaries(calibration: Calibration): unknown {
+function summaries(calibration: Calibration, leftOut: Calibrated["leftOut"]): unknown {
   return calibration.bands.map(({ points, sensors, ...rest }) => ({
     ...rest,
+    left_out: leftOut[rest.band] ?? null,
     points: points.length,
     sensors: sensors.length,
   }));
 }
 
-function report(calibration: Calibration): string {
+function report(calibration: Calibration, leftOut: Calibrated["leftOut"]): string {
   return calibration.bands
     .map((b) => {
       const f = (x: number, digits = 1): string => x.toFixed(digits);
@@ -127,9 +142,17 @@ function report(calibration: Calibration): string {
         `  power at 1 m ${f(b.powerDbm)} dBm, spread between points ${f(b.pointPowerSdDb)} dB, between bursts ${f(b.burstPowerSdDb)} dB`,
         `  exponent ${f(b.exponent, 2)}, walls x ${f(b.wallFactor, 2)}, slabs x ${f(b.slabFactor, 2)}`,
         `  residual map ${f(b.shadowSdDb)} dB over ${f(b.shadowLengthM)} m, not repeating ${f(b.nuggetSdDb)} dB, sensor offsets ${f(b.offsetSdDb)} dB, fading ${f(b.fadingSdDb)} dB`,
-        `  errors between sensors go together over ${f(b.sensorLengthM)} m`,
+        `  errors between sensors go together over ${f(b.sensorLengthM)} m; errors of the map persist ${f(b.persistenceMs / 1000)} s`,
+        rehearsalText(leftOut[b.band]),
         "",
       ].join("\n");
     })
     .join("");
+}
+
+function rehearsalText(r: Rehearsal | undefined): string {
+  if (r === undefined) return "  too few points to walk through them left out";
+  const percent = (x: number): string => `${(100 * x).toFixed(0)} %`;
+  const cover = `50 % sets hold ${percent(r.cover50)}, 90 % sets ${percent(r.cover90)}`;
+  return `  points left out: median error ${r.medianM.toFixed(2)} m, 95th percentile ${r.p95M.toFixed(2)} m; ${cover}`;
 }

@@ -87,7 +87,9 @@ export async function* locate(
   onlyBand: BandId | null,
 ): AsyncGenerator<PositionLine> {
   const reader = new PacketReader(site);
-  const follower = new Follower(new Locator(site, { block: null, calibration }));
+  // The emitter is taken to be in the house unless the site file says where else it may be.
+  const outside = site.zones.some((z) => z.kind === "outside") ? {} : { pOutside: 0 };
+  const follower = new Follower(new Locator(site, { block: null, calibration, ...outside }));
   let pending: BandPacket[] = [];
   let endMs = Number.NaN;
   const close = (): PositionLine | null => {

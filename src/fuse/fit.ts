@@ -374,6 +374,7 @@ function describe(
     sensorLengthM: sensorLength(fit, levels, sensors),
     fadingSdDb: scatter.fadingDb,
     persistenceMs: PERSISTENCE_MS,
+    widening: 1,
     sensors: sensors.map((s, i) => ({ sensor: s.id, ...hearing[i]! })),
     points,
   };

@@ -18,17 +18,24 @@ export interface FollowOptions {
   readonly burstGapMs: number;
   /** Replaces what the band's calibration says of it. */
   readonly persistenceMs: number | null;
+  /** Likewise. */
+  readonly widening: number | null;
   /** Variances of the walks, m^2 per second and axis. */
   readonly walks: readonly number[];
 }
 
 // Standing or turning on a chair; walking with stops; walking straight on.
-export const FOLLOW_DEFAULTS: FollowOptions = { burstGapMs: 60, persistenceMs: null, walks: [0.05, 0.4, 1.5] };
+export const FOLLOW_DEFAULTS: FollowOptions = {
+  burstGapMs: 60,
+  persistenceMs: null,
+  widening: null,
+  walks: [0.05, 0.4, 1.5],
+};
 
 /** Probability per second that the way of moving changes. */
 const CHANGE_PER_S = 0.05;
-/** Power is never believed better known than this: errors of the map hide in it, dB. */
-const POWER_LEAST_DB = 1.5;
+/** Power is never believed better known than this share of the map's errors, which hide in it. */
+const POWER_LEAST = 0.6;
 /** How the power of one emitter wanders from second to second, dB per root second. */
 const POWER_DRIFT_DB = 0.7;
 /** Weight, in bursts, of the prior on the bursts' power spread. */
@@ -44,7 +51,7 @@ interface PowerState {
 
 /** Follows one emitter. Forward only: a fix at t uses nothing after t. */
 export class Follower {
-  readonly #locator: Locator;
+  #locator: Locator;
   readonly #options: FollowOptions;
   readonly #modes: Float64Array[];
   readonly #power = new Map<BandId, PowerState>();
@@ -58,6 +65,12 @@ export class Follower {
     const walks = this.#options.walks.length;
     this.#modes = this.#options.walks.map(() => locator.logPrior().map((p) => p - Math.log(walks)));
     this.#posterior = locator.logPrior();
+  }
+
+  /** Goes on with another map over the same candidates. */
+  use(locator: Locator): void {
+    if (locator.size !== this.#locator.size) throw new Error("the other locator has other candidates");
+    this.#locator = locator;
   }
 
   /** Log posterior after the last window, all ways of moving together. The array is reused. */
@@ -78,7 +91,16 @@ export class Follower {
     }
     this.#combine(sum);
     for (const update of updates) update();
-    return this.#locator.fix(this.#posterior);
+    return this.#locator.fix(this.#widened(windows));
+  }
+
+  /** Posterior to the power 1 / widening: a normal one keeps its middle and its covariance grows by that factor. */
+  #widened(windows: readonly PacketWindow[]): Float64Array {
+    let widening = this.#options.widening ?? 1;
+    if (this.#options.widening === null) {
+      for (const w of windows) widening = Math.max(widening, this.#locator.bandDefaults(w.band)?.widening ?? 1);
+    }
+    return widening === 1 ? this.#posterior : this.#posterior.map((p) => p / widening);
   }
 
   #predict(endMs: number): void {
@@ -154,7 +176,7 @@ export class Follower {
     const staticFactor = Math.max(1, Math.min(persistenceMs, endMs - this.#startMs + windowMs) / windowMs);
     const powerDbm = new Float64Array(this.#locator.size);
     const left2 = this.#locator.windowLikelihood(window.band, levels, misses, state.prior, staticFactor, out, powerDbm);
-    return () => this.#learnPower(state, powerDbm, left2, windowMs);
+    return () => this.#learnPower(state, powerDbm, left2, windowMs, POWER_LEAST * defaults.shadowDb);
   }
 
   #powerOf(band: BandId, defaults: BandDefaults): PowerState {
@@ -167,14 +189,14 @@ export class Follower {
   }
 
   /** The power's posterior, as one normal over all candidates, is the next window's prior, widened by drift. */
-  #learnPower(state: PowerState, powerDbm: Float64Array, left2: number, windowMs: number): void {
+  #learnPower(state: PowerState, powerDbm: Float64Array, left2: number, windowMs: number, leastDb: number): void {
     let [mean, square] = [0, 0];
     for (let c = 0; c < powerDbm.length; c++) {
       const p = Math.exp(this.#posterior[c]!);
       mean += p * powerDbm[c]!;
       square += p * powerDbm[c]! * powerDbm[c]!;
     }
-    const variance = Math.max(POWER_LEAST_DB ** 2, square - mean * mean + left2);
+    const variance = Math.max(leastDb ** 2, square - mean * mean + left2);
     const drift2 = (POWER_DRIFT_DB ** 2 * windowMs) / 1000;
     state.prior = { meanDbm: mean, sdDb: Math.sqrt(variance + drift2) };
   }

@@ -24,6 +24,7 @@ import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.t
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
 import { cholesky, forwardSolve, logDeterminant, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
+import type { PathLoss } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 
 /** What one sensor measured of one band in one window. */
@@ -79,6 +80,10 @@ export interface BandDefaults {
   readonly burstPowerDb: number;
   /** Time over which errors of the expected levels repeat themselves, ms. */
   readonly persistenceMs: number;
+  /** Spread of the truth around the expected levels where they are best known, dB. */
+  readonly shadowDb: number;
+  /** Factor by which stated covariances have to grow to hold what they say. */
+  readonly widening: number;
 }
 
 interface BandModel extends BandDefaults {
@@ -108,8 +113,11 @@ const SHADOW_DB = 7;
 /** Distance between sensors over which their shadowing decorrelates. */
 const SHADOW_RX_M = 3.5;
 const DEFAULT_PATH = { exponent: 2, wallFactor: 1, slabFactor: 1 };
-/** Where there are no walls in the plan, obstacles raise the exponent (ITU-R P.1238: 2.2 to 3.3 indoors). */
-const OPEN_PLAN_PATH = { exponent: 2.7, wallFactor: 1, slabFactor: 1 };
+/**
+ * Without walls in the plan nobody knows how much stands in the way: a waveguide of a hall (1.6), free space, offices (2.8;
+ * ITU-R P.1238 has 2.2 to 3.3), all equally likely.
+ */
+const OPEN_EXPONENTS = [1.6, 2.1, 2.8];
 // A phone's 5 dBm (between -40 and 33) less 6 dB of body and antenna and about 35 dB of the first metre.
 const POWER: PowerPrior = { meanDbm: -36, sdDb: 15 };
 const DEFAULT_KIND_WEIGHT: Record<ZoneKind, number> = {
@@ -148,7 +156,7 @@ export class Locator {
   readonly #site: Site;
   readonly #sensors: readonly SensorSite[];
   readonly #index = new Map<SensorId, number>();
-  readonly #models = new Map<BandId, BandModel>();
+  readonly #models = new Map<BandId, readonly BandModel[]>();
   readonly #prior: Float64Array;
   readonly #motion: Motion;
   readonly #calibration: Calibration | null;
@@ -165,7 +173,7 @@ export class Locator {
     this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
     this.#prior = buildPrior(site, this.grid, options);
-    this.#motion = new Motion(site, this.grid);
+    this.#motion = new Motion(site, this.grid, this.#prior);
   }
 
   /** Log prior probability of each candidate; a fresh copy. */
@@ -180,9 +188,9 @@ export class Locator {
    * Units: nats, of a density in dB. Cost: candidates * heard^2 / 2, and candidates * silent.
    */
   logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
-    const model = this.#model(o.band);
+    const models = this.#variants(o.band);
     out.fill(0);
-    if (model === null) return;
+    if (models === null) return;
     const heard: number[] = [];
     const level: number[] = [];
     const variance: number[] = [];
@@ -195,7 +203,7 @@ export class Locator {
         level.push(s.levelDbm);
         variance.push(s.sigmaDb * s.sigmaDb);
       } else {
-        const table = this.#silence(model, i, s.floorDbm, 1);
+        const table = this.#silence(models[0]!, i, s.floorDbm, 1);
         if (table !== null) silent.push(table);
       }
     }
@@ -203,7 +211,7 @@ export class Locator {
     if (n + silent.length === 0) return;
     const covariance = new Float64Array(n * n);
     for (let i = 0; i < n; i++) covariance[i * n + i] = variance[i]!;
-    this.#evaluate(model, power ?? model.power, heard, level, covariance, silent, 1, out, null);
+    this.#mix(models, power ?? models[0]!.power, heard, level, covariance, silent, 1, out, null);
   }
 
   /**
@@ -220,9 +228,9 @@ export class Locator {
     out: Float64Array,
     powerDbm: Float64Array | null,
   ): number {
-    const model = this.#model(band);
+    const models = this.#variants(band);
     out.fill(0);
-    if (model === null) return power.sdDb * power.sdDb;
+    if (models === null) return power.sdDb * power.sdDb;
     const keep: number[] = [];
     levels.sensors.forEach((id, i) => {
       if (this.#index.has(id)) keep.push(i);
@@ -237,20 +245,20 @@ export class Locator {
     const silent: SilenceTable[] = [];
     for (const miss of misses) {
       const i = this.#index.get(miss.sensor);
-      const table = i === undefined ? null : this.#silence(model, i, miss.floorDbm, miss.bursts);
+      const table = i === undefined ? null : this.#silence(models[0]!, i, miss.floorDbm, miss.bursts);
       if (table !== null) silent.push(table);
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
     const level = keep.map((i) => levels.levelDbm[i]!);
-    return this.#evaluate(model, power, heard, level, covariance, silent, staticFactor, out, powerDbm);
+    return this.#mix(models, power, heard, level, covariance, silent, staticFactor, out, powerDbm);
   }
 
   /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */
   bandDefaults(band: BandId): BandDefaults | null {
-    const model = this.#model(band);
-    if (model === null) return null;
-    const { power, fadingDb, burstPowerDb, persistenceMs } = model;
-    return { power, fadingDb, burstPowerDb, persistenceMs };
+    const model = this.#variants(band)?.[0];
+    if (model === undefined) return null;
+    const { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb } = model;
+    return { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb };
   }
 
   /** Null where silence says nothing. */
@@ -267,6 +275,37 @@ export class Locator {
       log[i] = looks * Math.log(1 - hearProbability(hearing, TABLE_FROM_DBM + i, sdDb));
     }
     return { sensor, log };
+  }
+
+  /** Likelihoods of several models of the same band averaged, candidate by candidate. */
+  #mix(
+    models: readonly BandModel[],
+    power: PowerPrior,
+    heard: readonly number[],
+    level: ArrayLike<number>,
+    covariance: Float64Array,
+    silent: readonly SilenceTable[],
+    staticFactor: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): number {
+    const evaluate = (model: BandModel, log: Float64Array, mean: Float64Array | null): number =>
+      this.#evaluate(model, power, heard, level, covariance, silent, staticFactor, log, mean);
+    if (models.length === 1) return evaluate(models[0]!, out, powerDbm);
+    const log = new Float64Array(this.size);
+    const mean = powerDbm === null ? null : new Float64Array(this.size);
+    let left2 = evaluate(models[0]!, out, powerDbm);
+    for (const model of models.slice(1)) {
+      left2 = Math.min(left2, evaluate(model, log, mean));
+      for (let c = 0; c < log.length; c++) {
+        const share = 1 / (1 + Math.exp(out[c]! - log[c]!));
+        out[c] = log[c]! + Math.log1p(Math.exp(Math.min(700, out[c]! - log[c]!)));
+        if (powerDbm !== null) powerDbm[c]! += share * (mean![c]! - powerDbm[c]!);
+      }
+    }
+    const each = Math.log(models.length);
+    for (let c = 0; c < out.length; c++) out[c]! -= each;
+    return left2;
   }
 
   #evaluate(
@@ -333,24 +372,26 @@ export class Locator {
     return logSumExp(out, 0, out.length);
   }
 
-  #model(id: BandId): BandModel | null {
-    let model = this.#models.get(id);
-    if (model === undefined) {
+  /** Equally likely models of a band, at least one; null for a band the site doesn't know. */
+  #variants(id: BandId): readonly BandModel[] | null {
+    let models = this.#models.get(id);
+    if (models === undefined) {
       const band = this.#site.bands.find((b) => b.id === id);
       if (band === undefined) return null;
-      model = this.#build(band);
-      this.#models.set(id, model);
+      models = this.#build(band);
+      this.#models.set(id, models);
     }
-    return model;
+    return models;
   }
 
-  #build(band: Band): BandModel {
+  #build(band: Band): readonly BandModel[] {
     const calibration = this.#calibration?.bands.find((b) => b.band === band.id) ?? null;
-    return calibration === null ? this.#planModel(band) : this.#calibratedModel(band, calibration);
+    if (calibration !== null) return [this.#calibratedModel(band, calibration)];
+    if (this.#site.walls.length > 0) return [this.#planModel(band, DEFAULT_PATH)];
+    return OPEN_EXPONENTS.map((exponent) => this.#planModel(band, { ...DEFAULT_PATH, exponent }));
   }
 
-  #planModel(band: Band): BandModel {
-    const path = this.#site.walls.length > 0 ? DEFAULT_PATH : OPEN_PLAN_PATH;
+  #planModel(band: Band, path: PathLoss): BandModel {
     return {
       band,
       gain: planGains(this.#site, this.grid, this.#sensors, band, path),
@@ -362,15 +403,19 @@ export class Locator {
       fadingDb: FADING_DB,
       burstPowerDb: 0,
       persistenceMs: PERSISTENCE_MS,
+      widening: 1,
+      shadowDb: SHADOW_DB,
     };
   }
 
   #calibratedModel(band: Band, c: BandCalibration): BandModel {
     const map = radioMap(this.#site, gridGroups(this.grid), this.#sensors, band, c, this.#leftOut);
+    const classes = classesOf(map.variance);
     return {
       band,
       gain: map.gain,
-      ...classesOf(map.variance),
+      ...classes,
+      shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
       power: { meanDbm: c.powerDbm, sdDb: Math.hypot(DEVICE_DB, c.pointPowerSdDb) },
       hearing: this.#sensors.map((s) => {
@@ -380,6 +425,7 @@ export class Locator {
       fadingDb: c.fadingSdDb,
       burstPowerDb: c.burstPowerSdDb,
       persistenceMs: c.persistenceMs,
+      widening: c.widening,
     };
   }
 }

@@ -14,7 +14,7 @@ const JUMP_PER_S = 0.002;
 /** At most so many diffusion steps a call. */
 const MOST_STEPS = 24;
 
-/** Motion over one grid. Holds scratch space: one at a time. */
+/** Motion over one grid; jumps land as the prior says. Holds scratch space: one at a time. */
 export class Motion {
   readonly #grid: Grid;
   readonly #from: Int32Array;
@@ -27,7 +27,7 @@ export class Motion {
   /** Variance of one diffusion step at full coupling, square metres. */
   readonly #step2: number;
 
-  constructor(site: Site, grid: Grid) {
+  constructor(site: Site, grid: Grid, logPrior: Float64Array) {
     this.#grid = grid;
     const edges = neighbours(site, grid);
     this.#from = Int32Array.from(edges.from);
@@ -42,7 +42,7 @@ export class Motion {
     for (let c = 0; c < grid.size; c++) largest = Math.max(largest, this.#degree[c]!);
     // Rates are per second for a walk of unit variance; one explicit step stays stable while step * degree <= 1/2.
     this.#step2 = largest > 0 ? 0.5 / largest : Number.POSITIVE_INFINITY;
-    this.#mean = new Float64Array(grid.size).fill(1 / Math.max(1, grid.size));
+    this.#mean = logPrior.map(Math.exp);
     this.#a = new Float64Array(grid.size);
     this.#b = new Float64Array(grid.size);
   }

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { calibrate } from "../../src/cli/calibrate.ts";
+import { learn } from "../../src/cli/calibrate.ts";
 import { locate, type PositionLine } from "../../src/cli/locate.ts";
 import type { Calibration, Site } from "../../src/model.ts";
 import { loadSite } from "../../src/site.ts";
@@ -129,8 +129,9 @@ async function main(): Promise<void> {
   const site = loadSite(join(folder, "site.json"));
   const started = performance.now();
   const labels = await readLabels(join(folder, "calibration.labels.jsonl"));
-  const calibration = await calibrate(join(folder, "calibration.jsonl.gz"), labels, site);
+  const { calibration, leftOut } = await learn(join(folder, "calibration.jsonl.gz"), labels, site);
   process.stdout.write(`calibrated in ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+  process.stdout.write(`points left out: ${JSON.stringify(leftOut)}\n`);
   process.stdout.write("calibration every_ms power   median_m p95_m  in 50 % in 90 %  intervals\n");
   for (const [name, c] of [
     ["points", calibration],

@@ -1,0 +1,172 @@
+/**
+ * A rehearsal: the labelled points walked through as if they were a track, each located with a map that has not seen it. What
+ * comes out right there says how much a stated probability may be believed, before any real track is known.
+ */
+import type { BandCalibration, Calibration, Fix, Site } from "../model.ts";
+import type { Burst } from "./bursts.ts";
+import type { LabelledPoint } from "./fit.ts";
+import { Follower } from "./follow.ts";
+import { Locator } from "./locate.ts";
+
+/** Maps left out a share of the points each; points of one share lie apart. */
+const FOLDS = 5;
+/** Points walked through, and settings tried. */
+const MOST_POINTS = 60;
+const PERSISTENCES_MS = [2000, 4000, 8000];
+const WINDOW_MS = 2000;
+/** Bounds of the widening; narrower than stated is not believed. */
+const WIDENING = [1, 4] as const;
+/** A carried phone's pace; sets how long the walk stays at a point. */
+const PACE_M_PER_S = 0.5;
+const MOST_WINDOWS = 4;
+/** Squared standardised error beyond which a miss counts no worse: one bad point must not decide. */
+const CAP = 16;
+
+export interface Rehearsal {
+  readonly persistenceMs: number;
+  /** Factor on the covariance that makes both ellipses hold their share. */
+  readonly widening: number;
+  readonly medianM: number;
+  readonly p95M: number;
+  /** Share of truths within the stated 50 % and 90 % ellipses. */
+  readonly cover50: number;
+  readonly cover90: number;
+  readonly windows: number;
+}
+
+/**
+ * Chooses how long errors of the map persist by the logarithmic score of left-out positions. Null where there are fewer than
+ * ten points or the labelled points are on no common map.
+ */
+export function rehearse(
+  site: Site,
+  calibration: Calibration,
+  band: BandCalibration,
+  labelled: readonly LabelledPoint[],
+): Rehearsal | null {
+  const route = nearestRoute(labelled).slice(0, MOST_POINTS);
+  if (route.length < 10) return null;
+  const fold = foldOf(band, labelled);
+  const one: Calibration = { ...calibration, bands: [band] };
+  const locators = Array.from(
+    { length: FOLDS },
+    (_, k) => new Locator(site, { block: null, calibration: one, pOutside: 0, leftOut: (p) => p % FOLDS === k }),
+  );
+  let best: (Rehearsal & { score: number }) | null = null;
+  for (const persistenceMs of PERSISTENCES_MS) {
+    const tried = walk(site, band, locators, labelled, route, fold, persistenceMs);
+    if (best === null || tried.score > best.score) best = tried;
+  }
+  if (best === null) return null;
+  const { score: _, ...rehearsal } = best;
+  return rehearsal;
+}
+
+/** Share of each labelled point: that of the calibration point nearest to it. */
+function foldOf(band: BandCalibration, labelled: readonly LabelledPoint[]): number[] {
+  return labelled.map((l) => {
+    let best = 0;
+    let least = Number.POSITIVE_INFINITY;
+    band.points.forEach((p, i) => {
+      const d = Math.hypot(p.xM - l.xM, p.yM - l.yM, 3 * (p.zM - l.zM)) + (p.floor === l.floor ? 0 : 100);
+      if (d < least) {
+        least = d;
+        best = i;
+      }
+    });
+    return best % FOLDS;
+  });
+}
+
+/** From the first point always on to the nearest one not yet visited. */
+function nearestRoute(points: readonly LabelledPoint[]): number[] {
+  if (points.length === 0) return [];
+  const left = new Set(points.map((_, i) => i).slice(1));
+  const route = [0];
+  while (left.size > 0 && route.length < MOST_POINTS) {
+    const at = points[route[route.length - 1]!]!;
+    let next = -1;
+    let least = Number.POSITIVE_INFINITY;
+    for (const i of left) {
+      const p = points[i]!;
+      const d = Math.hypot(p.xM - at.xM, p.yM - at.yM) + (p.floor === at.floor ? 0 : 50);
+      if (d < least) {
+        least = d;
+        next = i;
+      }
+    }
+    left.delete(next);
+    route.push(next);
+  }
+  return route;
+}
+
+/** Bursts of a point in windows, the first few; their times counted from the point's first. */
+function windowsOf(bursts: readonly Burst[], count: number): Burst[][] {
+  const start = bursts[0]![0]!.tMs;
+  const windows: Burst[][] = [];
+  for (const burst of bursts) {
+    const k = Math.floor((burst[0]!.tMs - start) / WINDOW_MS);
+    if (k >= count) break;
+    windows[k] ??= [];
+    windows[k]!.push(burst);
+  }
+  return windows.filter((w) => w !== undefined);
+}
+
+function walk(
+  site: Site,
+  band: BandCalibration,
+  locators: readonly Locator[],
+  labelled: readonly LabelledPoint[],
+  route: readonly number[],
+  fold: readonly number[],
+  persistenceMs: number,
+): Rehearsal & { score: number } {
+  const follower = new Follower(locators[0]!, { persistenceMs, widening: 1 });
+  const measuring = site.sensors.filter((s) => s.type === "rf").map((s) => ({ sensor: s.id, floorDbm: Number.NaN }));
+  const errors: number[] = [];
+  const squares: number[] = [];
+  let [score, in50, in90, nowMs] = [0, 0, 0, 0];
+  route.forEach((index, k) => {
+    const point = labelled[index]!;
+    const before = labelled[route[Math.max(0, k - 1)]!]!;
+    const hopM = Math.hypot(point.xM - before.xM, point.yM - before.yM);
+    const count = Math.min(MOST_WINDOWS, Math.max(1, Math.round((1000 * hopM) / PACE_M_PER_S / WINDOW_MS)));
+    follower.use(locators[fold[index]!]!);
+    for (const bursts of windowsOf(point.bursts, count)) {
+      nowMs += WINDOW_MS;
+      const fix = follower.step(nowMs, WINDOW_MS, [{ band: band.band, packets: bursts.flat(), measuring }]);
+      const { errorM, square, logDet } = against(fix, point);
+      errors.push(errorM);
+      squares.push(square);
+      score -= logDet / 2 + Math.min(CAP, square) / 2;
+      if (square <= -2 * Math.log(0.5)) in50++;
+      if (square <= -2 * Math.log(0.1)) in90++;
+    }
+  });
+  errors.sort((a, b) => a - b);
+  squares.sort((a, b) => a - b);
+  const windows = errors.length;
+  // The outer quantile decides: searches rely on it, and the middle suffers most from the left-out neighbours.
+  const at = (q: number): number => squares[Math.floor(windows * q)]! / (-2 * Math.log(1 - q));
+  const wanted = at(0.9);
+  return {
+    persistenceMs,
+    widening: Math.min(WIDENING[1], Math.max(WIDENING[0], wanted)),
+    medianM: errors[Math.floor(windows / 2)] ?? Number.NaN,
+    p95M: errors[Math.floor(windows * 0.95)] ?? Number.NaN,
+    cover50: in50 / windows,
+    cover90: in90 / windows,
+    windows,
+    score: score / windows,
+  };
+}
+
+function against(fix: Fix, point: LabelledPoint): { errorM: number; square: number; logDet: number } {
+  const [xx, xy, yy] = fix.position.covM2;
+  const [dx, dy] = [point.xM - fix.position.xM, point.yM - fix.position.yM];
+  const det = xx * yy - xy * xy;
+  const square = (dx * dx * yy - 2 * dx * dy * xy + dy * dy * xx) / det;
+  return { errorM: Math.hypot(dx, dy), square, logDet: Math.log(det) };
+}
