@@ -4,6 +4,10 @@
  */
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import mqtt from "mqtt";
+import { loadConfig } from "../../src/config.ts";
+import type { Ledger } from "../../src/intake.ts";
+import { createLogger } from "../../src/log.ts";
+import { startService } from "../../src/main.ts";
 
 export interface ServiceOrder {
   readonly mode: "sink" | "service";
@@ -14,7 +18,7 @@ export interface ServiceOrder {
 
 export interface ServiceReport {
   readonly type: "report";
-  /** Readings the sink counted; the service's own count is read from its metrics. */
+  /** Readings taken since the last mark: parsed by the sink; decoded, known to be new and filed by the service. */
   readonly readings: number;
   /** Of one core, since the last mark. */
   readonly cpuShare: number;
@@ -27,9 +31,32 @@ export interface ServiceReport {
   readonly peakRssMb: number;
 }
 
+/** What the service made of everything it got, once the sensors have stopped. */
+export interface ServiceOutcome {
+  readonly type: "outcome";
+  /** Null for the sink. */
+  readonly ledger: Readonly<Ledger> | null;
+  readonly alerts: readonly OpenedAlert[];
+  readonly storedReadings: number;
+}
+
+export interface OpenedAlert {
+  readonly kind: string;
+  readonly block: string | null;
+  readonly cell: string | null;
+  readonly openedAtMs: number;
+}
+
+/** What is measured, as this process drives it. */
+interface Measured {
+  readings(): number;
+  outcome(): Promise<ServiceOutcome>;
+  stop(): Promise<void>;
+}
+
 const RESOLUTION_MS = 2;
 
-async function startSink(url: string): Promise<{ readings: () => number; stop: () => Promise<void> }> {
+async function startSink(url: string): Promise<Measured> {
   const client = await mqtt.connectAsync(url, { clientId: "bench-sink", clean: true });
   let readings = 0;
   client.on("message", (topic, payload) => {
@@ -38,21 +65,53 @@ async function startSink(url: string): Promise<{ readings: () => number; stop: (
     readings += message.rms_dbm[0]?.length ?? 0;
   });
   await client.subscribeAsync("cellward/v1/bench/+/+/+", { qos: 1 });
-  return { readings: () => readings, stop: () => client.endAsync() };
+  return {
+    readings: () => readings,
+    outcome: async () => ({ type: "outcome", ledger: null, alerts: [], storedReadings: 0 }),
+    stop: () => client.endAsync(),
+  };
+}
+
+/** The service as `cellward run` composes it. */
+async function startWhole(configFile: string): Promise<Measured> {
+  const { config } = loadConfig({ file: configFile, env: {} });
+  const alerts: OpenedAlert[] = [];
+  const service = await startService({
+    config,
+    version: "bench",
+    log: createLogger(config.log.level),
+    consoleDir: null,
+    onAlert: ({ type, after }) => {
+      if (type !== "new") return;
+      alerts.push({ kind: after.kind, block: after.block, cell: after.cell, openedAtMs: after.opened_at });
+    },
+  });
+  return {
+    readings: () => service.intake.ledger.accepted,
+    outcome: async () => {
+      const metrics = await (await fetch(new URL("/metrics", service.listening.url))).text();
+      const stored = /^cellward_store_readings_stored_total (\S+)/m.exec(metrics);
+      return { type: "outcome", ledger: { ...service.intake.ledger }, alerts, storedReadings: Number(stored?.[1]) };
+    },
+    stop: () => service.stop(),
+  };
 }
 
 async function serve(order: ServiceOrder): Promise<void> {
-  if (order.mode !== "sink") throw new Error("the service is not plugged in yet");
-  const service = await startSink(order.url);
+  const service = order.mode === "sink" ? await startSink(order.url) : await startWhole(order.configFile);
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   let cpu = process.cpuUsage();
   let markedMs = performance.now();
   let counted = service.readings();
 
-  process.on("message", (wanted: "mark" | "report" | "stop") => {
+  process.on("message", (wanted: "mark" | "report" | "outcome" | "stop") => {
     if (wanted === "stop") {
-      void service.stop().then(() => process.disconnect?.());
+      void service.stop().then(() => process.exit(0));
+      return;
+    }
+    if (wanted === "outcome") {
+      void service.outcome().then((outcome) => process.send?.(outcome));
       return;
     }
     if (wanted === "report") {

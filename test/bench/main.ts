@@ -3,15 +3,16 @@
  * mosquitto, into the service. Three processes beside the broker: this one, the sensors, and what is measured. Bounded in
  * time: warm-up, measured seconds, 15 s to settle.
  */
-import { type ChildProcess, fork } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { type ChildProcess, execFileSync, fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startMosquitto } from "../support/servers.ts";
 import { type DetectorFigure, detectorAlone } from "./main-detector.ts";
-import { type Plan, type PublisherReport, SAMPLES } from "./main-publisher.ts";
-import type { ServiceOrder, ServiceReport } from "./main-service.ts";
+import { episodes, type Plan, type PublisherReport, SAMPLES } from "./main-publisher.ts";
+import type { ServiceOrder, ServiceOutcome, ServiceReport } from "./main-service.ts";
 import { BANDS, benchSite } from "./prison.ts";
 
 const { values: flags } = parseArgs({
@@ -21,7 +22,12 @@ const { values: flags } = parseArgs({
     seconds: { type: "string", default: "30" },
     warm: { type: "string", default: "20" },
     seed: { type: "string", default: "1" },
+    /** Only mqtt.js and JSON.parse, the floor below which no service can go. */
     sink: { type: "boolean", default: false },
+    /** Appends the figures to results.md. */
+    record: { type: "boolean", default: false },
+    /** Exit 99 when a figure of the house is missed. */
+    gate: { type: "boolean", default: false },
   },
 });
 
@@ -52,6 +58,7 @@ function next<T extends { type: string }>(from: ChildProcess, type: T["type"], t
   });
 }
 
+const SETTLE_MS = 12_000;
 const sleepUntil = (atMs: number) => new Promise((resolve) => setTimeout(resolve, Math.max(0, atMs - Date.now())));
 
 async function main(): Promise<void> {
@@ -59,17 +66,25 @@ async function main(): Promise<void> {
   const warmS = Number(flags.warm);
   const measuredS = Number(flags.seconds);
   const dir = mkdtempSync(join(tmpdir(), "cellward-bench-"));
-  writeFileSync(join(dir, "site.json"), JSON.stringify(benchSite(sensors)));
   // First, while nothing else of ours runs.
   const alone = detectorAlone(sensors, Number(flags.seed));
   const mosquitto = await startMosquitto();
+  writeFileSync(join(dir, "site.json"), JSON.stringify(benchSite(sensors)));
+  const config = {
+    site: join(dir, "site.json"),
+    data_dir: join(dir, "data"),
+    mqtt: { url: mosquitto.url },
+    http: { port: 0 },
+    log: { level: "error" },
+  };
+  writeFileSync(join(dir, "cellward.json"), JSON.stringify(config));
   const service = child("main-service.ts");
   const publisher = child("main-publisher.ts");
   try {
     const order: ServiceOrder = {
       mode: flags.sink ? "sink" : "service",
       url: mosquitto.url,
-      configFile: join(dir, "cellward.yaml"),
+      configFile: join(dir, "cellward.json"),
     };
     service.send(order);
     await next(service, "ready", 60_000);
@@ -96,7 +111,14 @@ async function main(): Promise<void> {
     service.send("report");
     const report = await reported;
     const sent = await published;
-    print(plan, report, sent, alone);
+    // Windows of silent sensors are held for some seconds; then everything is judged and stored.
+    await sleepUntil(Date.now() + SETTLE_MS);
+    const told = next<ServiceOutcome>(service, "outcome", 10_000);
+    service.send("outcome");
+    const figures = weigh(plan, report, sent, alone, await told);
+    print(plan, report, sent, alone, figures);
+    if (flags.record) record(plan, report, sent, alone, figures);
+    if (flags.gate) process.exitCode = figures.missed.length === 0 ? 0 : 99;
     service.send("stop");
   } finally {
     for (const process_ of [service, publisher]) {
@@ -109,20 +131,112 @@ async function main(): Promise<void> {
   }
 }
 
-function print(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: DetectorFigure): void {
-  const perS = report.readings / report.elapsedS;
+interface Figures {
+  readonly perSecond: number;
+  readonly perCore: number;
+  /** Readings sent, and of them neither accepted, duplicate nor refused. */
+  readonly lost: number;
+  readonly episodes: number;
+  readonly found: number;
+  readonly right: number;
+  readonly alerts: number;
+  readonly medianDelayS: number;
+  /** SHA-256 over every alert's block, cell and time since the start. */
+  readonly hash: string;
+  readonly missed: readonly string[];
+}
+
+/** Judges the run: what was taken, what was found of what was planted, and which of the house's figures were missed. */
+function weigh(
+  plan: Plan,
+  report: ServiceReport,
+  sent: PublisherReport,
+  alone: DetectorFigure,
+  outcome: ServiceOutcome,
+): Figures {
+  const perSecond = report.readings / report.elapsedS;
+  const ledger = outcome.ledger;
+  const planted = episodes(plan).filter((e) => e.toS <= plan.seconds);
+  const phones = outcome.alerts.filter((a) => a.kind === "phone-active");
+  const delays: number[] = [];
+  let right = 0;
+  for (const { fromS, toS, block, cell } of planted) {
+    const atS = (a: { openedAtMs: number }) => (a.openedAtMs - plan.startMs) / 1000;
+    const hit = phones.find((a) => a.block === block && atS(a) >= fromS && atS(a) <= toS + 5);
+    if (hit === undefined) continue;
+    delays.push(atS(hit) - fromS);
+    if (hit.cell === cell.id) right++;
+  }
+  const lines = outcome.alerts.map((a) => `${a.kind} ${a.block} ${a.cell} ${a.openedAtMs - plan.startMs}\n`).sort();
+  const wanted: [boolean, string][] = [
+    [perSecond >= 0.99 * plan.rate, `${plan.rate} readings/s taken`],
+    [report.cpuShare <= 1, "one core"],
+    [report.delayP99Ms <= 20, "event-loop delay p99 <= 20 ms"],
+    [report.peakRssMb <= 500, "RSS <= 500 MB"],
+    [alone.perCpuSecond >= 40e6, "detector alone >= 40 M channel samples/s"],
+  ];
+  return {
+    perSecond,
+    perCore: perSecond / report.cpuShare,
+    lost: ledger === null ? 0 : sent.readings - ledger.accepted - ledger.duplicate - ledger.refused,
+    episodes: planted.length,
+    found: delays.length,
+    right,
+    alerts: phones.length,
+    medianDelayS: delays.sort((a, b) => a - b)[Math.floor(delays.length / 2)] ?? Number.NaN,
+    hash: createHash("sha256").update(lines.join("")).digest("hex").slice(0, 16),
+    missed: wanted.filter(([met]) => !met).map(([, what]) => what),
+  };
+}
+
+function machine(): string {
+  return `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}`;
+}
+
+function print(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: DetectorFigure, f: Figures): void {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const outcome = flags.sink
+    ? []
+    : [
+        `  ledger         ${f.lost} of ${sent.readings} readings unaccounted for`,
+        `  found          ${f.found} of ${f.episodes} phones, ${f.right} in the right cell at once, median ${f.medianDelayS.toFixed(1)} s; ${f.alerts} alerts, hash ${f.hash}`,
+      ];
   const lines = [
     `bench main${flags.sink ? " (sink only: mqtt.js and JSON.parse)" : ""}`,
-    `  machine        ${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, Node ${process.versions.node}`,
-    `  input          ${plan.sensors} sensors x ${BANDS.length} bands, ${SAMPLES} instants a message, seed ${plan.seed}, hash ${sent.hash}`,
-    `  sent           ${sent.messages} messages, ${sent.readings} readings, ${(sent.bytes / sent.messages / 1000).toFixed(1)} kB each, p99 ${sent.lagP99Ms} ms late, ${(100 * sent.cpuShare).toFixed(0)} % of a core`,
-    `  taken          ${perS.toFixed(0)} readings/s over ${report.elapsedS.toFixed(1)} s`,
-    `  CPU            ${(100 * report.cpuShare).toFixed(1)} % of one core, so ${(perS / report.cpuShare).toFixed(0)} readings/s on a whole one`,
+    `  machine        ${machine()}, Node ${process.versions.node}`,
+    `  input          ${plan.sensors} sensors x ${BANDS.length} bands, ${SAMPLES} instants a message, QoS 1, seed ${plan.seed}, hash ${sent.hash}`,
+    `  sent           ${sent.messages} messages of ${(sent.bytes / sent.messages / 1000).toFixed(1)} kB, ${sent.readings} readings, p99 ${sent.lagP99Ms} ms late, ${percent(sent.cpuShare)} of a core`,
+    `  taken          ${f.perSecond.toFixed(0)} readings/s over ${report.elapsedS.toFixed(1)} s`,
+    `  CPU            ${percent(report.cpuShare)} of one core, so ${f.perCore.toFixed(0)} readings/s on a whole one`,
     `  loop delay     p50 ${report.delayP50Ms.toFixed(1)} ms, p99 ${report.delayP99Ms.toFixed(1)} ms, max ${report.delayMaxMs.toFixed(1)} ms`,
     `  memory         RSS ${report.rssMb.toFixed(0)} MB now, ${report.peakRssMb.toFixed(0)} MB at most`,
     `  detector alone ${(alone.perCpuSecond / 1e6).toFixed(1)} M samples a second of processor time, ${(alone.bestPerSecond / 1e6).toFixed(1)} M by the clock in its best windows, hash ${alone.hash}`,
+    ...outcome,
+    ...f.missed.map((what) => `  MISSED         ${what}`),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** One row of results.md. */
+function record(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: DetectorFigure, f: Figures): void {
+  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: import.meta.dirname })
+    .toString()
+    .trim();
+  const cells = [
+    new Date().toISOString().slice(0, 16).replace("T", " "),
+    commit,
+    `${machine()}, Node ${process.versions.node}`,
+    flags.sink ? "sink" : "service",
+    `${plan.rate} for ${report.elapsedS.toFixed(0)} s`,
+    f.perSecond.toFixed(0),
+    `${(100 * report.cpuShare).toFixed(0)} %`,
+    `${report.delayP50Ms.toFixed(1)} / ${report.delayP99Ms.toFixed(1)} / ${report.delayMaxMs.toFixed(0)}`,
+    report.peakRssMb.toFixed(0),
+    (alone.perCpuSecond / 1e6).toFixed(1),
+    flags.sink ? "" : `${f.right}/${f.found}/${f.episodes}`,
+    `${sent.hash} ${flags.sink ? "" : f.hash}`.trim(),
+  ];
+  appendFileSync(join(import.meta.dirname, "results.md"), `| ${cells.join(" | ")} |\n`);
 }
 
 await main();
