@@ -87,7 +87,7 @@ async function main(): Promise<void> {
       configFile: join(dir, "cellward.json"),
     };
     service.send(order);
-    await next(service, "ready", 60_000);
+    await next(service, "ready", 180_000);
 
     // The births take a few seconds; the first instant lies on a whole second after them, so that windows fall the same way.
     const startMs = Math.ceil(Date.now() / 1000) * 1000 + 5000;
@@ -102,8 +102,10 @@ async function main(): Promise<void> {
     };
     const totalMs = (plan.seconds + 60) * 1000;
     const published = next<PublisherReport>(publisher, "done", totalMs);
+    // When something else fails first, that is the error to show.
+    published.catch(() => {});
     publisher.send(plan);
-    await next(publisher, "born", 20_000);
+    await next(publisher, "born", 60_000);
     await sleepUntil(startMs + warmS * 1000);
     service.send("mark");
     await sleepUntil(startMs + plan.seconds * 1000);
