@@ -14,6 +14,7 @@ import { Detector } from "./detect/detector.ts";
 import { Locator } from "./fuse/locate.ts";
 import type { BandWindow } from "./fuse/sighting.ts";
 import { TRACKER_DEFAULTS, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
+import { vicinity } from "./fuse/vicinity.ts";
 import { type ChannelDescription, Lanes } from "./lanes.ts";
 import type {
   Alert,
@@ -100,7 +101,7 @@ export class BlockPipeline {
       onLate: (batch) => this.events.push({ type: "late", batch }),
     });
     const { site, block, calibration } = options;
-    this.tracker = new Tracker(new Locator(site, { block, calibration, kindWeight: USE_DENSITY }), {
+    this.tracker = new Tracker(new Locator(vicinity(site, block), { block, calibration, kindWeight: USE_DENSITY }), {
       ...TRACKER_DEFAULTS,
       ...options.tracker,
       block: options.block,
