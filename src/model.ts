@@ -316,6 +316,8 @@ export interface Track {
   readonly lastEvidenceMs: number;
   /** False once the track has had no evidence for the hold-off. */
   readonly active: boolean;
+  /** False while it may still be the fading of another emitter. */
+  readonly confirmed: boolean;
   readonly fix: Fix;
   readonly activity: Activity;
   readonly activityP: number;

@@ -38,7 +38,7 @@ export class Policy {
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
-    if (this.heldP(track) < this.options.minForbiddenP) return false;
+    if (!track.confirmed || this.heldP(track) < this.options.minForbiddenP) return false;
     const top = track.fix.candidates[0];
     if (!top || !this.held.has(top.cell)) return false;
     return top.p >= this.options.sureP || nowMs - track.openedAtMs >= this.options.patienceMs || !track.active;

@@ -208,7 +208,7 @@ export class Fingerprint {
 }
 
 /** Spread of one burst's level in a narrow band before it is learned: Rayleigh to Rice, 5 to 6 dB (domain 4.6). */
-const FADING_DB = 5;
+export const FADING_DB = 5;
 /** Departures that this assumption counts as. */
 const FADING_WEIGHT = 20;
 /** A fingerprint remembers about so many windows, so that a slow walk shows. */

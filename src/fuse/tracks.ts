@@ -2,6 +2,7 @@ import type { BandId, BlockId, Fix, SensorEvidence, Track } from "../model.ts";
 import type { Observation } from "./locate.ts";
 import {
   type BandWindow,
+  FADING_DB,
   Fingerprint,
   observationOf,
   type Sighting,
@@ -62,6 +63,8 @@ const TWO_BANDS_LOG_ODDS = -4;
 const SECOND_EMITTER_NATS = 4;
 /** A sighting that continues in time but disagrees with the place by this much (nats) means that the emitter moved. */
 const MOVED_LOG_ODDS = -2;
+/** The surplus over another emitter counts as an emitter once it was seen so often: one deep fade looks the same. */
+const CONFIRM_WINDOWS = 3;
 /** An emitter seen this many windows ago in a band counts as on in it. */
 const ON_WINDOWS = 3;
 const MAX_EPISODES = 64;
@@ -77,6 +80,9 @@ interface Live {
   readonly posterior: Float64Array;
   sensors: SensorEvidence[];
   llr: number;
+  /** Windows it was seen in, and whether it was first seen as the surplus over another emitter. */
+  windows: number;
+  readonly beside: boolean;
   /** The most that one window added by itself. */
   windowNats: number;
   episodes: { startMs: number; endMs: number }[];
@@ -112,9 +118,11 @@ export class Tracker {
     for (const window of bands) {
       const sighting = sightingOf(window, tMs);
       if (sighting === null || !this.isOn(sighting)) continue;
-      for (const [track, part] of this.attribute(sighting, windowMs)) {
-        const of = track ?? this.start(part, tMs);
+      const parts = this.attribute(sighting, windowMs);
+      for (const [track, part] of parts) {
+        const of = track ?? this.start(part, tMs, parts.length > 1);
         if (of === null) continue;
+        of.windows++;
         this.update(of, part, windowMs);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
       }
@@ -145,10 +153,12 @@ export class Tracker {
 
   /** Which emitters a sighting is of; null stands for one not seen before. Nothing for a sighting too weak to be new. */
   private attribute(s: Sighting, windowMs: number): [Live | null, Sighting][] {
-    const one = this.asOne(s, windowMs);
     const on = this.live.filter(
       (t) => t.fingerprints.has(s.band) && s.tMs - (t.bands.get(s.band) ?? 0) <= ON_WINDOWS * windowMs,
     );
+    // The fading that was learned of those that are on: a burst that fades much must not be read as two phones.
+    const fadingDb = on.reduce((most, t) => Math.max(most, t.fingerprints.get(s.band)!.fadingDb()), FADING_DB);
+    const one = this.asOne(s, windowMs, fadingDb);
     if (on.length === 0) return one.track || this.fires(s) ? [[one.track, s]] : [];
     const { parts, rest } = split(
       s,
@@ -159,11 +169,11 @@ export class Tracker {
     parts.forEach((part, k) => {
       if (part === null) return;
       several.push([on[k]!, part]);
-      nats += logEvidence(on[k]!.posterior, this.likelihood(part)) + STILL_ON_LOG_ODDS;
+      nats += logEvidence(on[k]!.posterior, this.likelihood(part, fadingDb)) + STILL_ON_LOG_ODDS;
     });
     const anew = rest !== null && this.fires(rest) ? rest : null;
     if (anew) {
-      const { track, nats: restNats } = this.asOne(anew, windowMs, on);
+      const { track, nats: restNats } = this.asOne(anew, windowMs, fadingDb, on);
       several.push([track, anew]);
       nats += restNats - SECOND_EMITTER_NATS;
     }
@@ -172,8 +182,13 @@ export class Tracker {
   }
 
   /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */
-  private asOne(s: Sighting, windowMs: number, except: readonly Live[] = []): { track: Live | null; nats: number } {
-    const likelihood = this.likelihood(s);
+  private asOne(
+    s: Sighting,
+    windowMs: number,
+    fadingDb: number,
+    except: readonly Live[] = [],
+  ): { track: Live | null; nats: number } {
+    const likelihood = this.likelihood(s, fadingDb);
     let best: { track: Live | null; nats: number } = { track: null, nats: logEvidence(this.prior, likelihood) };
     for (const track of this.live) {
       if (except.includes(track)) continue;
@@ -191,13 +206,13 @@ export class Tracker {
     return s.heard.some((h) => h.hot) || softSum(s, this.options.softThreshold) >= this.options.zoneThreshold;
   }
 
-  private likelihood(s: Sighting): Float64Array {
+  private likelihood(s: Sighting, fadingDb = FADING_DB): Float64Array {
     const out = new Float64Array(this.locator.size);
-    this.locator.logLikelihood(observationOf(s), out);
+    this.locator.logLikelihood(observationOf(s, fadingDb), out);
     return out;
   }
 
-  private start(s: Sighting, tMs: number): Live | null {
+  private start(s: Sighting, tMs: number, beside: boolean): Live | null {
     if (this.live.length >= this.options.maxTracks) {
       this.droppedSightings++;
       return null;
@@ -217,6 +232,8 @@ export class Tracker {
       posterior: this.prior.slice(),
       sensors: [],
       llr: 0,
+      windows: 0,
+      beside,
       windowNats: 0,
       episodes: [],
       fix: this.locator.fix(this.prior),
@@ -269,6 +286,7 @@ export class Tracker {
       firstEvidenceMs: track.firstEvidenceMs,
       lastEvidenceMs: track.lastSeenMs,
       active,
+      confirmed: !track.beside || track.windows >= CONFIRM_WINDOWS,
       fix: track.fix,
       activity: "unknown",
       activityP: 0,

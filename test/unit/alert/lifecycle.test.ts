@@ -35,6 +35,7 @@ const track = (p: number): Track => ({
   firstEvidenceMs: T - 1000,
   lastEvidenceMs: T + 5000,
   active: true,
+  confirmed: true,
   fix: {
     position: { xM: 1.23456, yM: 2, floor: "0", covM2: [1, 0, 1] },
     candidates: [

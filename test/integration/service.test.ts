@@ -1,0 +1,129 @@
+import { createServer } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { startBroker } from "../../src/ingest/broker.ts";
+import { remainder } from "../../src/intake.ts";
+import { freePort, until } from "../support/servers.ts";
+import {
+  connectTo,
+  demoSimulation,
+  HandClock,
+  playSimulation,
+  removeDir,
+  startTestService,
+  type TestService,
+  temporaryDir,
+} from "../support/service.ts";
+
+const running: TestService[] = [];
+const dirs: string[] = [];
+const closers: (() => Promise<unknown>)[] = [];
+
+async function start(options: Parameters<typeof startTestService>[0]): Promise<TestService> {
+  const made = await startTestService(options);
+  running.push(made);
+  dirs.push(made.dir);
+  return made;
+}
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+  for (const made of running.splice(0)) await made.stop();
+  for (const dir of new Set(dirs.splice(0))) removeDir(dir);
+});
+
+const START = Date.UTC(2026, 2, 2, 8, 0, 0);
+
+describe("service", () => {
+  it("a simulated phone: an alert on its cell over HTTP and MQTT, closed by an acknowledgement, nothing unaccounted for", async () => {
+    const simulation = demoSimulation(START);
+    const clock = new HandClock(START);
+    const made = await start({ siteText: simulation.site, clock });
+    const watcher = await connectTo(made.service.mqttUrl, "watcher");
+    closers.push(() => watcher.endAsync(true));
+    const retained = new Map<string, string>();
+    watcher.on("message", (topic, payload) => retained.set(topic, payload.toString()));
+    await watcher.subscribeAsync([`cellward/v1/${simulation.siteId}/_alert/+`], { qos: 1 });
+    const sensors = await connectTo(made.service.mqttUrl, "sensors");
+    closers.push(() => sensors.endAsync(true));
+    const sent = await playSimulation(simulation, sensors, made.service, clock, 0, 44);
+
+    const caller = simulation.truth.find((e) => e.emitter === "caller")!;
+    await until("the alert", () => made.changes.some((c) => c.after.cell === caller.cell), 20_000);
+    const { body } = await made.get("/api/v1/alerts");
+    const alert = body.items.find((a: { cell: string }) => a.cell === caller.cell);
+    expect(alert).toMatchObject({ kind: "phone-active", active: true, acked: false, site: simulation.siteId });
+    await until("the retained alert", () => retained.has(`cellward/v1/${simulation.siteId}/_alert/${alert.id}`), 5000);
+
+    const closed = await made.post(`/api/v1/alerts/${alert.id}/close`, {
+      version: (await made.get(`/api/v1/alerts/${alert.id}`)).body.version,
+      by: "officer",
+      outcome: "found",
+    });
+    expect(closed.status).toBe(200);
+    await until("its emptying", () => retained.get(`cellward/v1/${simulation.siteId}/_alert/${alert.id}`) === "", 5000);
+
+    const { ledger } = made.service.intake;
+    expect(ledger.messages).toBe(sent);
+    expect(ledger.rejectedMessages).toBe(0);
+    expect(remainder(ledger)).toBe(0);
+    expect(ledger.accepted).toBe(ledger.readings);
+  });
+
+  it("stopped in the middle of a call and started again: the alert is still open, under the same id, and not told twice", async () => {
+    const simulation = demoSimulation(START);
+    const clock = new HandClock(START);
+    const dir = temporaryDir();
+    const first = await start({ siteText: simulation.site, clock, dir });
+    const sensors = await connectTo(first.service.mqttUrl, "sensors");
+    await playSimulation(simulation, sensors, first.service, clock, 0, 44);
+    await until("the alert", () => first.changes.some((c) => c.type === "new"), 20_000);
+    await sensors.endAsync(true);
+    await first.stop();
+    const before = first.changes.filter((c) => c.type === "new").map((c) => c.after.id);
+
+    const second = await start({ siteText: simulation.site, clock, dir });
+    const { body } = await second.get("/api/v1/alerts");
+    expect(body.items.map((a: { id: string }) => a.id)).toEqual(expect.arrayContaining(before));
+    expect(second.changes.filter((c) => c.type === "new")).toEqual([]);
+  });
+
+  it("no broker at the start: up, says so in /readyz, and takes up when it comes", async () => {
+    const port = await freePort();
+    const simulation = demoSimulation(START);
+    const made = await start({
+      siteText: simulation.site,
+      flags: { "mqtt.url": `mqtt://127.0.0.1:${port}`, "mqtt.protocol_version": 4, "mqtt.reconnect_ms": 100 },
+    });
+    expect((await made.get("/livez")).status).toBe(200);
+    const away = await made.get("/readyz");
+    expect(away.status).toBe(503);
+    expect(JSON.stringify(away.body)).toContain("broker");
+    const broker = await startBroker({ port });
+    closers.push(() => broker.close());
+    await until("readiness", async () => (await made.get("/readyz")).status === 200, 15_000);
+  });
+
+  it("no database at the start: up, says so in /readyz, and is ready when it comes", async () => {
+    const port = await freePort();
+    const simulation = demoSimulation(START);
+    const made = await start({
+      siteText: simulation.site,
+      flags: { "store.kind": "influx", "store.influx.version": 1, "store.influx.url": `http://127.0.0.1:${port}` },
+    });
+    const away = await made.get("/readyz");
+    expect(away.status).toBe(503);
+    expect(JSON.stringify(away.body)).toContain("store");
+  });
+
+  it("a taken port for the console: refused in so many words", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    closers.push(async () => taken.close());
+    const { port } = taken.address() as { port: number };
+    const dir = temporaryDir();
+    dirs.push(dir);
+    await expect(
+      startTestService({ dir, siteText: demoSimulation(START).site, flags: { "http.port": port } }),
+    ).rejects.toMatchObject({ code: "PORT_TAKEN" });
+  });
+});
