@@ -181,7 +181,10 @@ export class Receiver {
     this.links = 0;
     this.active = active;
     this.mapsFrom = t - this.spec.period_ms - MARGIN_MS;
-    for (const entry of this.maps) entry.filled = false;
+    // Holes: an episode that no sensor has asked for yet has no map. forEach passes over them, for-of would not.
+    this.maps.forEach((entry) => {
+      entry.filled = false;
+    });
     const bands = this.site.bands.length;
     const sensors = this.site.sensors.length;
     for (let e = 0; e < active.length; e++) {
