@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { ensureInstalled, root } from "./setup.js";
 
 const benches = {
+  faults: "test/bench/faults/index.ts",
   store: "test/bench/store.ts",
   main: "test/bench/main.ts",
   badinput: "test/bench/badinput.ts",

@@ -1,0 +1,96 @@
+/**
+ * The frame of the fault bench: a fault is a run that gives figures and says whether its target is met, and the same run with a
+ * guard taken out, which must not meet it. A fault whose control passes has shown nothing.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface FaultContext {
+  readonly seed: number;
+  /** How many times the fault strikes. */
+  readonly runs: number;
+  /** An empty folder, removed afterwards. */
+  readonly dir: string;
+  /** mulberry32 on the seed: 0..1. */
+  random(): number;
+}
+
+export interface FaultResult {
+  readonly met: boolean;
+  readonly figures: Readonly<Record<string, number | string>>;
+}
+
+export interface Fault {
+  readonly id: string;
+  readonly name: string;
+  readonly target: string;
+  /** Runs by default and in the short slice. */
+  readonly runs: number;
+  readonly shortRuns: number;
+  run(context: FaultContext): Promise<FaultResult>;
+  /** Name of the guard that is taken out → the run without it. */
+  readonly controls: Readonly<Record<string, (context: FaultContext) => Promise<FaultResult>>>;
+}
+
+function prng(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+async function inFolder(
+  seed: number,
+  runs: number,
+  run: (context: FaultContext) => Promise<FaultResult>,
+): Promise<FaultResult> {
+  const dir = mkdtempSync(join(tmpdir(), "cellward-fault-"));
+  try {
+    return await run({ seed, runs, dir, random: prng(seed) });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function text(result: FaultResult): string {
+  return Object.entries(result.figures)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
+}
+
+/** Runs faults with their controls, prints a line each; false when a target is missed or a control passes. */
+export async function runFaults(
+  faults: readonly Fault[],
+  options: { seed: number; short: boolean; runs: number | null; controlsOnly: boolean },
+  say: (line: string) => void,
+): Promise<boolean> {
+  let good = true;
+  for (const fault of faults) {
+    const runs = options.runs ?? (options.short ? fault.shortRuns : fault.runs);
+    const again = `node bin/bench.js faults --only ${fault.id} --seed ${options.seed} --runs ${runs}`;
+    if (!options.controlsOnly) {
+      const result = await inFolder(options.seed, runs, fault.run);
+      good &&= result.met;
+      say(`${fault.id} ${fault.name}: ${result.met ? "met" : "MISSED"} (${fault.target})`);
+      say(`   ${text(result)}`);
+      if (!result.met) say(`   repeat: ${again}`);
+    }
+    for (const [guard, control] of Object.entries(fault.controls)) {
+      const result = await inFolder(options.seed, Math.max(3, Math.ceil(runs / 5)), control);
+      good &&= !result.met;
+      say(`   control without ${guard}: ${result.met ? "NOT CAUGHT" : "caught"} (${text(result)})`);
+      if (result.met) say(`   repeat: ${again}`);
+    }
+  }
+  return good;
+}
+
+/** The p-quantile of values, by rank. */
+export function quantile(values: readonly number[], p: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN;
+}

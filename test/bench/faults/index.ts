@@ -1,0 +1,37 @@
+/**
+ * `npm run faults [-- --only F1,F2] [--short] [--seed N] [--runs N] [--controls]`: faults with their negative controls, one
+ * process at a time. Exit code 99 when a target is missed or a control is not caught.
+ */
+import { parseArgs } from "node:util";
+import type { Fault } from "./frame.ts";
+import { runFaults } from "./frame.ts";
+import { F5 } from "./influx-faults.ts";
+import { F1, F2, F6, F7 } from "./log-faults.ts";
+
+const ALL: readonly Fault[] = [F1, F2, F5, F6, F7];
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seed: { type: "string", default: "1" },
+    runs: { type: "string" },
+    short: { type: "boolean", default: false },
+    controls: { type: "boolean", default: false },
+  },
+});
+const only = values.only?.split(",");
+const unknown = only?.filter((id) => !ALL.some((fault) => fault.id === id)) ?? [];
+if (unknown.length > 0) {
+  process.stderr.write(`faults: no ${unknown.join(", ")}; there are ${ALL.map((fault) => fault.id).join(", ")}\n`);
+  process.exit(2);
+}
+const options = {
+  seed: Number(values.seed),
+  short: values.short,
+  runs: values.runs === undefined ? null : Number(values.runs),
+  controlsOnly: values.controls,
+};
+process.stdout.write(`node ${process.version}, seed ${options.seed}${options.short ? ", short" : ""}\n`);
+const wanted = ALL.filter((fault) => !only || only.includes(fault.id));
+const good = await runFaults(wanted, options, (line) => process.stdout.write(`${line}\n`));
+process.exit(good ? 0 : 99);
