@@ -360,27 +360,35 @@ class InfluxStore implements TimeSeriesStore {
   /** After a start: how many readings the spool has seen and how many of them were delivered. */
   private async restoreMarks(): Promise<void> {
     const journal = this.journal!;
+    const cursor = Math.max((await cursorOf(this.o.spoolDir)) ?? 0, journal.beginPosition);
     let first: number | null = null;
-    const cursor = await cursorOf(this.o.spoolDir);
-    for await (const frame of journal.replay(Math.max(cursor ?? 0, journal.beginPosition))) {
-      const total = frame.payload.readDoubleLE(8);
-      first ??= total - frame.payload.readUInt32LE(0);
-      this.spooled = total;
+    for await (const frame of journal.replay(cursor)) {
+      first = frame.payload.readDoubleLE(8) - frame.payload.readUInt32LE(0);
+      break;
     }
-    this.deliveredMark = first ?? 0;
+    // The last frame carries the sum: a day's spool need not be read for it.
+    for await (const frame of journal.replay(Math.max(cursor, journal.tailPosition))) {
+      this.spooled = frame.payload.readDoubleLE(8);
+    }
+    this.deliveredMark = first ?? this.spooled;
   }
 
   private async deliver(frames: readonly Frame[], signal: AbortSignal): Promise<void> {
     if (!this.prepared) {
-      await this.client.prepare();
-      this.prepared = true;
-      this.o.log.info({ url: this.o.url }, "the database is there");
+      // An account that may write may not be allowed to look at or make databases: then writing decides.
+      await this.client
+        .prepare()
+        .catch((error: Error) => this.o.log.debug({ err: error }, "the database can't be prepared"));
     }
     // Members of a gzip file may follow each other: the frames go out as they lie in the spool.
     const packed = Buffer.concat(frames.map((frame) => frame.payload.subarray(HEAD)));
     const linesOf = async () => (await unzip(packed)).toString().trimEnd().split("\n");
     const before = this.refusedReadings;
     await this.writer.deliver(packed, linesOf, signal);
+    if (!this.prepared) {
+      this.prepared = true;
+      this.o.log.info({ url: this.o.url }, "the database takes data");
+    }
     const last = frames.at(-1)!.payload;
     const first = frames[0]!.payload;
     const begin = first.readDoubleLE(8) - first.readUInt32LE(0);

@@ -159,6 +159,11 @@ export class Journal {
     return this.durable;
   }
 
+  /** Begin of the last segment that holds frames: where to look for the newest ones. */
+  get tailPosition(): number {
+    return (this.segments.findLast((segment) => segment.length > SEGMENT_HEADER) ?? this.segments[0]!).base;
+  }
+
   /** Oldest position still kept. */
   get beginPosition(): number {
     return this.segments[0]!.base;
