@@ -263,11 +263,9 @@ export class Receiver {
 
   /** The map of the e-th active episode. */
   private airOf(e: number): AirMap {
-    let entry = this.maps[e];
-    if (!entry) {
-      entry = { map: new AirMap(2 * (this.spec.period_ms + MARGIN_MS) + this.spec.dwell_ms, this.grid), filled: false };
-      this.maps[e] = entry;
-    }
+    const span = 2 * (this.spec.period_ms + MARGIN_MS) + this.spec.dwell_ms;
+    while (this.maps.length <= e) this.maps.push({ map: new AirMap(span, this.grid), filled: false });
+    const entry = this.maps[e] as (typeof this.maps)[number];
     if (!entry.filled) {
       entry.map.fill((this.active[e] as Episode).air, this.mapsFrom);
       entry.filled = true;

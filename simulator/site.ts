@@ -378,7 +378,9 @@ function siteDocument(spec: GeneratorSpec): Doc {
       method: "mmwave",
       place: "b1-0-corridor",
     });
-    doc.sensors.push({ id: "search-1", block: "b1", floor: "0", type: "scanner", method: "nljd" });
+    // The hand-held is kept in the staff room; each search names its place.
+    const depot = { floor: "0", position_m: [length + 3, (spec.cell_d_m ?? 4) + 1.5, 1] };
+    doc.sensors.push({ id: "search-1", block: "b1", type: "scanner", method: "nljd", ...depot });
   }
   return doc;
 }
@@ -439,7 +441,7 @@ function addFloor(doc: Doc, spec: GeneratorSpec, block: string, f: number, y0: n
     wall([length + 6, y0], [length + 6, y0 + 2 * d + c]);
     wall([length + 6, y0 + 2 * d + c], [length, y0 + 2 * d + c]);
   }
-  wall([length, yCorridor], [length, yCorridor + c], true, frontLoss);
+  wall([length, yCorridor], [length, yCorridor + c], spec.staff_room !== false && f === 0, frontLoss);
   addSensors(doc, spec, block, f, y0);
 }
 
