@@ -63,7 +63,11 @@ function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined
   const long = label.length > 3;
   // Letters are about 0.6 of their size wide; long names of corridors stay small.
   const size = Math.min(long ? 0.85 : 1.15, (w * (zone.kind === "cell" ? 0.9 : 0.48)) / (0.6 * label.length), h * 0.4);
-  const state = place === undefined ? "" : `alert sev-${place.severity}${place.acked ? " acked" : ""}`;
+  const p = place === undefined ? null : cellP(place.alert);
+  // A cell that is only the best of many guesses is outlined and shaded, not filled: nobody should walk there certain.
+  const unsure = p !== null && p < 0.5;
+  const state =
+    place === undefined ? "" : `alert sev-${place.severity}${place.acked ? " acked" : ""}${unsure ? " unsure" : ""}`;
   const chosen = place !== undefined && selection.value?.type === "alert" && selection.value.id === place.alert.id;
   const open = place === undefined ? undefined : () => select({ type: "alert", id: place.alert.id });
   return (
@@ -88,6 +92,9 @@ function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined
     >
       <title>{`${zone.id}${maybe === undefined ? "" : `, possible: ${percent(maybe.p)}`}`}</title>
       <path class="area" d={pathOf(zone.polygon)} />
+      {unsure && place !== undefined && !place.acked && (
+        <path class={`shade of-${place.severity}`} d={pathOf(zone.polygon)} fill-opacity={0.12 + 0.6 * p} />
+      )}
       {maybe !== undefined && place === undefined && (
         <path class="shade" d={pathOf(zone.polygon)} fill-opacity={0.12 + 0.6 * maybe.p} />
       )}
@@ -101,7 +108,7 @@ function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined
       </text>
       {place !== undefined && (
         <text class="odds" x={x} y={y + 0.95} font-size={Math.min(0.85, w * 0.3)}>
-          {percent(cellP(place.alert) ?? 0)}
+          {percent(p ?? 0)}
         </text>
       )}
       {maybe !== undefined && place === undefined && (

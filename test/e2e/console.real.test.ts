@@ -68,6 +68,18 @@ describe("console", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("unsure place: outlined and shaded, not filled; a likely one is filled", async () => {
+    const { page, service } = await open("one");
+    const candidates = [{ cell: "b1-0-09", p: 0.2 }];
+    service.put(fixtureAlert("b1-0-09", Date.now(), { candidates }));
+    await page.locator('[data-zone="b1-0-09"].alert.unsure').waitFor();
+    const fill = (zone: string) =>
+      page.evaluate<string>(`getComputedStyle(document.querySelector('[data-zone="${zone}"] .area')).fill`);
+    expect(await fill("b1-0-20")).toMatch(/^rgb/);
+    expect(await fill("b1-0-09")).toBe(await fill("b1-0-20"));
+    expect(await fill("b1-1-05")).not.toBe(await fill("b1-0-20"));
+  });
+
   it("keys: J and K move, A acknowledges and goes on to the next that waits", async () => {
     const { page, service } = await open("mixed");
     await page.locator(".row").first().waitFor();
