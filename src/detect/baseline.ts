@@ -9,6 +9,7 @@ import {
   binOf,
   classOf,
   DB_PER_NEPER,
+  FREEZE_NATS,
   HIST_BINS,
   HIST_WINDOW,
   histMad,
@@ -30,6 +31,16 @@ export const COLD_EVERY = 8;
 const SPREAD_EVERY = 32;
 /** Visits in a row with the very same value that make a lane stuck: 256 readings. */
 const STUCK_VISITS = 32;
+/** Readings of a block whose largest statistic teaches the tail: one estimate of the spread. */
+const BLOCK_READINGS = 256;
+/** Readings between excursions to FREEZE_NATS in the model's own quiet: where thresholdForArl gives FREEZE_NATS. */
+const MODEL_GAP = 291;
+const MODEL_SHARE = 1 - Math.exp(-BLOCK_READINGS / MODEL_GAP);
+/** Belief in the model: so many blocks for the rate, so many excursions for the slope. */
+const PRIOR_BLOCKS = 20;
+const PRIOR_PEAKS = 30;
+/** Most that one block may teach (nats): an event makes a lane less sensitive, never deaf. */
+const PEAK_MOST = 12;
 /** Normal consistency of the median absolute deviation: 1 / Phi^-1(3/4). */
 const MAD_TO_SIGMA = 1.4826;
 /** Smallest spread that is believed (dB): below it only the sensor's own resolution shows. */
@@ -74,6 +85,13 @@ export class Baseline {
   /** Since when (visits) the lane has been hot without a break. */
   hotVisits = new Uint32Array(0);
   resyncs = new Uint32Array(0);
+  /** Largest statistic of the running block; blocks, those that reached FREEZE_NATS, and by how much in sum. */
+  blockTop = new Float32Array(0);
+  blocks = new Uint32Array(0);
+  peaks = new Uint32Array(0);
+  peakSum = new Float32Array(0);
+  gapNats = new Float32Array(0);
+  slopeNats = new Float32Array(0);
   /** Floor when the drift was last looked at (0: not yet), and the drift in spreads a reading. */
   slopeFrom = new Float32Array(0);
   drift = new Float32Array(0);
@@ -148,6 +166,7 @@ export class Baseline {
   visit(lane: number, value: number, before: number, top: number, quiet: boolean): boolean {
     if (Number.isNaN(value)) return false;
     this.visits[lane]!++;
+    if ((this.visits[lane]! * this.#every) % BLOCK_READINGS === 0) this.#closeBlock(lane);
     const lanes = this.#lanes;
     const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
     const median = lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
@@ -158,7 +177,7 @@ export class Baseline {
       return false;
     }
     this.hotVisits[lane] = 0;
-    if (top < 4) {
+    if (top < FREEZE_NATS) {
       this.#insert(lane, d);
       if (!Number.isNaN(before)) {
         const same = d * (before - median) > 0 ? 1 : d * (before - median) < 0 ? 0 : 0.5;
@@ -184,6 +203,31 @@ export class Baseline {
     const slope = (floor - from) / readings / this.sigma[lane]!;
     this.drift[lane]! += (slope - this.drift[lane]!) / 8;
     this.#lanes.slope[lane] = Math.max(-127, Math.min(127, Math.round(this.drift[lane]! / SLOPE_UNIT)));
+  }
+
+  /**
+   * The lane's own tail, from the largest statistic of every block of 256 readings: excursions to FREEZE_NATS come once in
+   * exp(gapNats) readings and go on beyond it with this slope (1 in the model; less where tails or correlation are heavier).
+   */
+  #closeBlock(lane: number): void {
+    const top = this.blockTop[lane]!;
+    this.blockTop[lane] = 0;
+    // A block that lies wholly in an event says nothing about the quiet.
+    if (this.hotVisits[lane]! * this.#every >= BLOCK_READINGS) return;
+    this.blocks[lane]!++;
+    if (top >= FREEZE_NATS) {
+      this.peaks[lane]!++;
+      this.peakSum[lane]! += Math.min(top, PEAK_MOST) - FREEZE_NATS;
+    }
+    const share = (this.peaks[lane]! + MODEL_SHARE * PRIOR_BLOCKS) / (this.blocks[lane]! + PRIOR_BLOCKS);
+    this.gapNats[lane] = Math.log(BLOCK_READINGS / -Math.log(1 - Math.min(0.98, share)));
+    this.slopeNats[lane] = Math.min(1, (this.peaks[lane]! + PRIOR_PEAKS) / (this.peakSum[lane]! + PRIOR_PEAKS));
+  }
+
+  /** What the statistic must reach to come once in exp(lnArl) readings by the lane's own tail; 0 before the first block. */
+  ownThreshold(lane: number, lnArl: number): number {
+    if (this.blocks[lane] === 0) return 0;
+    return FREEZE_NATS + (lnArl - this.gapNats[lane]!) / this.slopeNats[lane]!;
   }
 
   isStuck(lane: number): boolean {
@@ -284,6 +328,12 @@ export const BASELINE_FIELDS = [
   ["resyncs", 1],
   ["slopeFrom", 1],
   ["drift", 1],
+  ["blockTop", 1],
+  ["blocks", 1],
+  ["peaks", 1],
+  ["peakSum", 1],
+  ["gapNats", 1],
+  ["slopeNats", 1],
 ] as const;
 
 /** Middle of sorted values. */

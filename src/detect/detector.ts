@@ -15,6 +15,7 @@ import {
   BANK,
   bankRun,
   buildClassTable,
+  CAP_NATS,
   CLASS_STRIDE,
   designSnr,
   FREEZE_NATS,
@@ -66,6 +67,8 @@ const THRESHOLD_SLOPE = 1.07;
 const THRESHOLD_OFFSET = -2.07;
 /** While provisional the tracker's gain is so many times larger: a median of 32 readings is off by 0.22 spreads. */
 const WARM_FOLLOW = 4;
+/** A statistic is capped at CAP_NATS; the threshold stays below, provisional or not. */
+const MOST_NATS = CAP_NATS - PROVISIONAL_NATS - 1;
 /** Duty below one per cent can't be told from counting noise of a dwell: it is the zero of the duty scale. */
 const DUTY_ZERO = 0.01;
 /**
@@ -206,18 +209,21 @@ export class Detector {
 
   /** What the statistic of this channel must reach to be an event by itself, from the block's budget (nats). */
   thresholdNats(channel: number): number {
-    const nats = this.#budgetNats(channel);
+    const lane = this.#levelLane(channel);
+    const lnArl = this.#lnArl(channel);
+    const own = lane < 0 || this.#specs[channel]!.periodMs === 0 ? 0 : this.#base.ownThreshold(lane, lnArl);
+    const nats = Math.min(MOST_NATS, Math.max(modelThreshold(lnArl), own));
     return this.#specs[channel]!.periodMs !== 0 && this.#provisional(channel) ? nats + PROVISIONAL_NATS : nats;
   }
 
-  #budgetNats(channel: number): number {
+  /** ln of the readings that must lie between false alarms of one lane, so that all together keep the block's budget. */
+  #lnArl(channel: number): number {
     const spec = this.#specs[channel]!;
     const periodMs = spec.periodMs || this.#options.defaultPeriodMs;
     const channels = Math.max(this.#options.expectedChannels, this.#specs.length);
     let lanes = 0;
     for (let k = 0; k < LANE_KINDS.length; k++) if (this.#laneOf[channel * LANE_KINDS.length + k]! >= 0) lanes++;
-    const arl = (channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay;
-    return Math.max(6, thresholdForArl(arl));
+    return Math.log((channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay);
   }
 
   /** Status at a point of event time. */
@@ -395,7 +401,8 @@ export class Detector {
     }
     if (i >= end) return;
     if (kind === 0 || this.#laneOf[channel * LANE_KINDS.length]! < 0) this.#flags[channel]! &= ~WARMING;
-    const threshold = this.#budgetNats(channel);
+    const lnArl = this.#lnArl(channel);
+    const threshold = modelThreshold(lnArl);
     const run = this.#run;
     const t0 = tsMs - offset * dtMs;
     while (i < end) {
@@ -403,11 +410,16 @@ export class Detector {
       const stop = Math.min(end, i + COLD_EVERY - (seen % COLD_EVERY));
       // READY_READINGS is a multiple of COLD_EVERY, so a run is all provisional or not at all, however pushes are cut.
       const provisional = seen < READY_READINGS;
-      const reach = provisional ? threshold + PROVISIONAL_NATS : threshold;
+      const own = base.ownThreshold(lane, lnArl);
+      const reach =
+        (own > threshold ? (own < MOST_NATS ? own : MOST_NATS) : threshold) + (provisional ? PROVISIONAL_NATS : 0);
       bankRun(x, i, stop, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
       base.seen[lane] = seen + (stop - i);
       if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
-      if (run.lastActive >= 0) this.#noteActive(channel, lane, t0, dtMs);
+      if (run.lastActive >= 0) {
+        if (run.peak > base.blockTop[lane]!) base.blockTop[lane] = run.peak;
+        this.#noteActive(channel, lane, t0, dtMs);
+      }
       if ((seen + stop - i) % COLD_EVERY === 0) {
         const before = stop - 2 >= i ? x[stop - 2]! : base.previous[lane]!;
         base.visit(lane, x[stop - 1]!, before, this.#top(lane), this.#top(lane) < FREEZE_NATS);
@@ -675,6 +687,11 @@ export function thresholdForArl(readings: number): number {
 /** Mean number of quiet readings between false alarms at a threshold (nats): the inverse of `thresholdForArl`. */
 export function arlOfThreshold(nats: number): number {
   return Math.exp((nats - THRESHOLD_OFFSET) / THRESHOLD_SLOPE);
+}
+
+/** What the model asks for, at least what no single reading of a quiet hour brings. */
+function modelThreshold(lnArl: number): number {
+  return Math.max(6, THRESHOLD_SLOPE * lnArl + THRESHOLD_OFFSET);
 }
 
 function keyOf(spec: ChannelSpec): string {
