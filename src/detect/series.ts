@@ -30,6 +30,9 @@ const SURPRISE_MEAN = 4;
 const SURPRISE_GAIN = 1 - 1 / SURPRISE_MEAN;
 const SURPRISE_DRIFT = Math.log(SURPRISE_MEAN);
 const SURPRISE_CAP = 24;
+/** Most that one row may add (nats) at the lowest threshold, and how much less for each nat of threshold above it. */
+const SINGLE_MOST = 6.5;
+const SINGLE_FALL = 1;
 /** The lanes compare with the level of so many rows ago. */
 const LAG_ROWS = 32;
 /** Gain of the moving level. */
@@ -161,7 +164,11 @@ export class SeriesDetector {
       if (k === best) u = nats;
     }
     forecast.learn(value);
-    const g = this.#g + SURPRISE_GAIN * u - SURPRISE_DRIFT;
+    // Where rows come fast an event lasts many of them and one row alone is a glitch: it may bring about half of the threshold.
+    // At the slowest cadence one row may raise an alarm.
+    const most = SINGLE_MOST - SINGLE_FALL * (this.threshold - MIN_NATS);
+    const step = SURPRISE_GAIN * u - SURPRISE_DRIFT;
+    const g = this.#g + (step < most ? step : most);
     this.#g = g > 0 ? (g < SURPRISE_CAP ? g : SURPRISE_CAP) : 0;
     this.#surpriseCalibration.take(this.#g, PEAK_MOST);
     return this.#surpriseCalibration.surprise(this.#g);

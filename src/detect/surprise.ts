@@ -55,7 +55,8 @@ export class Tail {
       const most = Math.log(this.#n) + EXTRAPOLATE_NATS;
       if (surprise > most) surprise = most;
     } else {
-      surprise = -Math.log(1 - ((1 - both) * a) / q);
+      // A series that has never changed has q = 0, and its misses are 0: no surprise.
+      surprise = a === 0 ? 0 : -Math.log(1 - ((1 - both) * a) / q);
     }
     this.#learn(0, side === 0 ? a : 0, least);
     this.#learn(1, side === 1 ? a : 0, least);
