@@ -169,7 +169,10 @@ export class Follower {
       count.set(s, levels.heard[i]!);
     });
     const misses: Miss[] = window.measuring
-      .map(({ sensor, floorDbm }) => ({ sensor, floorDbm, bursts: levels.bursts - (count.get(sensor) ?? 0) }))
+      .map(({ sensor, floorDbm }) => {
+        const own = count.get(sensor) ?? 0;
+        return { sensor, floorDbm, heard: own, bursts: levels.bursts - own };
+      })
       .filter((m) => m.bursts > 0);
     // Windows that share their errors must not count as so many: their static part is scaled up to add up to one.
     const persistenceMs = this.#options.persistenceMs ?? defaults.persistenceMs;

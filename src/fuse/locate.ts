@@ -68,7 +68,9 @@ export interface LocatorOptions {
 /** What a window says of one sensor that missed bursts it might have heard. */
 export interface Miss {
   readonly sensor: SensorId;
+  /** Bursts of the window that it missed, and that it heard. */
   readonly bursts: number;
+  readonly heard: number;
   /** dBm; NaN: unknown, the learned hearing counts. */
   readonly floorDbm: number;
 }
@@ -107,6 +109,10 @@ interface SilenceTable {
 const TABLE_FROM_DBM = -200;
 const TABLE_SIZE = 260;
 const CLASSES = 8;
+/** Multiplications from which on zones are looked at coarsely first; positions skipped; how far behind the best a zone is left. */
+const PRUNE_ABOVE = 1_500_000;
+const PRUNE_STRIDE = 7;
+const PRUNE_NATS = 18;
 
 // Residuals of path-loss fits in buildings are 3.9 to 9.3 dB; 7 stands for both hard and easy blocks.
 const SHADOW_DB = 7;
@@ -135,7 +141,7 @@ const IDLE_MISS = 0.05;
 /** Sensors whose sensitivity nobody stated. */
 const BLIND_HEARING: Hearing = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 };
 /** Errors of a plan are larger and reach further than those of a map. */
-const PERSISTENCE_MS = 4000;
+const PERSISTENCE_MS = 4_000;
 /** One narrow-band packet, partly averaged over its bandwidth. */
 const FADING_DB = 4;
 /** Spread of power between devices of a kind and the ways they are held. */
@@ -245,7 +251,11 @@ export class Locator {
     const silent: SilenceTable[] = [];
     for (const miss of misses) {
       const i = this.#index.get(miss.sensor);
-      const table = i === undefined ? null : this.#silence(models[0]!, i, miss.floorDbm, miss.bursts);
+      if (i === undefined) continue;
+      // A sensor of unknown sensitivity that heard some bursts missed the others by chance, for all that is known.
+      const blind = models[0]!.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
+      if (blind && miss.heard > 0) continue;
+      const table = this.#silence(models[0]!, i, miss.floorDbm, blind ? 1 : miss.bursts, staticFactor);
       if (table !== null) silent.push(table);
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
@@ -262,7 +272,7 @@ export class Locator {
   }
 
   /** Null where silence says nothing. */
-  #silence(model: BandModel, sensor: number, floorDbm: number, bursts: number): SilenceTable | null {
+  #silence(model: BandModel, sensor: number, floorDbm: number, bursts: number, staticFactor = 1): SilenceTable | null {
     const stated = Number.isFinite(floorDbm);
     const hearing: Hearing | null = stated
       ? { hearing: 1 - IDLE_MISS, floorDbm, floorSpreadDb: 0 }
@@ -270,7 +280,7 @@ export class Locator {
     if (hearing === null || hearing.floorDbm === null) return null;
     const sdDb = Math.sqrt(Math.min(...model.classVariance) + model.fadingDb ** 2 + SILENCE_POWER_DB ** 2);
     const log = new Float64Array(TABLE_SIZE);
-    const looks = Math.min(bursts, MOST_LOOKS);
+    const looks = Math.min(bursts, MOST_LOOKS) / staticFactor;
     for (let i = 0; i < TABLE_SIZE; i++) {
       log[i] = looks * Math.log(1 - hearProbability(hearing, TABLE_FROM_DBM + i, sdDb));
     }
@@ -324,7 +334,7 @@ export class Locator {
     const power2 = power.sdDb * power.sdDb;
     const classes = model.classVariance.map((v) => whiten(model, heard, covariance, v * staticFactor, power2, total));
     const residual = new Float64Array(n);
-    for (let c = 0; c < this.size; c++) {
+    const one = (c: number): void => {
       const row = c * total;
       const { factor, ones, constant } = classes[model.classOf[c]!]!;
       for (let i = 0; i < n; i++) residual[i] = level[i]! - power.meanDbm - model.gain[row + heard[i]!]!;
@@ -350,8 +360,39 @@ export class Locator {
         log += table[i]! + t * (table[i + 1]! - table[i]!);
       }
       out[c] = log;
-    }
+    };
+    if (this.size * n * n < PRUNE_ABOVE) for (let c = 0; c < this.size; c++) one(c);
+    else this.#prune(one, out, powerDbm);
     return Math.min(...classes.map((k) => k.powerLeft2));
+  }
+
+  /**
+   * Every `PRUNE_STRIDE`-th position of each zone first; zones that come near the best are then done whole, the others keep,
+   * for all their positions, the value of the nearest one done.
+   */
+  #prune(one: (c: number) => void, out: Float64Array, powerDbm: Float64Array | null): void {
+    let top = Number.NEGATIVE_INFINITY;
+    const best = this.grid.zones.map((zone) => {
+      let zoneTop = Number.NEGATIVE_INFINITY;
+      for (let c = zone.from; c < zone.to; c += PRUNE_STRIDE) {
+        one(c);
+        zoneTop = Math.max(zoneTop, out[c]!);
+      }
+      top = Math.max(top, zoneTop);
+      return zoneTop;
+    });
+    this.grid.zones.forEach((zone, z) => {
+      const whole = best[z]! > top - PRUNE_NATS;
+      for (let c = zone.from; c < zone.to; c++) {
+        const done = c - ((c - zone.from) % PRUNE_STRIDE);
+        if (c === done) continue;
+        if (whole) one(c);
+        else {
+          out[c] = out[done]!;
+          if (powerDbm !== null) powerDbm[c] = powerDbm[done]!;
+        }
+      }
+    });
   }
 
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */
