@@ -1,4 +1,5 @@
 import type { Blocks } from "./blocks.ts";
+import type { ClockWatch } from "./ingest/clockskew.ts";
 import type { Decoder } from "./ingest/decode.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { SequenceBook } from "./ingest/sequence.ts";
@@ -47,6 +48,8 @@ export interface IntakeParts {
   readonly sequencer: SequenceBook;
   readonly rejects: RejectLog;
   readonly blocks: Blocks;
+  /** Measures every sensor's clock, and has what is stamped seconds ahead judged at its arrival. */
+  readonly clocks?: ClockWatch;
   /** Every batch that was filed, for the raw capture. */
   readonly onBatch?: (batch: ReadingBatch) => void;
 }
@@ -106,12 +109,22 @@ export class Intake {
     ledger.refused += conflicts + stale;
     // The message was taken for what was new in it; the refused instants are parts of it.
     if (reject) this.parts.rejects.addPart(reject, topic, payload, nowMs);
-    for (const part of accepted) {
+    for (const taken of accepted) {
+      // After the books: a repetition is known by the stamp it came with.
+      const part = this.parts.clocks?.observe(taken, nowMs) ?? taken;
       ledger.accepted += part.count;
       this.parts.blocks.take({ kind: "readings", batch: part }, nowMs);
       this.parts.onBatch?.(part);
     }
     if (accepted.length > 0) this.facts(batch.sensor).lastSeenMs = nowMs;
+  }
+
+  /** How far a sensor's clock is ahead: what it says itself, else what its messages show; null where neither is known. */
+  clockOffMs(sensor: SensorId): number | null {
+    const told = this.sensors.get(sensor)?.health?.clockOffMs ?? null;
+    if (told !== null) return told;
+    const status = this.parts.clocks?.status(sensor);
+    return status === undefined || status.state === "unknown" ? null : -status.offsetMs;
   }
 
   private note(message: Exclude<SensorMessage, { kind: "readings" }>, nowMs: number): void {

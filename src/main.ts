@@ -9,6 +9,7 @@ import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { Durable } from "./durable.ts";
 import { createServer, type HttpServer, type Listening } from "./http/server.ts";
 import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
+import { ClockWatch } from "./ingest/clockskew.ts";
 import { createDecoder, type DecoderSnapshot } from "./ingest/decode.ts";
 import { Inbox } from "./ingest/inbox.ts";
 import { createLink, type Incoming, type Link } from "./ingest/mqtt.ts";
@@ -147,6 +148,7 @@ class RunningService implements Service {
       sequencer: this.sequencer,
       rejects: this.rejects,
       blocks: this.blocks,
+      clocks: new ClockWatch(),
       onBatch: (batch) => this.keepRaw(batch),
     });
     this.inbox = new Inbox({
@@ -208,7 +210,9 @@ class RunningService implements Service {
     if (parts[3]?.startsWith("_") || parts[5] === "ack") return;
     const atMs = this.clock.nowMs();
     const { payload } = message;
-    const refused = this.inbox.offer(parts[4] ?? "", payload.length, this.clock.monotonicMs(), { message, atMs });
+    // A topic of another site that names one of our sensors does not use up that sensor's quota.
+    const sender = parts[2] === this.site.id ? (parts[4] ?? "") : "";
+    const refused = this.inbox.offer(sender, payload.length, this.clock.monotonicMs(), { message, atMs });
     if (refused) {
       this.quotaDrops++;
       this.intake.refuse(refused, message.topic, payload, atMs);
@@ -338,7 +342,7 @@ class RunningService implements Service {
         lastSeenMs: f.lastSeenMs,
         tamper: f.health?.tamper ?? false,
         tempC: f.health?.tempC ?? null,
-        clockOffMs: f.health?.clockOffMs ?? null,
+        clockOffMs: this.intake.clockOffMs(sensor),
       })),
     );
     for (const [sensor, block] of blockOf) this.acknowledge(sensor, block);

@@ -90,7 +90,7 @@ function sensorViews(s: ViewSources): SensorView[] {
       firmware: facts?.birth?.firmware ?? null,
       periodMs: facts?.birth?.periodMs ?? null,
       tempC: facts?.health?.tempC ?? null,
-      clockOffMs: facts?.health?.clockOffMs ?? null,
+      clockOffMs: s.intake.clockOffMs(site.id),
       battery: facts?.health?.battery ?? null,
       channels: channels.get(site.id) ?? [],
     };

@@ -37,7 +37,7 @@ export function encodeMessage(message: SensorMessage): Uint8Array {
 }
 
 /** The payload as a plain object; keys without a value are left out. */
-export function payloadOf(message: SensorMessage): Record<string, unknown> {
+function payloadOf(message: SensorMessage): Record<string, unknown> {
   switch (message.kind) {
     case "birth": {
       const b = message.birth;

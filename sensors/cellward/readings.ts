@@ -8,12 +8,6 @@ import { describe, type JsonObject, reject } from "./text.ts";
 const MAX_BANDS = 64;
 const MAX_DT_MS = 3_600_000;
 
-interface Head {
-  readonly boot: number;
-  readonly seq: number;
-  readonly tsMs: number;
-}
-
 const schema = (detail: string): Reject => reject("payload-schema", detail);
 
 /** Version, boot, seq and ts, common to `reading`, `readings` and `scan`. */
@@ -189,5 +183,3 @@ function batchOf(
     looks: tables[4]!,
   };
 }
-
-export { type Head, headProblem };

@@ -53,7 +53,7 @@ const perBand = {
   n: z.number().min(1).max(1e9).nullish().describe("Number of looks averaged in rms"),
 };
 
-export const readingSchema = z.object({
+const readingSchema = z.object({
   v: version,
   boot: counter,
   seq: counter.describe("Starts at 0 with each boot and grows by one per instant"),
@@ -72,7 +72,7 @@ export const readingSchema = z.object({
 /** Rows by band; null for a value, or for a whole row, means not measured. */
 const rows = (cell: z.ZodType<number>) => z.array(z.array(cell.nullable()).nullable()).nullish();
 
-export const readingsSchema = z
+const readingsSchema = z
   .object({
     v: version,
     boot: counter,
@@ -144,7 +144,7 @@ export const healthSchema = z.object({
   battery: share.nullish(),
 });
 
-export const ackSchema = z.object({ boot: counter, upto: counter });
+const ackSchema = z.object({ boot: counter, upto: counter });
 
 /** Every payload between sensors and service, by topic kind. */
 export const PAYLOAD_SCHEMAS = {

@@ -44,8 +44,8 @@ export function addConfig(program: Command): void {
     .action(({ out }: { out: string }) => writeReference(out));
 }
 
-/** Adds the options that say where settings come from; `run` takes the same. */
-export function withSources(command: Command): Command {
+/** Adds the options that say where settings come from. */
+function withSources(command: Command): Command {
   return command
     .option("--config <file>", "configuration file, YAML or JSON (or CELLWARD_CONFIG)")
     .option("--set <setting=value>", "one setting, e.g. --set http.port=8081; may be repeated", collectSetting, {});
@@ -58,7 +58,7 @@ function collectSetting(text: string, before: Record<string, string>): Record<st
 }
 
 /** Loads the configuration that these options and the environment describe; warnings go to stderr. */
-export function load(options: SourceOptions): LoadedConfig {
+function load(options: SourceOptions): LoadedConfig {
   const file = options.config ?? process.env.CELLWARD_CONFIG ?? null;
   const loaded = loadConfig({ file, env: process.env, flags: options.set });
   for (const warning of loaded.warnings) process.stderr.write(`cellward: warning: ${warning}\n`);

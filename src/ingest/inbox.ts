@@ -14,6 +14,10 @@ export interface InboxOptions {
   readonly sensorShare: number;
 }
 
+/** Names in topics come from outside; those beyond this number share one quota, so that names cost no memory. */
+const MAX_BUCKETS = 65_536;
+const SHARED = "";
+
 interface Bucket {
   tokens: number;
   atMs: number;
@@ -46,10 +50,11 @@ export class Inbox<T> {
   }
 
   /**
-   * Queues a message; a refusal says whose limit was reached. `monotonicMs` only moves the quotas. Sensors are those the
-   * decoder knows, so their number is bounded by the site.
+   * Queues a message; a refusal says whose limit was reached. `monotonicMs` only moves the quotas. The sensor is whoever
+   * the topic names and need not be known; give "" for messages that name none of the site's.
    */
-  offer(sensor: SensorId, bytes: number, monotonicMs: number, item: T): Reject | null {
+  offer(name: SensorId, bytes: number, monotonicMs: number, item: T): Reject | null {
+    const sensor = this.#buckets.has(name) || this.#buckets.size < MAX_BUCKETS ? name : SHARED;
     const { maxMessages, maxBytes, sensorShare, sensorPerSecond, sensorBurst } = this.#options;
     const bucket = this.#refilled(sensor, monotonicMs);
     if (bucket.tokens < 1) {

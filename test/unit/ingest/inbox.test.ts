@@ -52,6 +52,20 @@ describe("inbox", () => {
     });
   });
 
+  it("names without number: share one quota instead of memory, known ones keep theirs", () => {
+    const inbox = new Inbox<string>(options);
+    const offer = (name: string) => {
+      const verdict = inbox.offer(name, 1, 0, "x");
+      inbox.take();
+      return verdict;
+    };
+    for (let k = 0; k < 65_536; k++) expect(offer(`n${k}`)).toBeNull();
+    let refused = 0;
+    for (let k = 0; k < 100; k++) if (offer(`new${k}`) !== null) refused++;
+    expect(refused).toBe(100 - options.sensorBurst);
+    expect(offer("n5")).toBeNull();
+  });
+
   it("bytes: are bounded as well", () => {
     const inbox = new Inbox<string>(options);
     expect(inbox.offer("a", 9_999, 0, "x")).toBeNull();
