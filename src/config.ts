@@ -181,7 +181,12 @@ export const configSchema = z.object({
     .prefault({}),
   limits: z
     .object({
-      max_payload_bytes: z.int().min(1_024).max(268_435_455).default(1_048_576),
+      max_payload_bytes: z
+        .int()
+        .min(1_024)
+        .max(1_040_000)
+        .default(1_040_000)
+        .describe("A message must fit into one frame of the durable log, 1 MiB with its topic"),
       max_depth: z.int().min(4).max(32).default(8),
       max_keys: z.int().min(64).max(4_096).default(1_000),
       max_instants: z.int().min(1).max(1_000_000).default(10_000).describe("Instants a message"),

@@ -62,6 +62,8 @@ export interface Service {
   stop(): Promise<void>;
 }
 
+/** Topics of the contract have at most 128 characters; a longer one is refused, and is not worth a place in the log. */
+const MAX_TOPIC_LENGTH = 1_024;
 /** How often windows are looked at, and how long one look may hold the event loop before others get their turn. */
 const TICK_MS = 100;
 const SLICE_MS = 8;
@@ -222,8 +224,11 @@ class RunningService implements Service {
       this.draining = true;
       setImmediate(() => this.drainSlice());
     }
-    // What must be known at once after a restart comes back from the broker itself when it is retained.
-    if (this.durable && !message.retained) return this.durable.message(atMs, message.topic, payload);
+    // What must be known at once after a restart comes back from the broker itself when it is retained. What is too large
+    // to be taken is not kept either: the log would refuse it, and the broker would send it again for ever.
+    const fits = payload.length <= this.config.limits.maxPayloadBytes && message.topic.length <= MAX_TOPIC_LENGTH;
+    const keep = fits && !message.retained;
+    if (this.durable && keep) return this.durable.message(atMs, message.topic, payload);
   }
 
   private drainSlice(): void {

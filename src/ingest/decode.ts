@@ -10,7 +10,10 @@ import { precheckJson } from "./precheck.ts";
 import { createTopicParser, quote } from "./topics.ts";
 
 export interface DecodeLimits {
-  /** A sensor that was cut off for hours flushes its ring in messages of a few hundred kB. */
+  /**
+   * A sensor that was cut off for hours flushes its ring in messages of a few hundred kB. With its topic a message must fit
+   * into one frame of the durable log, 1 MiB.
+   */
   readonly maxPayloadBytes: number;
   readonly maxDepth: number;
   readonly maxKeys: number;
@@ -21,7 +24,7 @@ export interface DecodeLimits {
 }
 
 export const DEFAULT_LIMITS: DecodeLimits = {
-  maxPayloadBytes: 1024 * 1024,
+  maxPayloadBytes: 1_040_000,
   maxDepth: 8,
   maxKeys: 1000,
   maxInstants: 10_000,

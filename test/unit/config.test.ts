@@ -34,7 +34,7 @@ describe("config", () => {
       store: { kind: "local", local: { dir: join(process.cwd(), "cellward-data", "store") } },
       http: { host: "127.0.0.1", port: 8080, token: null },
       pipeline: { windowMs: 1000, holdMs: 2000, falseAlarmsPerDay: 0.5 },
-      limits: { maxPayloadBytes: 1_048_576 },
+      limits: { maxPayloadBytes: 1_040_000 },
     });
     expect(Object.isFrozen(config.mqtt.tls)).toBe(true);
     expect("passwordFile" in config.mqtt).toBe(false);
