@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { callCli } from "../../support/cli.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "cellward-replay-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const SCENARIO = `
+name: small
+about: Three calls in a block of twelve cells.
+expect: {why: Calls of half a minute., alerts: [1, 3]}
+site: {generate: {id: small, floors: 1, columns: 6, layout: pair, every: 2, wall: concrete-200, bands: [lte800-ul, gsm900-ul], street: false}}
+duration_s: 260
+people:
+  - {id: p1, phone: lte, actions: [{do: call, at_s: 140, duration_s: 25}]}
+  - {id: p2, phone: lte, actions: [{do: call, at_s: 180, duration_s: 25}]}
+  - {id: p3, phone: gsm-mini, actions: [{do: call, at_s: 220, duration_s: 25}]}
+`;
+const single = join(dir, "single");
+const batched = join(dir, "batched");
+const replayOf = (from: string, out: string, ...more: string[]) =>
+  callCli([
+    "replay",
+    join(from, "small.jsonl"),
+    "--site",
+    join(from, "site.yaml"),
+    "--truth",
+    join(from, "small.truth.jsonl"),
+    "--out",
+    join(dir, out),
+    ...more,
+  ]);
+
+beforeAll(async () => {
+  const path = join(dir, "small.yaml");
+  writeFileSync(path, SCENARIO);
+  for (const [out, batch] of [
+    [single, "1"],
+    [batched, "7"],
+  ] as const) {
+    const end = await callCli(["simulate", path, "--seed", "5", "--out", out, "--batch", batch]);
+    expect(end.code, end.stderr).toBe(0);
+  }
+});
+
+describe("cellward replay --site", () => {
+  it("replay: twice, and from another batch cut: the same bytes of alerts and score, calls found", async () => {
+    const ends = [await replayOf(single, "a"), await replayOf(single, "b"), await replayOf(batched, "c")];
+    for (const end of ends) expect(end.code, end.stderr).toBe(0);
+    expect(ends[0]!.stdout).toMatch(/small: [1-3] of 3 uses found/);
+    const read = (run: string, name: string) => readFileSync(join(dir, run, name), "utf8");
+    expect(read("a", "alerts.jsonl").length).toBeGreaterThan(100);
+    expect(read("b", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
+    expect(read("b", "score.json")).toBe(read("a", "score.json"));
+    expect(read("c", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
+  });
+
+  it("replay: a missed threshold: exit 99; a part of the trace: its part of the truth", async () => {
+    expect((await replayOf(single, "d", "--threshold", "delay_p50_s<=0.001")).code).toBe(99);
+    const early = await replayOf(single, "e", "--duration", "60s", "--json");
+    expect(early.code, early.stderr).toBe(0);
+    expect(JSON.parse(early.stdout).detection.uses.n).toBe(0);
+  });
+
+  it("replay: damaged and mismatched files: exit 3 and the reason", async () => {
+    const whole = readFileSync(join(single, "small.jsonl"), "utf8");
+    const site = join(single, "site.yaml");
+    const cases: [name: string, text: string, reason: RegExp][] = [
+      ["cut.jsonl", whole.slice(0, -20), /line \d+: the line is cut off/],
+      ["version.jsonl", whole.replace('"cellward_trace":1', '"cellward_trace":9'), /line 1: the trace is of version 9/],
+      ["order.jsonl", `${whole}{"t":1,"topic":"a","payload":{}}\n`, /out of order/],
+      ["house.jsonl", whole.replace('"site":"small"', '"site":"elsewhere"'), /recorded at site 'elsewhere'/],
+    ];
+    for (const [name, text, reason] of cases) {
+      const path = join(dir, name);
+      writeFileSync(path, text);
+      const end = await callCli(["replay", path, "--site", site]);
+      expect([name, end.code, end.stderr]).toEqual([name, 3, expect.stringMatching(reason)]);
+    }
+    const truth = join(dir, "other.truth.jsonl");
+    const episode = readFileSync(join(single, "small.truth.jsonl"), "utf8").trim().split("\n")[0]!;
+    writeFileSync(truth, `${JSON.stringify({ ...JSON.parse(episode), start: 5, end: 6 })}\n`);
+    const foreign = await callCli(["replay", join(single, "small.jsonl"), "--site", site, "--truth", truth]);
+    expect([foreign.code, foreign.stderr]).toEqual([3, expect.stringMatching(/this truth belongs to another/)]);
+    const alone = await callCli(["replay", join(dir, "no.jsonl"), "--site", site, "--truth", truth]);
+    expect([alone.code, alone.stderr]).toEqual([3, expect.stringMatching(/no.jsonl: there is no such file/)]);
+  });
+
+  it("replay: flags that don't go together: exit 2", async () => {
+    const path = join(single, "small.jsonl");
+    for (const args of [
+      [],
+      ["--to", "mqtt://x", "--site", "y"],
+      ["--to", "mqtt://x", "--truth", "t"],
+      ["--site", "y", "--loop"],
+      ["--site", "y", "--threshold", "recall>=1"],
+      ["--site", "y", "--drop", "2"],
+    ]) {
+      expect([args, (await callCli(["replay", path, ...args])).code]).toEqual([args, 2]);
+    }
+  });
+});
