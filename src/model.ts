@@ -261,6 +261,8 @@ export interface ChannelEvidence {
   readonly sigmaDb: number;
   /** Accumulated log-likelihood ratio of "a transmission is on" against "quiet", nats, calibrated on the channel's own quiet. */
   readonly llr: number;
+  /** What `llr` has to reach for this channel to open an event by itself, nats. */
+  readonly thresholdNats: number;
   /** What the window's samples alone added to the log-likelihood ratio, nats; may be negative. Adds up over sensors. */
   readonly llrStep: number;
   /** True while an event of this channel is open. */

@@ -10,6 +10,7 @@ import {
   worthTelling,
 } from "./alert/lifecycle.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
+import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
 import { Locator } from "./fuse/locate.ts";
 import type { BandWindow } from "./fuse/sighting.ts";
@@ -84,6 +85,7 @@ export class BlockPipeline {
   /** Sensors whose case is open. */
   private readonly tampered = new Set<SensorId>();
   private readonly events: PipelineEvent[] = [];
+  private flushing = false;
 
   constructor(options: PipelineOptions) {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
@@ -167,11 +169,13 @@ export class BlockPipeline {
     return this.take();
   }
 
-  /** Judges everything filed, however recent: the end of a trace. */
+  /** Judges everything filed, however recent: the end of a trace. Who is silent by then may only have been cut off. */
   flush(): PipelineEvent[] {
+    this.flushing = true;
     for (let endMs = this.lanes.next(); endMs !== null; endMs = this.lanes.next()) {
       this.judge(endMs);
     }
+    this.flushing = false;
     return this.take();
   }
 
@@ -202,15 +206,17 @@ export class BlockPipeline {
     this.lanes.drain(endMs);
     const changes = this.tracker.observe(endMs, this.options.windowMs, this.bandWindows(endMs));
     for (const { kind, track } of changes) {
-      this.events.push({ type: "track", tMs: endMs, track });
-      this.alertFor(track, kind === "ended", endMs);
+      const { activity, p } = classify(track.episodes);
+      const judged = { ...track, activity, activityP: p };
+      this.events.push({ type: "track", tMs: endMs, track: judged });
+      this.alertFor(judged, kind === "ended", endMs);
     }
     for (const alert of this.alerts.values()) {
       const expired = expireShelf(alert, endMs);
       if (expired !== alert) this.tell("update", alert, expired, endMs);
     }
     this.detector.closeWindow(endMs);
-    if (endMs % HEALTH_LOOK_MS === 0) this.lookAtHealth(endMs);
+    if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
   }
 
   private lookAtHealth(endMs: number): void {

@@ -1,4 +1,4 @@
-import type { Alert, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
+import type { Alert, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
 
 /** Which tracks an officer should hear of, and how loudly. Pure; all numbers are settings. */
 export interface PolicyOptions {
@@ -20,12 +20,31 @@ export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.6, 
  */
 const HELD: ReadonlySet<ZoneKind> = new Set(["cell", "yard"]);
 
+/** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
+const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
+/**
+ * By how much an outdoor sensor must be louder than the sensor in the cell itself to rule the cell out: one spread of a
+ * fading burst. From inside, the own sensor is tens of dB louder (metres against a wall and tens of metres).
+ */
+const OUTDOOR_LOUDER_DB = 6;
+
 export class Policy {
   private readonly held: ReadonlySet<ZoneId>;
+  private readonly outdoor = new Set<SensorId>();
+  private readonly inCell = new Map<ZoneId, SensorId[]>();
   private readonly options: PolicyOptions;
 
   constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS) {
     this.options = options;
+    for (const sensor of site.sensors) {
+      if (sensor.positionM === null) continue;
+      const [x, y] = sensor.positionM;
+      const zones = site.zones.filter(
+        (z) => z.floor === sensor.floor && INDOORS.has(z.kind) && inside(x, y, z.polygon),
+      );
+      if (zones.length === 0) this.outdoor.add(sensor.id);
+      for (const zone of zones) this.inCell.set(zone.id, [...(this.inCell.get(zone.id) ?? []), sensor.id]);
+    }
     this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
   }
 
@@ -40,8 +59,25 @@ export class Policy {
   opens(track: Track, nowMs: number): boolean {
     if (!track.confirmed || this.heldP(track) < this.options.minForbiddenP) return false;
     const top = track.fix.candidates[0];
-    if (!top || !this.held.has(top.cell)) return false;
+    if (!top || !this.held.has(top.cell) || this.heardOutdoors(track, top.cell)) return false;
     return top.p >= this.options.sureP || nowMs - track.openedAtMs >= this.options.patienceMs || !track.active;
+  }
+
+  /**
+   * The gradient test (domain requirement 3): an outdoor sensor hears it clearly louder than the sensor inside the cell that the
+   * place estimate names. Walls that the plan has wrong can deceive the estimate, not this.
+   */
+  private heardOutdoors(track: Track, cell: ZoneId): boolean {
+    const own = this.inCell.get(cell);
+    if (own === undefined) return false;
+    let outdoorDbm = Number.NEGATIVE_INFINITY;
+    let ownDbm = Number.NEGATIVE_INFINITY;
+    for (const s of track.sensors) {
+      const levelDbm = s.floorDbm + s.excessDb;
+      if (this.outdoor.has(s.sensor)) outdoorDbm = Math.max(outdoorDbm, levelDbm);
+      if (own.includes(s.sensor)) ownDbm = Math.max(ownDbm, levelDbm);
+    }
+    return outdoorDbm > ownDbm + OUTDOOR_LOUDER_DB;
   }
 
   /**
@@ -64,4 +100,15 @@ export class Policy {
     }
     return null;
   }
+}
+
+/** Even-odd rule. */
+function inside(x: number, y: number, polygon: readonly Point2[]): boolean {
+  let odd = false;
+  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+    const [xi, yi] = polygon[i]!;
+    const [xj, yj] = polygon[j]!;
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) odd = !odd;
+  }
+  return odd;
 }

@@ -84,6 +84,13 @@ const SENSITIVITY_CREEP_DB = 0.02;
 /** Resolution that is assumed of a received signal strength that has no quiet to learn from (dB). */
 const RSSI_SIGMA_DB = 1;
 
+/**
+ * A window stands out by itself from three spreads on (one quiet reading in 740 does); an event is loud when one of its
+ * windows did so twice over, as every window of a loud transmission does and a slowly gathered weak one never.
+ */
+const STANDS_OUT_SIGMAS = 3;
+const LOUD_SIGMAS = 6;
+
 const WARMING = 1;
 const HOT = 2;
 const LISTED = 4;
@@ -106,6 +113,9 @@ export class Detector {
   #lastQuietMs = new Float64Array(0);
   #crossedMs = new Float64Array(0);
   #lastActiveMs = new Float64Array(0);
+  /** End of the last window that stood out by itself, and the most that one did since the event opened, spreads. */
+  #lastLoudMs = new Float64Array(0);
+  #loudest = new Float32Array(0);
   #epoch = 1;
   #listed: number[] = [];
   #scratch = new Float32Array(64);
@@ -269,6 +279,7 @@ export class Detector {
       excessDb: levelDbm - floorDbm,
       sigmaDb: this.sigmaDb(channel),
       llr: top < 0 ? 0 : this.#top(top),
+      thresholdNats: this.thresholdNats(channel),
       llrStep: top < 0 ? 0 : this.#windowStep(top),
       hot,
       onsetMs: hot ? this.#events.onsetMs(channel) : Number.NaN,
@@ -330,6 +341,8 @@ export class Detector {
     fields.push({ name: "lastQuietMs", per: 1, array: this.#lastQuietMs });
     fields.push({ name: "crossedMs", per: 1, array: this.#crossedMs });
     fields.push({ name: "lastActiveMs", per: 1, array: this.#lastActiveMs });
+    fields.push({ name: "lastLoudMs", per: 1, array: this.#lastLoudMs });
+    fields.push({ name: "loudest", per: 1, array: this.#loudest });
     return fields;
   }
 
@@ -369,6 +382,8 @@ export class Detector {
       this.#lastQuietMs = resized(this.#lastQuietMs, next);
       this.#crossedMs = resized(this.#crossedMs, next);
       this.#lastActiveMs = resized(this.#lastActiveMs, next);
+      this.#lastLoudMs = resized(this.#lastLoudMs, next);
+      this.#loudest = resized(this.#loudest, next);
     }
     this.#base.open(lane);
     this.#laneOf[channel * LANE_KINDS.length + kind] = lane;
@@ -376,6 +391,8 @@ export class Detector {
     this.#lastQuietMs[lane] = Number.NaN;
     this.#crossedMs[lane] = Number.NaN;
     this.#lastActiveMs[lane] = Number.NaN;
+    this.#lastLoudMs[lane] = Number.NaN;
+    this.#loudest[lane] = 0;
     return lane;
   }
 
@@ -407,7 +424,8 @@ export class Detector {
     const t0 = tsMs - offset * dtMs;
     while (i < end) {
       const seen = base.seen[lane]!;
-      const stop = Math.min(end, i + COLD_EVERY - (seen % COLD_EVERY));
+      // While the spread is learned each reading is looked at by itself, so that nothing depends on how pushes are cut.
+      const stop = seen < READY_READINGS ? i + 1 : Math.min(end, i + COLD_EVERY - (seen % COLD_EVERY));
       // READY_READINGS is a multiple of COLD_EVERY, so a run is all provisional or not at all, however pushes are cut.
       const provisional = seen < READY_READINGS;
       const own = base.ownThreshold(lane, lnArl);
@@ -423,6 +441,11 @@ export class Detector {
       if ((seen + stop - i) % COLD_EVERY === 0) {
         const before = stop - 2 >= i ? x[stop - 2]! : base.previous[lane]!;
         base.visit(lane, x[stop - 1]!, before, this.#top(lane), this.#top(lane) < FREEZE_NATS);
+      }
+      if (provisional) {
+        // Every eighth goes into the histogram by its visit.
+        if (this.#top(lane) < FREEZE_NATS && (seen + 1) % COLD_EVERY !== 0) base.early(lane, x[i]!);
+        if ((seen + 1) % WARM_READINGS === 0) base.respreadEarly(lane);
       }
       base.previous[lane] = x[stop - 1]!;
       i = stop;
@@ -511,9 +534,14 @@ export class Detector {
     let lastActiveMs = Number.NEGATIVE_INFINITY;
     let crossedMs = Number.POSITIVE_INFINITY;
     let crossedLane = -1;
+    let lastLoudMs = Number.NEGATIVE_INFINITY;
+    let loudest = 0;
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0) continue;
+      this.#noteLoudness(lane, windowEndMs);
+      if (this.#lastLoudMs[lane]! > lastLoudMs) lastLoudMs = this.#lastLoudMs[lane]!;
+      loudest = Math.max(loudest, this.#loudest[lane]!);
       if (reports) this.#drain(channel, lane, windowEndMs);
       if (this.#top(lane) >= FREEZE_NATS) active = true;
       if (this.#lastActiveMs[lane]! > lastActiveMs) lastActiveMs = this.#lastActiveMs[lane]!;
@@ -529,6 +557,11 @@ export class Detector {
     } else if (hot && !active && windowEndMs - lastActiveMs >= this.#options.holdMs) {
       this.#endEvent(channel, lastActiveMs);
       return false;
+    } else if (hot && !reports && loudest >= LOUD_SIGMAS && windowEndMs - lastLoudMs >= this.#options.holdMs) {
+      // What stood out by itself in every window and does no more is over, however long its sum takes to come down.
+      this.#clear(channel);
+      this.#endEvent(channel, lastLoudMs);
+      return false;
     } else if (hot) {
       const lane = this.#topLane(channel);
       this.#events.update(channel, windowEndMs, this.#top(lane), this.#snrDb(lane));
@@ -539,12 +572,31 @@ export class Detector {
     return active || this.isHot(channel);
   }
 
+  /** Whether this window stands out without its history. */
+  #noteLoudness(lane: number, windowEndMs: number): void {
+    const window = this.#window(lane);
+    if (window.count === 0) return;
+    const spreads = toDb(window.mean) / this.#base.sigma[lane]!;
+    if (spreads >= STANDS_OUT_SIGMAS) this.#lastLoudMs[lane] = windowEndMs;
+    if (spreads > this.#loudest[lane]!) this.#loudest[lane] = spreads;
+  }
+
+  /** Takes the statistics of a channel back to zero; floors stay. */
+  #clear(channel: number): void {
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane >= 0) this.#lanes.g.fill(0, lane * BANK, (lane + 1) * BANK);
+    }
+  }
+
   #endEvent(channel: number, endMs: number): void {
     this.#events.close(channel, endMs);
     this.#flags[channel]! &= ~HOT;
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane >= 0) this.#crossedMs[lane] = Number.NaN;
+      if (lane < 0) continue;
+      this.#crossedMs[lane] = Number.NaN;
+      this.#loudest[lane] = 0;
     }
   }
 

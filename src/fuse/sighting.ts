@@ -21,6 +21,7 @@ export interface Heard {
   /** The channel's accumulated statistic, and what this window added to it, nats. */
   readonly llr: number;
   readonly llrStep: number;
+  readonly thresholdNats: number;
   readonly hot: boolean;
   readonly onsetMs: number;
 }
@@ -32,6 +33,8 @@ export interface Sighting {
   readonly heard: readonly Heard[];
   /** Sensors that measured and heard nothing. */
   readonly quiet: readonly SensorLevel[];
+  /** Those among `quiet` that hear another emitter louder: this one is not louder than that. */
+  readonly caps?: ReadonlySet<SensorId>;
 }
 
 /** Standard deviations over the quiet spread at which a channel counts as hearing (one-sided 0.6 % per channel). */
@@ -61,6 +64,7 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
       evidence: { sensor: c.sensor, band: c.band, excessDb, floorDbm },
       llr: c.llr,
       llrStep: c.llrStep,
+      thresholdNats: c.thresholdNats,
       hot: c.hot,
       onsetMs: c.hot ? c.onsetMs : tMs,
     });
@@ -73,13 +77,17 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
   return { tMs, band: window.band, heard, quiet };
 }
 
-/** One window as the locator reads it; `fadingDb` is the spread that fading gives each level. */
+/**
+ * One window as the locator reads it when it asks whose it is; `fadingDb` is the spread that fading gives each level. Who heard
+ * nothing is left out: in one window a sweeping receiver may have missed the burst.
+ */
 export function observationOf(s: Sighting, fadingDb = FADING_DB): Observation {
   const sensors: SensorLevel[] = s.heard.map(({ level }) => ({
     ...level,
     sigmaDb: Math.hypot(level.sigmaDb, fadingDb),
   }));
-  return { tMs: s.tMs, band: s.band, sensors: [...sensors, ...s.quiet] };
+  const capped = s.quiet.filter((q) => s.caps?.has(q.sensor));
+  return { tMs: s.tMs, band: s.band, sensors: [...sensors, ...capped] };
 }
 
 /** Sum of what the channels have over the soft threshold, nats (Mei 2010). */
@@ -159,13 +167,21 @@ export class Fingerprint {
   observation(tMs: number, band: BandId): Observation {
     const sensors: SensorLevel[] = [];
     const fading = this.fadingDb();
+    let heardBy = 0;
+    let most = 0;
+    for (const k of this.sensors.values()) {
+      if (k.heard > 0) heardBy++;
+      most = Math.max(most, k.heard / (k.heard + k.quiet));
+    }
     for (const [sensor, k] of this.sensors) {
-      if (k.heard > 0 && k.heard >= k.quiet) {
+      // A receiver that sweeps misses bursts whoever is near: what counts is how often it hears against the others.
+      const share = k.heard / (k.heard + k.quiet) / most;
+      if (k.heard > 0 && share >= RARELY) {
         const n = Math.min(k.heard, MEMORY_WINDOWS);
         const sigmaDb = Math.sqrt((k.sigmaDb * k.sigmaDb + fading * fading) / n);
         sensors.push({ sensor, levelDbm: k.meanDbm, floorDbm: k.floorDbm, sigmaDb });
-      } else {
-        // Heard now and then, or never: about at its floor or below.
+      } else if (k.quiet >= 2 || heardBy <= FEW) {
+        // Heard now and then, or never: about at its floor or below. One silence says so only where little else does.
         sensors.push({ sensor, levelDbm: Number.NaN, floorDbm: k.floorDbm, sigmaDb: fading });
       }
     }
@@ -207,6 +223,10 @@ export class Fingerprint {
   }
 }
 
+/** A sensor that hears less than this share of what the best one hears is at its limit. */
+const RARELY = 0.25;
+/** With so few sensors that hear, silence is needed to tell places apart. */
+const FEW = 4;
 /** Spread of one burst's level in a narrow band before it is learned: Rayleigh to Rice, 5 to 6 dB (domain 4.6). */
 export const FADING_DB = 5;
 /** Departures that this assumption counts as. */
@@ -265,7 +285,7 @@ export function split(
     if (heard.length === 0) return null;
     const others = s.heard.filter((h) => !heard.includes(h));
     const capped = others.map(({ level }) => ({ ...level, levelDbm: Number.NaN, floorDbm: level.levelDbm }));
-    return { ...s, heard, quiet: [...s.quiet, ...capped] };
+    return { ...s, heard, quiet: [...s.quiet, ...capped], caps: new Set(capped.map((c) => c.sensor)) };
   };
   return { parts: own.map(part), rest: part(rest) };
 }

@@ -80,6 +80,8 @@ interface Live {
   readonly posterior: Float64Array;
   sensors: SensorEvidence[];
   llr: number;
+  /** What the evidence had to reach: the least of the channels that fired alone, or the block's sum. */
+  readonly threshold: number;
   /** Windows it was seen in, and whether it was first seen as the surplus over another emitter. */
   windows: number;
   readonly beside: boolean;
@@ -232,6 +234,10 @@ export class Tracker {
       posterior: this.prior.slice(),
       sensors: [],
       llr: 0,
+      threshold: s.heard.reduce(
+        (least, h) => (h.hot ? Math.min(least, h.thresholdNats) : least),
+        this.options.zoneThreshold,
+      ),
       windows: 0,
       beside,
       windowNats: 0,
@@ -292,7 +298,7 @@ export class Tracker {
       activityP: 0,
       episodes: track.episodes.map((e) => ({ ...e })),
       llr: track.llr,
-      threshold: this.options.zoneThreshold,
+      threshold: track.threshold,
       sensors: track.sensors,
     };
   }
