@@ -9,7 +9,6 @@ import { addCheck } from "./check.ts";
 import { addConfig } from "./config.ts";
 import { addDemo } from "./demo.ts";
 import { addDetect } from "./detect.ts";
-import { addDoctor } from "./doctor.ts";
 import { addLocate } from "./locate.ts";
 import { addRecord } from "./record.ts";
 import { addReplay } from "./replay.ts";
@@ -40,7 +39,6 @@ export function buildProgram(): Command {
     addCalibrate,
     addLocate,
     addDetect,
-    addDoctor,
   ]) {
     add(program);
   }

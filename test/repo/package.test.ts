@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
 
 const VERBS = [
-  ..."demo run check config simulate record replay score calibrate locate detect doctor".split(" "),
+  ..."demo run check config simulate record replay score calibrate locate detect".split(" "),
 ] as const;
 
 describe("package", () => {
