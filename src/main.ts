@@ -178,12 +178,23 @@ class RunningService implements Service {
     this.mqttUrl = config.mqtt.url ?? this.broker!.url;
     this.link = this.createLink();
     await this.startHttp();
+    await this.prepare();
     if (this.durable) await this.durable.addAlertSink("mqtt", (change) => this.publishAlert(change));
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
     if (this.durable) this.every(SNAPSHOT_MS, () => void this.saveState());
     this.log.info({ url: this.listening.url, mqtt: this.mqttUrl, site: this.site.id }, "cellward is up");
+  }
+
+  /** Makes what judging needs before anything is judged: later it would hold up a tick. Requests are answered meanwhile. */
+  private async prepare(): Promise<void> {
+    for (const pipeline of this.blocks.all()) {
+      for (const _ of pipeline.prepare()) {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (this.stopping) return;
+      }
+    }
   }
 
   async stop(): Promise<void> {

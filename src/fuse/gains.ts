@@ -3,7 +3,7 @@
  */
 import type { Band, SensorSite, Site } from "../model.ts";
 import { type Grid, insidePolygon } from "./grid.ts";
-import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan } from "./propagation.ts";
+import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanGeometry } from "./propagation.ts";
 
 /** Beyond this distance, in sites too large for a ray a position, walls are counted once a zone, from its middle. */
 const FINE_WALLS_M = 12;
@@ -67,7 +67,8 @@ export function gridGroups(grid: Grid): PlaceGroup[] {
  * Walks all paths from places to sensors. The way through doors is added to the straight one as powers, at the exponent of
  * free space; what both together lose beyond distance and slabs is the wall part.
  *
- * Places are counted through the groups in order. Cost: one ray a group and sensor, one a position and near sensor.
+ * Places are counted through the groups in order. Cost: one ray a group and sensor, one a position and near sensor; none
+ * with the `geometry` of an earlier walk of the same site, groups and sensors at another band.
  */
 export function walkPaths(
   site: Site,
@@ -75,8 +76,9 @@ export function walkPaths(
   sensors: readonly SensorSite[],
   band: Band,
   sink: PathSink,
+  geometry = new PlanGeometry(site),
 ): void {
-  const plan = new Plan(site, band);
+  const plan = new Plan(geometry, band);
   const floorIndex = new Map(site.floors.map((f, i) => [f.id, i]));
   const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
   const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
@@ -88,6 +90,7 @@ export function walkPaths(
     groupPaths(site, group, first, places, sink);
     first += group.xM.length;
   }
+  if (!geometry.isComplete) geometry.complete();
 }
 
 /**
@@ -102,15 +105,17 @@ export function planGains(
   sensors: readonly SensorSite[],
   band: Band,
   pathLoss: PathLoss,
+  geometry?: PlanGeometry,
 ): Float32Array {
   const out = new Float32Array(grid.size * sensors.length);
-  walkPaths(site, gridGroups(grid), sensors, band, (place, sensor, distanceDb, wallDb, slabDb) => {
+  const sink: PathSink = (place, sensor, distanceDb, wallDb, slabDb) => {
     out[place * sensors.length + sensor] = -(
       pathLoss.exponent * distanceDb +
       pathLoss.wallFactor * wallDb +
       pathLoss.slabFactor * slabDb
     );
-  });
+  };
+  walkPaths(site, gridGroups(grid), sensors, band, sink, geometry);
   return out;
 }
 
@@ -209,13 +214,16 @@ function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places
     const shared = plan.hasWalls && !fine ? plan.wallsBetween(floor, mx, my, zM, floorB, sx, sy, sz) : 0;
     for (let c = 0; c < count; c++) {
       const straightDb = fine ? plan.wallsBetween(floor, xM[c]!, yM[c]!, zM, floorB, sx, sy, sz) : shared;
-      const distanceDb = distanceLossDb(1, Math.hypot(sx - xM[c]!, sy - yM[c]!, sz - zM));
+      const [dx, dy] = [sx - xM[c]!, sy - yM[c]!];
+      // Not Math.hypot: several times slower, and nothing here is near overflow.
+      const distanceDb = distanceLossDb(1, Math.sqrt(dx * dx + dy * dy + (sz - zM) * (sz - zM)));
       let wallDb = straightDb;
       if (straightDb > 0 && doors.length > 0) {
         let best = Number.NEGATIVE_INFINITY;
         for (const door of doors) {
           const leg = door.legs[s]!;
-          best = Math.max(best, -cost(Math.hypot(door.xM - xM[c]!, door.yM - yM[c]!) + leg.lengthM, leg.lossDb));
+          const [ex, ey] = [door.xM - xM[c]!, door.yM - yM[c]!];
+          best = Math.max(best, -cost(Math.sqrt(ex * ex + ey * ey) + leg.lengthM, leg.lossDb));
         }
         const direct = -FREE_SPACE * distanceDb - slabDb;
         wallDb = direct - addPowersDb(direct - straightDb, best);

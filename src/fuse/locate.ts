@@ -24,7 +24,7 @@ import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.t
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
 import { cholesky, forwardSolve, logDeterminant, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
-import type { PathLoss } from "./propagation.ts";
+import { type PathLoss, PlanGeometry } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 
 /** What one sensor measured of one band in one window. */
@@ -167,6 +167,8 @@ export class Locator {
   readonly #motion: Motion;
   readonly #calibration: Calibration | null;
   readonly #leftOut: (point: number) => boolean;
+  /** What the rays from the candidates meet, while there may be bands that still ask for it. */
+  #geometry: PlanGeometry | null = null;
 
   constructor(site: Site, options: LocatorOptions) {
     this.#site = site;
@@ -180,6 +182,17 @@ export class Locator {
     this.size = this.grid.size;
     this.#prior = buildPrior(site, this.grid, options);
     this.#motion = new Motion(site, this.grid, this.#prior);
+  }
+
+  /**
+   * Makes the expected levels of every band, which the first observation of a band would do otherwise, a band a step, so that
+   * the caller may do other things between. Cost: for 200 sensors and 4,000 candidates a second for the first band.
+   */
+  *prepare(): Generator<void, void> {
+    for (const { id } of this.#site.bands) {
+      this.#variants(id);
+      yield;
+    }
   }
 
   /** Log prior probability of each candidate; a fresh copy. */
@@ -421,6 +434,7 @@ export class Locator {
       if (band === undefined) return null;
       models = this.#build(band);
       this.#models.set(id, models);
+      if (this.#models.size === this.#site.bands.length) this.#geometry = null;
     }
     return models;
   }
@@ -433,9 +447,10 @@ export class Locator {
   }
 
   #planModel(band: Band, path: PathLoss): BandModel {
+    this.#geometry ??= new PlanGeometry(this.#site);
     return {
       band,
-      gain: planGains(this.#site, this.grid, this.#sensors, band, path),
+      gain: planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry),
       classOf: new Uint8Array(this.size),
       classVariance: [SHADOW_DB * SHADOW_DB],
       correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),

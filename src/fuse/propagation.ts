@@ -8,6 +8,7 @@
  */
 import type { Band, Door, Floor, LossDb, Site, Wall } from "../model.ts";
 
+const LN10_10 = Math.LN10 / 10;
 /** Near field and body: closer than this, distance says nothing more. */
 const NEAREST_M = 0.7;
 /** A gap-leaking steel door; ranges of 10 to 20 dB are seen. */
@@ -63,17 +64,17 @@ interface WallSegment {
   readonly y0: number;
   readonly x1: number;
   readonly y1: number;
-  readonly lossDb: number;
+  /** Class of what a ray meets, in the wall and in its door. */
+  readonly kind: number;
   readonly doorFrom: number;
   readonly doorTo: number;
-  readonly doorLossDb: number;
+  readonly doorKind: number;
 }
 
 export interface DoorPoint {
   readonly xM: number;
   readonly yM: number;
   readonly lossDb: number;
-  readonly wall: number;
   /** Unit normal of its wall, either side. */
   readonly nx: number;
   readonly ny: number;
@@ -82,8 +83,81 @@ export interface DoorPoint {
 interface PlanFloor {
   readonly zM: number;
   readonly walls: readonly WallSegment[];
-  readonly doors: readonly DoorPoint[];
+  readonly doors: readonly FloorDoor[];
   readonly hash: WallHash;
+}
+
+interface FloorDoor extends Omit<DoorPoint, "lossDb"> {
+  readonly kind: number;
+}
+
+/** What a ray can meet: loss of each at a band. Walls of the same make are of one class. */
+class Obstacles {
+  readonly #classOf = new Map<string, number>();
+  readonly #lossAt: ((band: Band) => number)[] = [];
+
+  intern(key: string, lossAt_: (band: Band) => number): number {
+    let index = this.#classOf.get(key);
+    if (index === undefined) {
+      index = this.#lossAt.length;
+      this.#classOf.set(key, index);
+      this.#lossAt.push(lossAt_);
+    }
+    return index;
+  }
+
+  get count(): number {
+    return this.#lossAt.length;
+  }
+
+  lossesDb(band: Band): Float64Array {
+    return Float64Array.from(this.#lossAt, (lossAt_) => lossAt_(band));
+  }
+}
+
+/** Crossings of one class that a ray may have; more lie behind so much loss that their number no longer matters. */
+const MOST_CROSSINGS = 1023;
+
+/** Sets of crossings that rays share, as the nodes of a tree: one level a class, one branch a number of crossings. */
+class CrossingSets {
+  readonly #branches: Map<number, number>[] = [];
+  readonly #parent: number[] = [0];
+  readonly #crossings: number[] = [0];
+  readonly #level: number[] = [-1];
+
+  /** Index of the set with so many crossings of each class. */
+  of(counts: Int32Array): number {
+    let node = 0;
+    for (let k = 0; k < counts.length; k++) {
+      if (counts[k] === 0) continue;
+      let branches = this.#branches[k];
+      if (branches === undefined) {
+        branches = new Map();
+        this.#branches[k] = branches;
+      }
+      const crossings = Math.min(MOST_CROSSINGS, counts[k]!);
+      const key = node * (MOST_CROSSINGS + 1) + crossings;
+      let next = branches.get(key);
+      if (next === undefined) {
+        next = this.#parent.length;
+        this.#parent.push(node);
+        this.#crossings.push(crossings);
+        this.#level.push(k);
+        branches.set(key, next);
+      }
+      node = next;
+    }
+    return node;
+  }
+
+  get count(): number {
+    return this.#parent.length;
+  }
+
+  lossDb(set: number, losses: Float64Array, known: Float64Array): number {
+    if (set === 0) return 0;
+    return known[this.#parent[set]!]! + this.#crossings[set]! * losses[this.#level[set]!]!;
+  }
 }
 
 /** Walls by square of the plan, so that a ray looks only at those near it. */
@@ -95,7 +169,10 @@ class WallHash {
   readonly #rows: number;
   readonly #cells: (number[] | undefined)[];
   readonly #stamp: Int32Array;
+  /** Result of the last `near`. */
+  readonly found: Int32Array;
   #ray = 0;
+  #count = 0;
 
   constructor(walls: readonly WallSegment[], sideM: number) {
     let [x0, y0, x1, y1] = [0, 0, 1, 1];
@@ -113,6 +190,7 @@ class WallHash {
     this.#rows = Math.ceil((y1 - y0) / sideM) + 3;
     this.#cells = new Array(this.#columns * this.#rows);
     this.#stamp = new Int32Array(walls.length);
+    this.found = new Int32Array(walls.length);
     walls.forEach((w, i) => {
       this.#walk(w.x0, w.y0, w.x1, w.y1, (cell) => {
         let list = this.#cells[cell];
@@ -125,19 +203,24 @@ class WallHash {
     });
   }
 
-  /** Calls `visit` with each wall near the ray, once. */
-  near(x0: number, y0: number, x1: number, y1: number, visit: (wall: number) => void): void {
-    const ray = ++this.#ray;
-    this.#walk(x0, y0, x1, y1, (cell) => {
-      const list = this.#cells[cell];
-      if (list === undefined) return;
-      for (const wall of list) {
-        if (this.#stamp[wall] === ray) continue;
-        this.#stamp[wall] = ray;
-        visit(wall);
-      }
-    });
+  /** Walls near the ray, each once: written to `found`; returned is their number. */
+  near(x0: number, y0: number, x1: number, y1: number): number {
+    this.#ray++;
+    this.#count = 0;
+    this.#walk(x0, y0, x1, y1, this.#collect);
+    return this.#count;
   }
+
+  readonly #collect = (cell: number): void => {
+    const list = this.#cells[cell];
+    if (list === undefined) return;
+    for (let k = 0; k < list.length; k++) {
+      const wall = list[k]!;
+      if (this.#stamp[wall] === this.#ray) continue;
+      this.#stamp[wall] = this.#ray;
+      this.found[this.#count++] = wall;
+    }
+  };
 
   /** Squares that a segment touches, column by column, with a margin of one part in a thousand. */
   #walk(x0: number, y0: number, x1: number, y1: number, visit: (cell: number) => void): void {
@@ -196,23 +279,136 @@ export interface PathLoss {
   readonly slabFactor: number;
 }
 
-/** The plan of a site at one band, ready for rays. Stateless between calls but for scratch marks. */
-export class Plan {
+/**
+ * The plan of a site, ready for rays, at no band in particular. What rays meet doesn't depend on the band, so those of one
+ * band are recorded and the next bands, which ask for the same ones in the same order, only read what they met.
+ *
+ * Memory: 4 bytes a ray recorded.
+ */
+export class PlanGeometry {
+  readonly site: Site;
+  readonly hasWalls: boolean;
+  readonly #obstacles = new Obstacles();
   readonly #floors: PlanFloor[];
+  readonly #sets = new CrossingSets();
+  readonly #counts: Int32Array;
+  #met = new Uint32Array(0);
+  #recorded = 0;
+  #complete = false;
+
+  constructor(site: Site) {
+    this.site = site;
+    this.hasWalls = site.walls.length > 0;
+    this.#floors = site.floors.map((floor) => planFloor(site, floor, this.#obstacles));
+    this.#counts = new Int32Array(this.#obstacles.count);
+  }
+
+  /** All rays of a walk are recorded; from now on `replayed` knows them. */
+  complete(): void {
+    this.#complete = true;
+    this.#met = this.#met.slice(0, this.#recorded);
+  }
+
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
+  /** What the n-th ray of the recorded walk met. */
+  replayed(ray: number): number {
+    if (ray >= this.#met.length) throw new Error("another walk than the one recorded");
+    return this.#met[ray]!;
+  }
+
+  lossesDb(band: Band): Float64Array {
+    return this.#obstacles.lossesDb(band);
+  }
+
+  get setCount(): number {
+    return this.#sets.count;
+  }
+
+  /** Loss of every set of crossings met so far, those already `known` taken over. */
+  setLossesDb(losses: Float64Array, known: Float64Array, knownCount: number): Float64Array {
+    const count = this.#sets.count;
+    let out = known;
+    if (count > known.length) {
+      out = new Float64Array(2 * count);
+      out.set(known);
+    }
+    // A set comes after the one it adds a class to.
+    for (let set = knownCount; set < count; set++) out[set] = this.#sets.lossDb(set, losses, out);
+    return out;
+  }
+
+  doors(floor: number): readonly FloorDoor[] {
+    return this.#floors[floor]!.doors;
+  }
+
+  /** Casts a ray and records what it meets: the index of a set of crossings. */
+  cast(floorA: number, ax: number, ay: number, az: number, floorB: number, bx: number, by: number, bz: number): number {
+    this.#counts.fill(0);
+    if (floorA === floorB || az === bz) this.#onFloor(floorA, ax, ay, bx, by);
+    else {
+      const slabZ = az < bz ? this.#floors[floorB]!.zM : this.#floors[floorA]!.zM;
+      const t = Math.min(1, Math.max(0, (slabZ - az) / (bz - az)));
+      const mx = ax + t * (bx - ax);
+      const my = ay + t * (by - ay);
+      this.#onFloor(floorA, ax, ay, mx, my);
+      this.#onFloor(floorB, mx, my, bx, by);
+    }
+    const set = this.#sets.of(this.#counts);
+    if (this.#complete) return set;
+    if (this.#recorded === this.#met.length) {
+      const grown = new Uint32Array(Math.max(1024, 2 * this.#met.length));
+      grown.set(this.#met);
+      this.#met = grown;
+    }
+    this.#met[this.#recorded++] = set;
+    return set;
+  }
+
+  #onFloor(floor: number, ax: number, ay: number, bx: number, by: number): void {
+    const plan = this.#floors[floor]!;
+    const { walls } = plan;
+    const found = plan.hash.near(ax, ay, bx, by);
+    for (let k = 0; k < found; k++) {
+      const wall = walls[plan.hash.found[k]!]!;
+      const u = crossing(wall, ax, ay, bx, by);
+      if (Number.isNaN(u)) continue;
+      this.#counts[u >= wall.doorFrom && u <= wall.doorTo ? wall.doorKind : wall.kind]!++;
+    }
+  }
+}
+
+/** The plan at one band: losses of the rays that are asked for, in order. */
+export class Plan {
+  readonly #geometry: PlanGeometry;
+  readonly #replay: boolean;
+  readonly #losses: Float64Array;
   readonly #slabs: { zM: number; lossDb: number }[];
+  readonly #doors: readonly (readonly DoorPoint[])[];
+  #setLosses: Float64Array = new Float64Array(0);
+  #known = 0;
+  #ray = 0;
   readonly hasWalls: boolean;
 
-  constructor(site: Site, band: Band) {
-    this.hasWalls = site.walls.length > 0;
+  constructor(geometry: PlanGeometry, band: Band) {
+    const { site } = geometry;
+    this.#geometry = geometry;
+    this.#replay = geometry.isComplete;
+    this.hasWalls = geometry.hasWalls;
+    this.#losses = geometry.lossesDb(band);
     this.#slabs = site.floors
       .map((f) => ({ zM: f.zM, lossDb: slabLossAt(f, band) }))
       .sort((a, b) => a.zM - b.zM)
       .slice(1);
-    this.#floors = site.floors.map((floor) => planFloor(site, floor, band));
+    this.#doors = site.floors.map((_, floor) =>
+      geometry.doors(floor).map(({ kind, ...door }) => ({ ...door, lossDb: this.#losses[kind]! })),
+    );
   }
 
   doors(floor: number): readonly DoorPoint[] {
-    return this.#floors[floor]!.doors;
+    return this.#doors[floor]!;
   }
 
   /** Slabs between two heights, dB. */
@@ -239,44 +435,41 @@ export class Plan {
     bz: number,
   ): number {
     if (!this.hasWalls) return 0;
-    if (floorA === floorB || az === bz) return this.#onFloor(floorA, ax, ay, bx, by);
-    const slabZ = az < bz ? this.#floors[floorB]!.zM : this.#floors[floorA]!.zM;
-    const t = Math.min(1, Math.max(0, (slabZ - az) / (bz - az)));
-    const mx = ax + t * (bx - ax);
-    const my = ay + t * (by - ay);
-    return this.#onFloor(floorA, ax, ay, mx, my) + this.#onFloor(floorB, mx, my, bx, by);
-  }
-
-  #onFloor(floor: number, ax: number, ay: number, bx: number, by: number): number {
-    const plan = this.#floors[floor]!;
-    let loss = 0;
-    plan.hash.near(ax, ay, bx, by, (i) => {
-      const wall = plan.walls[i]!;
-      const u = crossing(wall, ax, ay, bx, by);
-      if (Number.isNaN(u)) return;
-      loss += u >= wall.doorFrom && u <= wall.doorTo ? Math.min(wall.doorLossDb, wall.lossDb) : wall.lossDb;
-    });
-    return loss;
+    const geometry = this.#geometry;
+    const set = this.#replay ? geometry.replayed(this.#ray++) : geometry.cast(floorA, ax, ay, az, floorB, bx, by, bz);
+    if (set >= this.#known) {
+      this.#setLosses = geometry.setLossesDb(this.#losses, this.#setLosses, this.#known);
+      this.#known = geometry.setCount;
+    }
+    return this.#setLosses[set]!;
   }
 }
 
-function planFloor(site: Site, floor: Floor, band: Band): PlanFloor {
+function planFloor(site: Site, floor: Floor, obstacles: Obstacles): PlanFloor {
   const walls: WallSegment[] = [];
-  const doors: DoorPoint[] = [];
+  const doors: FloorDoor[] = [];
   for (const wall of site.walls) {
     if (wall.floor !== floor.id) continue;
+    const wallKey = JSON.stringify([wall.material, wall.lossDb]);
+    const wallLoss = (band: Band) => lossAt(wall.lossDb, wall.material, band);
+    const kind = obstacles.intern(wallKey, wallLoss);
+    let doorKind = kind;
     const range = doorRange(wall);
-    const doorLossDb = range === null ? 0 : lossAt(range.door.lossDb, range.door.material ?? "steel-door", band);
     const [x0, y0] = wall.from;
     const [x1, y1] = wall.to;
     if (range !== null) {
+      const { lossDb, material } = range.door;
+      const doorKey = JSON.stringify([material ?? "steel-door", lossDb]);
+      const doorLoss = (band: Band) => lossAt(lossDb, material ?? "steel-door", band);
+      // Through the doorway the door stands in the way or, where it were the greater loss, the wall beside it.
+      doorKind = obstacles.intern(`${doorKey} in ${wallKey}`, (band) => Math.min(doorLoss(band), wallLoss(band)));
       const u = (range.from + range.to) / 2;
       const length = Math.hypot(x1 - x0, y1 - y0);
       const [nx, ny] = [(y1 - y0) / length, (x0 - x1) / length];
-      doors.push({ xM: x0 + u * (x1 - x0), yM: y0 + u * (y1 - y0), lossDb: doorLossDb, wall: walls.length, nx, ny });
+      const at = { xM: x0 + u * (x1 - x0), yM: y0 + u * (y1 - y0), nx, ny };
+      doors.push({ ...at, kind: obstacles.intern(doorKey, doorLoss) });
     }
-    const lossDb = lossAt(wall.lossDb, wall.material, band);
-    walls.push({ x0, y0, x1, y1, lossDb, doorFrom: range?.from ?? 2, doorTo: range?.to ?? -1, doorLossDb });
+    walls.push({ x0, y0, x1, y1, kind, doorFrom: range?.from ?? 2, doorTo: range?.to ?? -1, doorKind });
   }
   return { zM: floor.zM, walls, doors, hash: new WallHash(walls, 4) };
 }
@@ -289,5 +482,8 @@ export function distanceLossDb(exponent: number, dM: number): number {
 /** Power sum of two gains in dB. */
 export function addPowersDb(aDb: number, bDb: number): number {
   const top = Math.max(aDb, bDb);
-  return top + 10 * Math.log10(1 + 10 ** (-Math.abs(aDb - bDb) / 10));
+  const apartDb = Math.abs(aDb - bDb);
+  // The weaker one adds less than a ten-thousandth of a dB.
+  if (apartDb > 50) return top;
+  return top + 10 * Math.log10(1 + Math.exp(-apartDb * LN10_10));
 }

@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { gridGroups, planGains } from "../../../src/fuse/gains.ts";
+import { buildGrid } from "../../../src/fuse/grid.ts";
+import { Locator } from "../../../src/fuse/locate.ts";
+import { lossAt, Plan, PlanGeometry } from "../../../src/fuse/propagation.ts";
+import type { Band, Site } from "../../../src/model.ts";
+import { corridorSite, site, wall } from "./world.ts";
+
+const LOW: Band = { id: "lte800-ul", loHz: 832e6, hiHz: 862e6, tdd: false };
+const HIGH: Band = { id: "lte2600-ul", loHz: 2500e6, hiHz: 2570e6, tdd: false };
+
+/** The corridor with walls whose loss follows from their material, so that it differs between bands. */
+function twoBands(): Site {
+  const base = corridorSite();
+  return {
+    ...base,
+    bands: [LOW, HIGH],
+    walls: base.walls.map((w) => ({ ...w, material: "concrete-200", lossDb: null })),
+  };
+}
+
+describe("plan gains", () => {
+  it("geometry: shared by two bands: the same gains as each band walked by itself, and the bands differ", () => {
+    const both = twoBands();
+    const grid = buildGrid(both, { stepM: null, phoneHeightM: 1.2, anchors: [] });
+    const path = { exponent: 2, wallFactor: 1, slabFactor: 1 };
+    const shared = new PlanGeometry(both);
+    const low = planGains(both, grid, both.sensors, LOW, path, shared);
+    const high = planGains(both, grid, both.sensors, HIGH, path, shared);
+    expect(low).toEqual(planGains(both, grid, both.sensors, LOW, path));
+    expect(high).toEqual(planGains(both, grid, both.sensors, HIGH, path));
+    expect(low.some((g, i) => g - high[i]! > 3)).toBe(true);
+    expect(gridGroups(grid).reduce((n, g) => n + g.xM.length, 0)).toBe(grid.size);
+  });
+
+  it("geometry: another walk than the recorded one: refused", () => {
+    const both = twoBands();
+    const shared = new PlanGeometry(both);
+    shared.complete();
+    expect(() => new Plan(shared, LOW).wallsBetween(0, 0, 0, 1, 0, 5, 5, 1)).toThrow("another walk");
+  });
+
+  it("rays: random walls: lose what the walls they cross lose, counted one by one", () => {
+    const point = fc.tuple(
+      fc.double({ min: 0.013, max: 19.97, noNaN: true }),
+      fc.double({ min: 0.017, max: 19.9, noNaN: true }),
+    );
+    const walls = fc.array(fc.tuple(point, point, fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(walls, point, point, (drawn, a, b) => {
+        const of = site({ walls: drawn.map(([from, to, loss]) => wall(from, to, loss)) });
+        const plan = new Plan(new PlanGeometry(of), LOW);
+        const side = (p: readonly number[], q: readonly number[], r: readonly number[]) =>
+          (q[0]! - p[0]!) * (r[1]! - p[1]!) - (q[1]! - p[1]!) * (r[0]! - p[0]!);
+        let want = 0;
+        for (const w of of.walls) {
+          const [s0, s1, t0, t1] = [side(a, b, w.from), side(a, b, w.to), side(w.from, w.to, a), side(w.from, w.to, b)];
+          // Rays through a wall's end or along it may count either way.
+          if (Math.min(...[s0, s1, t0, t1].map(Math.abs)) < 1e-6) return;
+          if (s0 > 0 !== s1 > 0 && t0 > 0 !== t1 > 0) want += lossAt(w.lossDb, w.material, LOW);
+        }
+        expect(plan.wallsBetween(0, a[0], a[1], 1, 0, b[0], b[1], 1)).toBeCloseTo(want, 9);
+      }),
+    );
+  });
+
+  it("locator: prepared beforehand: the same likelihood as made on the first observation", () => {
+    const both = twoBands();
+    const lazy = new Locator(both, { block: "b1", calibration: null });
+    const prepared = new Locator(both, { block: "b1", calibration: null });
+    expect([...prepared.prepare()]).toHaveLength(2);
+    const sensors = both.sensors.map((s, i) => ({ sensor: s.id, levelDbm: -50 - 6 * i, floorDbm: -100, sigmaDb: 2 }));
+    for (const band of [HIGH.id, LOW.id]) {
+      const [a, b] = [new Float64Array(lazy.size), new Float64Array(lazy.size)];
+      lazy.logLikelihood({ tMs: 0, band, sensors }, a);
+      prepared.logLikelihood({ tMs: 0, band, sensors }, b);
+      expect(b).toEqual(a);
+      expect(Math.max(...a)).toBeGreaterThan(Math.min(...a));
+    }
+  });
+});
