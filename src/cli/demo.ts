@@ -38,8 +38,8 @@ async function demo(flags: DemoFlags): Promise<void> {
   const { default: mqtt } = await import("mqtt");
   const dir = mkdtempSync(join(tmpdir(), "cellward-demo-"));
   try {
-    const simulation = simulate(flags.scenario, Number(flags.seed), { startMs: Date.now() + 500 });
-    writeFileSync(join(dir, "site.yaml"), simulation.site);
+    const { site } = simulate(flags.scenario, Number(flags.seed));
+    writeFileSync(join(dir, "site.yaml"), site);
     const { config } = loadConfig({
       file: null,
       env: {},
@@ -52,14 +52,14 @@ async function demo(flags: DemoFlags): Promise<void> {
         "log.level": "warn",
       },
     });
-    const show = shower(simulation.truth, simulation.startMs);
+    let show: ReturnType<typeof shower> | null = null;
     const service = await startService({
       config,
       version: packageVersion(),
       log: createLogger("warn"),
       consoleDir: consoleDir(),
       portFallback: true,
-      onAlert: (change) => show.alert(change),
+      onAlert: (change) => show?.alert(change),
     });
     if (service.listening.replaced)
       say(`Port ${flags.port} is taken; the console is on port ${service.listening.port}.`);
@@ -74,20 +74,27 @@ async function demo(flags: DemoFlags): Promise<void> {
       `A simulated block of ${service.site.sensors.length} sensors is sending. Alerts stand beside the simulated truth. Ctrl-C ends it.`,
     );
     say("");
+    // The block begins once the service is up: what was sent before nobody would judge.
+    const simulation = simulate(flags.scenario, Number(flags.seed), { startMs: Date.now() + START_IN_MS });
+    const shown = shower(simulation.truth, simulation.startMs);
+    show = shown;
     const client = await mqtt.connectAsync(service.mqttUrl, { clientId: "cellward-demo-block" });
-    const player = play(simulation.messages(), client, () => show.truth());
+    const player = play(simulation.messages(), client, () => shown.truth());
     const stop = [untilStopped()];
     if (flags.duration !== undefined) stop.push(new Promise((done) => setTimeout(done, Number(flags.duration) * 1000)));
     await Promise.race(stop);
     player.stop();
     await client.endAsync(true);
     await service.stop();
-    say(show.summary());
+    say(shown.summary());
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
   process.exit(EXIT.ok);
 }
+
+/** Time to connect before the simulation's first message. */
+const START_IN_MS = 500;
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 

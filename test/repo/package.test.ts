@@ -9,9 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 const root = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
 
-const VERBS = [
-  ..."demo run check config simulate record replay score calibrate locate detect".split(" "),
-] as const;
+const VERBS = [..."demo run check config simulate record replay score calibrate locate detect".split(" ")] as const;
 
 describe("package", () => {
   const dir = mkdtempSync(join(tmpdir(), "cellward-pack-"));
