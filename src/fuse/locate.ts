@@ -90,8 +90,8 @@ export interface BandDefaults {
 
 interface BandModel extends BandDefaults {
   readonly band: Band;
-  /** Expected gain, row a candidate. */
-  readonly gain: Float32Array;
+  /** Expected gain, row a candidate, in units of `GAIN_STEP_DB`: of all that is kept for a block this takes the most memory. */
+  readonly gain: Int16Array;
   /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
   readonly classOf: Uint8Array;
   readonly classVariance: readonly number[];
@@ -106,6 +106,8 @@ interface SilenceTable {
   readonly log: Float64Array;
 }
 
+/** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
+const GAIN_STEP_DB = 1 / 64;
 const TABLE_FROM_DBM = -200;
 const TABLE_SIZE = 260;
 const CLASSES = 8;
@@ -148,6 +150,11 @@ const FADING_DB = 4;
 const DEVICE_DB = 6;
 /** What is left of the power's uncertainty once several sensors have heard the burst. */
 const SILENCE_POWER_DB = 2;
+/**
+ * The place follows from the loudest sensors: far ones differ little between neighbouring cells, while the cost grows with
+ * the square of their number.
+ */
+const MOST_HEARD = 32;
 /** Bursts missed in one window share their cause: so many count at the most. */
 const MOST_LOOKS = 4;
 const LOG_2PI = Math.log(2 * Math.PI);
@@ -204,7 +211,8 @@ export class Locator {
    * Log density of an observation given each candidate, written over `out` (not added to it). Sensors unknown to the site
    * add nothing; an observation without any known sensor gives zeros.
    *
-   * Units: nats, of a density in dB. Cost: candidates * heard^2 / 2, and candidates * silent.
+   * Of many sensors that heard, the `MOST_HEARD` loudest count. Units: nats, of a density in dB. Cost: candidates * heard^2 / 2,
+   * and candidates * silent.
    */
   logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
     const models = this.#variants(o.band);
@@ -214,9 +222,10 @@ export class Locator {
     const level: number[] = [];
     const variance: number[] = [];
     const silent: SilenceTable[] = [];
+    const weakestDbm = nthLoudestDbm(o.sensors, MOST_HEARD);
     for (const s of o.sensors) {
       const i = this.#index.get(s.sensor);
-      if (i === undefined) continue;
+      if (i === undefined || s.levelDbm < weakestDbm) continue;
       if (Number.isFinite(s.levelDbm)) {
         heard.push(i);
         level.push(s.levelDbm);
@@ -350,7 +359,7 @@ export class Locator {
     const one = (c: number): void => {
       const row = c * total;
       const { factor, ones, constant } = classes[model.classOf[c]!]!;
-      for (let i = 0; i < n; i++) residual[i] = level[i]! - power.meanDbm - model.gain[row + heard[i]!]!;
+      for (let i = 0; i < n; i++) residual[i] = level[i]! - power.meanDbm - GAIN_STEP_DB * model.gain[row + heard[i]!]!;
       let square = 0;
       let along = 0;
       for (let i = 0; i < n; i++) {
@@ -366,7 +375,7 @@ export class Locator {
       const emitted = power.meanDbm + power2 * along;
       if (powerDbm !== null) powerDbm[c] = emitted;
       for (let k = 0; k < silent.length; k++) {
-        const at = emitted + model.gain[row + silent[k]!.sensor]! - TABLE_FROM_DBM;
+        const at = emitted + GAIN_STEP_DB * model.gain[row + silent[k]!.sensor]! - TABLE_FROM_DBM;
         const i = Math.min(TABLE_SIZE - 2, Math.max(0, Math.floor(at)));
         const table = silent[k]!.log;
         const t = Math.min(1, Math.max(0, at - i));
@@ -450,7 +459,7 @@ export class Locator {
     this.#geometry ??= new PlanGeometry(this.#site);
     return {
       band,
-      gain: planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry),
+      gain: packed(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry)),
       classOf: new Uint8Array(this.size),
       classVariance: [SHADOW_DB * SHADOW_DB],
       correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
@@ -469,7 +478,7 @@ export class Locator {
     const classes = classesOf(map.variance);
     return {
       band,
-      gain: map.gain,
+      gain: packed(map.gain),
       ...classes,
       shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
@@ -484,6 +493,21 @@ export class Locator {
       widening: c.widening,
     };
   }
+}
+
+/** Level from which on a sensor is among the n loudest (or as loud as the last of them); -Infinity where no more heard. */
+function nthLoudestDbm(sensors: readonly SensorLevel[], n: number): number {
+  const levels = sensors.filter((s) => Number.isFinite(s.levelDbm)).map((s) => s.levelDbm);
+  if (levels.length <= n) return Number.NEGATIVE_INFINITY;
+  return levels.sort((a, b) => b - a)[n - 1]!;
+}
+
+function packed(gainDb: Float32Array): Int16Array {
+  const out = new Int16Array(gainDb.length);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = Math.max(-32_768, Math.min(32_767, Math.round(gainDb[i]! / GAIN_STEP_DB)));
+  }
+  return out;
 }
 
 interface Whitening {
