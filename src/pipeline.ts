@@ -81,6 +81,8 @@ export class BlockPipeline {
   private readonly alerts = new Map<string, Alert>();
   /** Which alert a track feeds; several tracks may feed one. */
   private readonly alertOfTrack = new Map<string, string>();
+  /** Tracks that have not opened an alert, as last seen. */
+  private readonly waiting = new Map<string, Track>();
   private readonly alertOfFault = new Map<string, string>();
   private readonly health = new SensorHealth(HEALTH_DEFAULTS);
   /** Sensors whose case is open. */
@@ -218,6 +220,10 @@ export class BlockPipeline {
       this.events.push({ type: "track", tMs: endMs, track: judged });
       this.alertFor(judged, kind === "ended", endMs);
     }
+    // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
+    for (const track of this.waiting.values()) {
+      if (this.policy.opens(track, endMs)) this.alertFor(track, false, endMs);
+    }
     for (const alert of this.alerts.values()) {
       const expired = expireShelf(alert, endMs);
       if (expired !== alert) this.tell("update", alert, expired, endMs);
@@ -291,7 +297,10 @@ export class BlockPipeline {
       } else {
         this.put({ ...after, active: true });
       }
-    } else if (!known && this.policy.opens(track, tMs)) {
+    } else if (!known && !this.policy.opens(track, tMs)) {
+      this.waiting.set(track.id, track);
+    } else if (!known) {
+      this.waiting.delete(track.id);
       const same = this.policy.sameIncident(track, this.alerts.values());
       if (same) {
         this.alertOfTrack.set(track.id, same.id);
@@ -313,7 +322,10 @@ export class BlockPipeline {
         if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
       }
     }
-    if (ended) this.alertOfTrack.delete(track.id);
+    if (ended) {
+      this.alertOfTrack.delete(track.id);
+      this.waiting.delete(track.id);
+    }
   }
 
   private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {
@@ -354,6 +366,7 @@ export class BlockPipeline {
       tracker: this.tracker.snapshot(),
       alerts: [...this.alerts.values()],
       alertOfTrack: [...this.alertOfTrack],
+      waiting: [...this.waiting.values()],
       alertOfFault: [...this.alertOfFault],
       health: this.health.snapshot(),
       tampered: [...this.tampered],
@@ -367,6 +380,7 @@ export class BlockPipeline {
       tracker: unknown;
       alerts: Alert[];
       alertOfTrack: [string, string][];
+      waiting: Track[];
       alertOfFault: [string, string][];
       health: unknown;
       tampered: SensorId[];
@@ -376,6 +390,7 @@ export class BlockPipeline {
     this.tracker.restore(data.tracker);
     for (const alert of data.alerts) this.alerts.set(alert.id, alert);
     for (const [track, alert] of data.alertOfTrack) this.alertOfTrack.set(track, alert);
+    for (const track of data.waiting) this.waiting.set(track.id, track);
     for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);

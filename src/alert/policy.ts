@@ -12,7 +12,7 @@ export interface PolicyOptions {
   readonly patienceMs: number;
 }
 
-export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.6, patienceMs: 2000 };
+export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, patienceMs: 2000 };
 
 /**
  * Zone kinds whose phones are an officer's business. Corridors are forbidden to phones too, but staff walk them all day: a
