@@ -51,7 +51,7 @@ async function sum(database: string): Promise<number> {
 }
 
 const idle = (store: ReturnType<typeof make>["store"]) =>
-  until("everything stored", () => store.status().pendingReadings === 0 && store.status().ready, 8_000);
+  until("everything stored", () => store.status().pendingReadings === 0 && store.status().ready, 60_000);
 
 describe("InfluxDB 1.6", () => {
   it("rollups and late readings: 100,000 readings written twice: sum(n) in the database is what was taken", async () => {
