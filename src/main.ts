@@ -15,6 +15,7 @@ import { Inbox } from "./ingest/inbox.ts";
 import { createLink, type Incoming, type Link } from "./ingest/mqtt.ts";
 import { RejectLog } from "./ingest/rejects.ts";
 import { SequenceBook } from "./ingest/sequence.ts";
+import { ackTopic } from "./ingest/topics.ts";
 import { Intake } from "./intake.ts";
 import type { Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -374,7 +375,7 @@ class RunningService implements Service {
     // Everything taken so far has been handed to the log; it is synced within one group.
     this.acked.set(sensor, `${boot} ${unbrokenUpto}`);
     void this.durable.synced().then(() => {
-      const topic = `cellward/v1/${this.site.id}/${block}/${sensor}/ack`;
+      const topic = ackTopic(this.site.id, block, sensor);
       this.link.publish(topic, JSON.stringify({ boot, upto: unbrokenUpto }), { qos: 1 });
     });
   }

@@ -1,4 +1,5 @@
 import type { BandId, BlockId, Fix, SensorEvidence, Track } from "../model.ts";
+import { logSumExp, normaliseLog } from "./linalg.ts";
 import type { Observation } from "./locate.ts";
 import {
   type BandWindow,
@@ -269,7 +270,7 @@ export class Tracker {
       this.locator.logLikelihood(fingerprint.observation(s.tMs, band), likelihood);
       for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
     }
-    normalise(posterior);
+    normaliseLog(posterior);
     track.fix = this.locator.fix(posterior);
 
     track.bands.set(s.band, s.tMs);
@@ -336,26 +337,9 @@ function extend(
   if (episodes.length > MAX_EPISODES) episodes.shift();
 }
 
-function largest(values: Float64Array): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < values.length; i++) if (values[i]! > max) max = values[i]!;
-  return max;
-}
-
 /** Log of the density of the levels under a distribution over candidates. */
 function logEvidence(logPosterior: Float64Array, likelihood: Float64Array): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < likelihood.length; i++) max = Math.max(max, logPosterior[i]! + likelihood[i]!);
-  let total = 0;
-  for (let i = 0; i < likelihood.length; i++) total += Math.exp(logPosterior[i]! + likelihood[i]! - max);
-  return max + Math.log(total);
-}
-
-/** Subtracts the log of the sum, so that the exponentials add up to 1. */
-function normalise(log: Float64Array): void {
-  const max = largest(log);
-  let total = 0;
-  for (let i = 0; i < log.length; i++) total += Math.exp(log[i]! - max);
-  const shift = max + Math.log(total);
-  for (let i = 0; i < log.length; i++) log[i] = log[i]! - shift;
+  const joint = likelihood.slice();
+  for (let i = 0; i < joint.length; i++) joint[i]! += logPosterior[i]!;
+  return logSumExp(joint, 0, joint.length);
 }
