@@ -60,20 +60,24 @@ async function killCycles(context: FaultContext, switches: readonly string[]): P
       child.stdin.write(`${line}\n`);
     };
     for (const line of waiting.values()) send(line);
-    const killAt = performance.now() + 50 + 350 * context.random();
-    while (performance.now() < killAt) {
+    // The kill has a timer of its own, so that it falls anywhere between two messages, a sync or an acknowledgement.
+    let killed = false;
+    const kill = sleep(50 + 350 * context.random()).then(async () => {
+      await Promise.race([back, ended, sleep(5000)]);
+      backMs.push(performance.now() - begin);
+      await sleep(10 * context.random());
+      killed = true;
+      child.kill("SIGKILL");
+      await ended;
+    });
+    while (!killed) {
       // 500 messages a second.
-      for (let i = 0; i < 5; i++) {
-        const line = JSON.stringify({ id: next, pad: "x".repeat(200) });
-        waiting.set(next++, line);
-        send(line);
-      }
-      await sleep(10);
+      const line = JSON.stringify({ id: next, pad: "x".repeat(200) });
+      waiting.set(next++, line);
+      send(line);
+      await sleep(2);
     }
-    await Promise.race([back, ended, sleep(5000)]);
-    backMs.push(performance.now() - begin);
-    child.kill("SIGKILL");
-    await ended;
+    await kill;
   }
   const { ids, tornBytes, damage } = await idsIn(dir);
   const there = new Set(ids);
