@@ -30,8 +30,10 @@ export interface LinkOptions {
   readonly connectTimeoutMs?: number;
   readonly reconnectMs?: number;
   readonly sessionExpiryS?: number;
-  /** Messages that may be unacknowledged at a time; with MQTT 5 the broker is told, else reading pauses. */
+  /** Messages that may be unacknowledged at a time. The broker is told (MQTT 5); where it sends more, reading pauses. */
   readonly receiveMaximum?: number;
+  /** Payload bytes that may be unacknowledged before reading pauses. Default: half of what the durable log lets wait. */
+  readonly maxPendingBytes?: number;
   /** Messages that may wait to be sent; beyond, the oldest unconfirmed is dropped and counted. */
   readonly publishQueue?: number;
   readonly tls?: {
@@ -95,6 +97,11 @@ export interface PublishOptions {
  * payload that is too large should arrive and be counted.
  */
 const MAX_PACKET_BYTES = 67_108_864;
+/**
+ * Half of what the durable log lets wait for the disk. Without a bound below that a slow disk ends in refusals, a closed
+ * connection and the broker sending everything again, which makes the disk slower still.
+ */
+const MAX_PENDING_BYTES = 33_554_432;
 /** Publishes handed to the client library at a time; the rest waits in our queue, which is bounded. */
 const PUBLISH_IN_FLIGHT = 200;
 /** Given to the library instead of an acknowledgement; it goes on to the next packet without sending one. */
@@ -107,12 +114,15 @@ interface Generation {
   head: number;
   flushPlanned: boolean;
   failed: boolean;
+  /** Payload bytes of what is not acknowledged. */
+  pendingBytes: number;
   /** The library's callback, while reading is paused because too much is pending. */
   paused: (() => void) | null;
 }
 
 interface Ticket {
   readonly messageId: number;
+  readonly bytes: number;
   done: boolean;
 }
 
@@ -133,6 +143,7 @@ class BrokerLink implements Link {
   readonly #options: LinkOptions;
   readonly #log: Logger;
   readonly #maxPending: number;
+  readonly #maxPendingBytes: number;
   readonly #maxQueued: number;
   #client: MqttClient | null = null;
   #generation: Generation | null = null;
@@ -154,6 +165,7 @@ class BrokerLink implements Link {
     this.#options = options;
     this.#log = options.log;
     this.#maxPending = options.receiveMaximum ?? 1_000;
+    this.#maxPendingBytes = options.maxPendingBytes ?? MAX_PENDING_BYTES;
     this.#maxQueued = options.publishQueue ?? 10_000;
   }
 
@@ -221,8 +233,12 @@ class BrokerLink implements Link {
       qos: packet.qos,
     };
     // QoS 2 is never asked for; if a broker sent it all the same, the library acknowledges by itself.
-    const ticket: Ticket | null = packet.qos === 1 ? { messageId: packet.messageId ?? 0, done: false } : null;
-    if (ticket !== null) generation.queue.push(ticket);
+    const ticket: Ticket | null =
+      packet.qos === 1 ? { messageId: packet.messageId ?? 0, bytes: message.payload.length, done: false } : null;
+    if (ticket !== null) {
+      generation.queue.push(ticket);
+      generation.pendingBytes += ticket.bytes;
+    }
     let outcome: void | Promise<void>;
     try {
       outcome = this.#options.onMessage(message);
@@ -235,17 +251,29 @@ class BrokerLink implements Link {
         () => this.#settle(generation, ticket),
         (error) => this.#fail(generation, error),
       );
-    const pending = generation.queue.length - generation.head;
-    if (pending >= this.#maxPending && this.#options.protocolVersion === 4) {
+    if (this.#isFull(generation)) {
       generation.paused = () => callback(ticket === null ? undefined : ACK_LATER);
     } else callback(ticket === null ? undefined : ACK_LATER);
+  }
+
+  #isFull(generation: Generation): boolean {
+    const pending = generation.queue.length - generation.head;
+    return pending >= this.#maxPending || (pending > 1 && generation.pendingBytes > this.#maxPendingBytes);
   }
 
   #currentGeneration(): Generation {
     const stream = this.#client!.stream;
     if (this.#generation?.stream !== stream) {
       this.#dropGeneration();
-      this.#generation = { stream, queue: [], head: 0, flushPlanned: false, failed: false, paused: null };
+      this.#generation = {
+        stream,
+        queue: [],
+        head: 0,
+        pendingBytes: 0,
+        flushPlanned: false,
+        failed: false,
+        paused: null,
+      };
     }
     return this.#generation!;
   }
@@ -273,7 +301,7 @@ class BrokerLink implements Link {
     generation.flushPlanned = false;
     const { queue, stream } = generation;
     let end = generation.head;
-    while (end < queue.length && queue[end]!.done) end++;
+    while (end < queue.length && queue[end]!.done) generation.pendingBytes -= queue[end++]!.bytes;
     const count = end - generation.head;
     if (count === 0) return;
     if (generation !== this.#generation || generation.failed || stream.destroyed || !this.#client?.connected) {
@@ -299,7 +327,7 @@ class BrokerLink implements Link {
       generation.head = 0;
     }
     const resume = generation.paused;
-    if (resume !== null && queue.length - generation.head < this.#maxPending) {
+    if (resume !== null && !this.#isFull(generation)) {
       generation.paused = null;
       resume();
     }

@@ -32,6 +32,8 @@ export interface JournalOptions {
   /** A group is written when its oldest frame has waited so long, or when it has this many bytes. */
   readonly groupMs?: number;
   readonly groupBytes?: number;
+  /** What waited while the disk was slow is written in larger groups, up to this: a sync costs nearly the same for all. */
+  readonly maxGroupBytes?: number;
   readonly segmentBytes?: number;
   /** Segments are removed when older (0: never for age) or when the log is larger; never what `keepFrom` protects. */
   readonly maxAgeMs?: number;
@@ -99,7 +101,7 @@ export class Journal {
   private file: LayerFile;
   private queue: Waiting[] = [];
   private queuedBytes = 0;
-  private readonly group: Buffer;
+  private group: Buffer;
   private durable: number;
   private floor = Number.POSITIVE_INFINITY;
   private timer: NodeJS.Timeout | null = null;
@@ -130,6 +132,8 @@ export class Journal {
       files: diskFiles,
       groupMs: 5,
       groupBytes: 256 * 1024,
+      // Two megabytes are encoded in a few milliseconds, which is what the event loop can spare.
+      maxGroupBytes: given.groupBytes ?? 2 * 1024 * 1024,
       segmentBytes: 64 * 1024 * 1024,
       maxAgeMs: 0,
       maxBytes: 4 * 1024 ** 3,
@@ -292,9 +296,12 @@ export class Journal {
     let bytes = 0;
     let count = 0;
     if (!this.full) {
-      while (count < this.queue.length && (count === 0 || bytes + this.queue[count]!.bytes <= this.o.groupBytes)) {
+      const { maxGroupBytes } = this.o;
+      while (count < this.queue.length && (count === 0 || bytes + this.queue[count]!.bytes <= maxGroupBytes)) {
         bytes += this.queue[count++]!.bytes;
       }
+      const needed = bytes + 3 * FRAME_HEADER;
+      if (needed > this.group.length) this.group = Buffer.allocUnsafe(Math.max(needed, maxGroupBytes + MAX_PAYLOAD));
       return this.queue.splice(0, count);
     }
     const taken: Waiting[] = [];

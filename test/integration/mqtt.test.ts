@@ -252,13 +252,16 @@ describe("acknowledgements, byte by byte", () => {
     expect(seen[1]).toMatchObject({ dup: true });
   });
 
-  it("more unfinished messages than allowed (3.1.1): reading pauses, then goes on", async () => {
+  it.each([
+    ["messages", { receiveMaximum: 5 }, "x"],
+    ["bytes", { maxPendingBytes: 450 }, "x".repeat(100)],
+  ])("more unfinished %s than allowed: reading pauses, then goes on", async (_what, limit, payload) => {
     const raw = await startRawBroker();
     cleanups.push(() => raw.close());
     const { waiting, onMessage } = byHand();
-    const { link: made } = link(raw.url, { onMessage, receiveMaximum: 5 });
+    const { link: made } = link(raw.url, { onMessage, ...limit });
     await until(() => made.status().subscribed);
-    for (let id = 1; id <= 20; id++) raw.connections[0]!.publish(id, "cellward/v1/t", "x");
+    for (let id = 1; id <= 20; id++) raw.connections[0]!.publish(id, "cellward/v1/t", payload);
     await until(() => waiting.length === 5);
     await pause(60);
     expect(waiting.length).toBe(5);

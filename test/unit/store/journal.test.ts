@@ -67,6 +67,17 @@ describe("journal", () => {
     expect(told).toEqual(Array.from({ length: 200 }, (_, i) => i));
   });
 
+  it("a slow disk: what waited meanwhile goes into few large groups", async () => {
+    const disk = new MemoryDisk();
+    const journal = await open(disk, { groupBytes: 300, maxGroupBytes: 3000 });
+    for (let i = 0; i < 200; i++) journal.append(1, Buffer.from(`frame ${String(i).padStart(10)}`));
+    await journal.flush();
+    // 200 frames of 28 bytes: 19 groups of 300 bytes, or two of 3000.
+    expect(journal.status().groups).toBeLessThanOrEqual(3);
+    expect((await all(journal)).length).toBe(200);
+    await journal.close();
+  });
+
   it("torn tail: cut at every byte of the last group: opens, keeps every frame before the cut, goes on", async () => {
     const disk = new MemoryDisk();
     const journal = await open(disk);
