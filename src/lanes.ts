@@ -50,6 +50,8 @@ const REORDER_MS = 2000;
 const MISSED_PERIODS = 3;
 /** Batches that may wait in one lane; a sensor that sends further ahead loses its oldest, as late. */
 const MAX_PENDING = 4096;
+/** A second of 16 sensors of 8 bands at 50 Hz is 6,400 samples, well under a millisecond of the detector. */
+const LANES_A_STEP = 16;
 const LN10_10 = Math.LN10 / 10;
 
 interface Slot {
@@ -179,12 +181,14 @@ export class Lanes {
     return null;
   }
 
-  /** Feeds all instants before `endMs` to the detector, in order of time within each sensor. */
-  drain(endMs: number): void {
+  /** Feeds all instants before `endMs` to the detector, in order of time within each sensor; a step is a few sensors. */
+  *drain(endMs: number): Generator<void, void> {
     const wholeSecond = endMs % 1000 === 0;
+    let n = 0;
     for (const lane of this.lanes.values()) {
       if (lane.pending.length > 0) this.drainLane(lane, endMs);
       if (wholeSecond && lane.readings > 0) this.options.onRollup(this.rollUp(lane, endMs - 1000));
+      if (++n % LANES_A_STEP === 0) yield;
     }
     this.judgedMs = endMs;
   }

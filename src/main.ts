@@ -75,6 +75,9 @@ const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
 
+/** Lets everything else that waits have its turn of the event loop. */
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 export async function startService(parts: ServiceParts): Promise<Service> {
   const service = new RunningService(parts);
   await service.start();
@@ -192,7 +195,7 @@ class RunningService implements Service {
   private async prepare(): Promise<void> {
     for (const pipeline of this.blocks.all()) {
       for (const _ of pipeline.prepare()) {
-        await new Promise((resolve) => setImmediate(resolve));
+        await turn();
         if (this.stopping) return;
       }
     }
@@ -267,18 +270,20 @@ class RunningService implements Service {
 
   // ------------------------------------------------------------------------------------------------------------- judge
 
-  /** Lets every block judge what is ready, one after the other, with room for others between. */
+  /** Lets every block judge what is ready, one after the other and in slices, with room for others between. */
   private async tick(): Promise<void> {
     if (this.ticking || this.stopping) return;
     this.ticking = true;
     try {
       let sinceMs = performance.now();
       for (const pipeline of this.blocks.all()) {
-        this.dispatch(pipeline.tick(this.clock.nowMs()));
-        if (performance.now() - sinceMs > SLICE_MS) {
-          await new Promise((resolve) => setImmediate(resolve));
+        for (const _ of pipeline.steps(this.clock.nowMs())) {
+          if (performance.now() - sinceMs < SLICE_MS) continue;
+          this.dispatch(pipeline.take());
+          await turn();
           sinceMs = performance.now();
         }
+        this.dispatch(pipeline.take());
       }
     } finally {
       this.ticking = false;
@@ -319,10 +324,21 @@ class RunningService implements Service {
     if (change.type === "new" && change.after.evidence) {
       const sensors = change.after.evidence.sensors.map((s) => s.sensor);
       const before = this.ring.capture(change.after.id, sensors, this.clock.nowMs());
-      if (before) this.store.writeRaw(change.after.id, before);
+      if (before) void this.keepBefore(change.after.id, before);
     }
     const { id, kind, cell, text } = change.after;
     this.log.info({ alert: id, kind, cell, change: change.type, text }, "alert");
+  }
+
+  /** Half a minute of many sensors is a hundred thousand readings: written between other things. */
+  private async keepBefore(alert: string, batches: Iterable<ReadingBatch>): Promise<void> {
+    let sinceMs = performance.now();
+    for (const batch of batches) {
+      this.store.writeRaw(alert, [batch]);
+      if (this.stopping || performance.now() - sinceMs < SLICE_MS) continue;
+      await turn();
+      sinceMs = performance.now();
+    }
   }
 
   private async publishAlert(change: AlertChange): Promise<void> {
@@ -414,7 +430,8 @@ class RunningService implements Service {
 
   private async saveState(): Promise<void> {
     if (!this.durable) return;
-    // The state must hold all that is logged: what waits in the inbox is logged already, so it is judged first.
+    // Not in the middle of a window; and the state must hold all that is logged: what waits in the inbox is logged already.
+    while (this.ticking) await turn();
     this.drain(Number.POSITIVE_INFINITY);
     const state = {
       site: this.site.id,

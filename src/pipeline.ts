@@ -172,17 +172,25 @@ export class BlockPipeline {
 
   /** Judges every window that is ready at `nowMs` and gives everything there is to say since the last call. */
   tick(nowMs: number): PipelineEvent[] {
-    for (let endMs = this.lanes.ready(nowMs); endMs !== null; endMs = this.lanes.ready(nowMs)) {
-      this.judge(endMs);
-    }
+    for (const _ of this.steps(nowMs));
     return this.take();
+  }
+
+  /**
+   * The same in steps of about a millisecond, for a caller whose event loop must stay free. Between steps messages may be
+   * offered and events taken; a snapshot may not, it would hold half a window.
+   */
+  *steps(nowMs: number): Generator<void, void> {
+    for (let endMs = this.lanes.ready(nowMs); endMs !== null; endMs = this.lanes.ready(nowMs)) {
+      yield* this.judge(endMs);
+    }
   }
 
   /** Judges everything filed, however recent: the end of a trace. Who is silent by then may only have been cut off. */
   flush(): PipelineEvent[] {
     this.flushing = true;
     for (let endMs = this.lanes.next(); endMs !== null; endMs = this.lanes.next()) {
-      this.judge(endMs);
+      for (const _ of this.judge(endMs));
     }
     this.flushing = false;
     return this.take();
@@ -211,8 +219,8 @@ export class BlockPipeline {
   }
 
   /** One window: detect, fuse, alert. */
-  private judge(endMs: number): void {
-    this.lanes.drain(endMs);
+  private *judge(endMs: number): Generator<void, void> {
+    yield* this.lanes.drain(endMs);
     const changes = this.tracker.observe(endMs, this.options.windowMs, this.bandWindows(endMs));
     for (const { kind, track } of changes) {
       const { activity, p } = classify(track.episodes);
@@ -220,6 +228,7 @@ export class BlockPipeline {
       this.events.push({ type: "track", tMs: endMs, track: judged });
       this.alertFor(judged, kind === "ended", endMs);
     }
+    yield;
     // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
     for (const track of this.waiting.values()) {
       if (this.policy.opens(track, endMs)) this.alertFor(track, false, endMs);

@@ -116,10 +116,11 @@ export class RawRing {
   }
 
   /**
-   * Begins (or, for the same alert, prolongs) the capture of these sensors at `nowMs`: returns what the ring holds of the
-   * time before; what comes in the time after is named by `offer`. null: too many captures run already.
+   * Begins (or, for the same alert, prolongs) the capture of these sensors at `nowMs`: returns what the ring holds now of the
+   * time before, unpacked one by one as it is asked for; what comes in the time after is named by `offer`. null: too many
+   * captures run already.
    */
-  capture(alert: string, sensors: readonly SensorId[], nowMs: number): ReadingBatch[] | null {
+  capture(alert: string, sensors: readonly SensorId[], nowMs: number): Iterable<ReadingBatch> | null {
     this.expire(nowMs);
     if (!this.running.has(alert) && this.running.size >= this.maxCaptures) {
       this.refused++;
@@ -127,15 +128,15 @@ export class RawRing {
     }
     const untilMs = nowMs + this.afterMs;
     this.running.set(alert, untilMs);
-    const out: ReadingBatch[] = [];
+    const held: Entry[] = [];
     for (const sensor of new Set(sensors)) {
       const others = (this.captures.get(sensor) ?? []).filter((c) => c.alert !== alert);
       this.captures.set(sensor, [...others, { alert, untilMs }]);
       for (const entry of this.sensors.get(sensor) ?? []) {
-        if (entry.endMs >= nowMs - this.beforeMs && entry.head.tsMs <= untilMs) out.push(unpack(entry));
+        if (entry.endMs >= nowMs - this.beforeMs && entry.head.tsMs <= untilMs) held.push(entry);
       }
     }
-    return out;
+    return unpacked(held);
   }
 
   status(): RawRingStatus {
@@ -177,6 +178,10 @@ function pack(values: Float32Array): Int16Array {
   const out = new Int16Array(values.length);
   for (let i = 0; i < values.length; i++) out[i] = packLevel(values[i]!);
   return out;
+}
+
+function* unpacked(entries: readonly Entry[]): Generator<ReadingBatch> {
+  for (const entry of entries) yield unpack(entry);
 }
 
 function unpack(entry: Entry): ReadingBatch {

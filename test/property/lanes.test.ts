@@ -3,6 +3,10 @@ import { describe, expect, it } from "vitest";
 import { cut, Lanes } from "../../src/lanes.ts";
 import type { ReadingBatch, Rollup } from "../../src/model.ts";
 
+const run = (steps: Iterable<void>) => {
+  for (const _ of steps);
+};
+
 /** Records what the detector would be fed, value by value. */
 function recorder() {
   const fed: string[] = [];
@@ -80,7 +84,7 @@ function play(batches: readonly ReadingBatch[], holdMs: number) {
   });
   const judge = (endMs: number) => {
     const before = fed.length;
-    lanes.drain(endMs);
+    run(lanes.drain(endMs));
     windows.push(`${endMs}: ${fed.slice(before).sort().join("; ")}`);
   };
   const arrivals = batches
@@ -138,7 +142,7 @@ describe("lanes", () => {
     });
     lanes.ready(START + 40_000);
     lanes.offer(after, START + 70_000);
-    for (let end = lanes.ready(START + 70_000); end !== null; end = lanes.ready(START + 70_000)) lanes.drain(end);
+    for (let end = lanes.ready(START + 70_000); end !== null; end = lanes.ready(START + 70_000)) run(lanes.drain(end));
     lanes.offer(early, START + 71_000);
     expect(late).toBe(30);
     expect(lanes.lateInstants).toBe(30);
@@ -159,9 +163,9 @@ describe("lanes", () => {
     const t0 = Math.floor(START / 1000) * 1000;
     lanes.ready(t0 + 2000);
     lanes.offer(series("s1", t0 + 500, 1000, 1), t0 + 12_000);
-    for (let end = lanes.ready(t0 + 12_000); end !== null; end = lanes.ready(t0 + 12_000)) lanes.drain(end);
+    for (let end = lanes.ready(t0 + 12_000); end !== null; end = lanes.ready(t0 + 12_000)) run(lanes.drain(end));
     lanes.offer(series("s1", t0 + 1500, 1000, 20), t0 + 20_500);
-    for (let end = lanes.next(); end !== null; end = lanes.next()) lanes.drain(end);
+    for (let end = lanes.next(); end !== null; end = lanes.next()) run(lanes.drain(end));
     const judged = fed.filter((f) => f.startsWith("s1/lte800-ul")).length;
     expect(lateBatches.reduce((n, b) => n + b.count, 0) + judged).toBe(21);
     expect(judged).toBeGreaterThan(10);
@@ -183,7 +187,7 @@ describe("lanes", () => {
     lanes.ready(t0);
     const batch = { ...series("s1", t0, 500, 2), bands: ["lte800-ul"], rmsDbm: Float32Array.from([-100, -90]) };
     lanes.offer(batch, t0 + 1000);
-    lanes.drain(t0 + 1000);
+    run(lanes.drain(t0 + 1000));
     // (1e-10 + 1e-9) / 2 mW = -92.596 dBm; the mean of the dBm values would be -95.
     expect(rollups[0]!.meanDbm[0]).toBeCloseTo(-92.596, 2);
     expect(rollups[0]!.maxDbm[0]).toBe(-90);
