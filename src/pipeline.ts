@@ -106,13 +106,14 @@ export class BlockPipeline {
       onLate: (batch) => this.events.push({ type: "late", batch }),
     });
     const { site, block, calibration } = options;
-    this.locator = new Locator(vicinity(site, block), { block, calibration, kindWeight: USE_DENSITY });
+    const around = vicinity(site, block);
+    this.locator = new Locator(around, { block, calibration, kindWeight: USE_DENSITY });
     this.tracker = new Tracker(this.locator, {
       ...TRACKER_DEFAULTS,
       ...options.tracker,
       block: options.block,
     });
-    this.policy = new Policy(options.site, { ...POLICY_DEFAULTS, ...options.policy });
+    this.policy = new Policy(around, { ...POLICY_DEFAULTS, ...options.policy });
   }
 
   /** Does in steps beforehand what the first evidence of a band would do inside a tick; results are the same without it. */
