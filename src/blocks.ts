@@ -1,3 +1,4 @@
+import { FaultBook } from "./alert/fault-book.ts";
 import type { Alert, BlockId, Command, CommandResult, PipelineEvent, SensorMessage, Site } from "./model.ts";
 import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
 
@@ -7,10 +8,13 @@ import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
  */
 export class Blocks {
   readonly site: Site;
+  /** Alerts that no block's windows show. */
+  readonly faults: FaultBook;
   private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
 
   constructor(options: Omit<PipelineOptions, "block">) {
     this.site = options.site;
+    this.faults = new FaultBook(options.site.id);
     // The budget is the site's; every block gets its share.
     const falseAlarmsPerDay = options.falseAlarmsPerDay / Math.max(1, options.site.blocks.length);
     this.pipelines = new Map(
@@ -19,7 +23,7 @@ export class Blocks {
   }
 
   /** Hands a decoded message to its block. Judging waits for `tick`. */
-  take(message: SensorMessage, nowMs: number): void {
+  offer(message: SensorMessage, nowMs: number): void {
     switch (message.kind) {
       case "readings":
         this.of(message.batch.block).offer(message.batch, nowMs);
@@ -43,6 +47,7 @@ export class Blocks {
   tick(nowMs: number): PipelineEvent[] {
     const events: PipelineEvent[] = [];
     for (const pipeline of this.pipelines.values()) for (const event of pipeline.tick(nowMs)) events.push(event);
+    events.push(...this.faults.take());
     return events;
   }
 
@@ -50,6 +55,7 @@ export class Blocks {
   flush(): PipelineEvent[] {
     const events: PipelineEvent[] = [];
     for (const pipeline of this.pipelines.values()) for (const event of pipeline.flush()) events.push(event);
+    events.push(...this.faults.take());
     return events;
   }
 
@@ -59,23 +65,30 @@ export class Blocks {
   }
 
   openAlerts(): Alert[] {
-    return [...this.pipelines.values()].flatMap((p) => p.openAlerts());
+    return [...[...this.pipelines.values()].flatMap((p) => p.openAlerts()), ...this.faults.openAlerts()];
+  }
+
+  /** Everything there is to say without judging: what commands and conflicts brought. */
+  take(): PipelineEvent[] {
+    return [...[...this.pipelines.values()].flatMap((p) => p.take()), ...this.faults.take()];
   }
 
   command(command: Command, nowMs: number): CommandResult {
     for (const pipeline of this.pipelines.values()) {
       if (pipeline.has(command.alert)) return pipeline.command(command, nowMs);
     }
-    return { ok: false, code: "alert-unknown", detail: `no open alert ${command.alert}` };
+    return this.faults.command(command, nowMs);
   }
 
   snapshot(): unknown {
-    return Object.fromEntries([...this.pipelines].map(([id, p]) => [id, p.snapshot()]));
+    const blocks = Object.fromEntries([...this.pipelines].map(([id, p]) => [id, p.snapshot()]));
+    return { blocks, faults: this.faults.snapshot() };
   }
 
   restore(snapshot: unknown): void {
-    for (const [id, state] of Object.entries(snapshot as Record<BlockId, unknown>))
-      this.pipelines.get(id)?.restore(state);
+    const { blocks, faults } = snapshot as { blocks: Record<BlockId, unknown>; faults: unknown };
+    for (const [id, state] of Object.entries(blocks)) this.pipelines.get(id)?.restore(state);
+    this.faults.restore(faults);
   }
 
   private of(block: BlockId): BlockPipeline {

@@ -94,6 +94,11 @@ export interface TimeSeriesStore {
   start(): Promise<void>;
   /** Writes out what is queued, or gives up after `deadlineMs`. */
   stop(deadlineMs: number): Promise<void>;
+  /**
+   * Resolves when everything written so far is durable: in the database, or on our own disk on its way there. False when the
+   * disk does not take it; a store that failed for good has nothing more to wait for and says true.
+   */
+  flush(): Promise<boolean>;
   writeRollups(rollups: readonly Rollup[]): void;
   /** Readings that came after their second was rolled up. */
   writeLate(batch: ReadingBatch): void;

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import type { Clock } from "./contracts.ts";
 import type { Logger } from "./log.ts";
-import type { AlertChange, Command } from "./model.ts";
-import { diskFiles } from "./store/files.ts";
-import { Journal, type JournalOptions } from "./store/journal.ts";
+import type { AlertChange, BlockId, Command } from "./model.ts";
+import { diskFiles, type FileLayer } from "./store/files.ts";
+import { Journal, type JournalOptions, settled } from "./store/journal.ts";
 import { Outbox } from "./store/outbox.ts";
 import { SnapshotFile } from "./store/snapshot.ts";
 
@@ -14,13 +14,33 @@ import { SnapshotFile } from "./store/snapshot.ts";
  * the snapshot, brought up to date by the messages behind it through the same code that took them first.
  */
 
-/** Kinds of frames. */
-const KIND = { message: 1, alert: 2, command: 3, mark: 4 } as const;
+/**
+ * Kinds of frames. Looks and commands say how many messages of the log waited in the inbox just then, so that going through
+ * the log again takes messages and judges windows in the very order of the first time.
+ */
+const KIND = { message: 1, alert: 2, command: 3, mark: 4, retained: 5, look: 6 } as const;
 
-export type Entry =
-  | { readonly kind: "message"; readonly atMs: number; readonly topic: string; readonly payload: Uint8Array }
-  | { readonly kind: "alert"; readonly change: AlertChange }
-  | { readonly kind: "command"; readonly atMs: number; readonly command: Command };
+export interface LoggedMessage {
+  readonly atMs: number;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly retained: boolean;
+}
+
+/** What a restart does with the log's entries. */
+export interface Recovery {
+  /** The state of the last snapshot, before anything else. */
+  restore(state: unknown): void;
+  /** An alert change that was told, oldest first; all of them before the first message. */
+  told(change: AlertChange): void;
+  message(message: LoggedMessage): void;
+  command(atMs: number, command: Command): void;
+  /** A block was looked at and something was judged. */
+  look(block: BlockId, nowMs: number): void;
+}
+
+/** Messages that may have waited at a look, at the most; older ones were surely taken. A log without looks is held to this. */
+const MAX_WAITING = 100_000;
 
 export interface DurableOptions {
   readonly dir: string;
@@ -33,6 +53,11 @@ export interface DurableOptions {
   /** Ends the process: nothing may be acknowledged any more. */
   readonly onFatal: (error: Error) => void;
   readonly onFull: (full: boolean) => void;
+  /** Default: the machine's own disk. */
+  readonly files?: FileLayer;
+  /** Only for tests and negative controls. */
+  readonly segmentBytes?: number;
+  readonly sync?: boolean;
 }
 
 export class Durable {
@@ -40,26 +65,23 @@ export class Durable {
   private readonly journal: Journal;
   private readonly snapshots: SnapshotFile;
   private readonly log: Logger;
+  /** Place of the newest snapshot on the disk. */
+  private snapshotAt: number;
 
   private constructor(journal: Journal, options: DurableOptions) {
+    const { dir, clock, log, files = diskFiles } = options;
     this.journal = journal;
-    this.log = options.log;
-    this.snapshots = new SnapshotFile({ dir: options.dir, name: "state", clock: options.clock });
-    this.outbox = new Outbox({ journal, dir: options.dir, files: diskFiles, clock: options.clock });
+    this.log = log;
+    this.snapshots = new SnapshotFile({ dir, name: "state", clock, files });
+    this.outbox = new Outbox({ journal, dir, files, clock });
+    this.snapshotAt = journal.beginPosition;
+    // Until the snapshot and the sinks are read nobody knows yet what is still needed.
+    journal.keepFrom(this.snapshotAt, "snapshot");
   }
 
   static async open(options: DurableOptions): Promise<Durable> {
-    const { dir, clock, onFatal, onFull, groupMs, maxAgeMs, maxBytes, reserveBytes } = options;
-    const given: JournalOptions = {
-      dir: join(dir, "journal"),
-      clock,
-      onFatal,
-      onFull,
-      groupMs,
-      maxAgeMs,
-      maxBytes,
-      reserveBytes,
-    };
+    const { dir, log: _, ...rest } = options;
+    const given: JournalOptions = { ...rest, dir: join(dir, "journal") };
     const journal = await Journal.open(given);
     const made = new Durable(journal, options);
     for (const damage of journal.recovery.damage) {
@@ -69,38 +91,72 @@ export class Durable {
   }
 
   /**
-   * Brings back what was known: `restore` gets the last snapshot's state, `again` every entry behind it in order. Alert
-   * changes come first, so that what was already told is known before it arises again.
+   * Brings back what was known: the last snapshot's state, then everything behind it through the same code that took it
+   * first. A log that was cut, or kept by another version, is gone through as far as it is there.
    */
-  async recover(restore: (state: unknown) => void, told: (change: AlertChange) => void, again: (e: Entry) => void) {
+  async recover(recovery: Recovery): Promise<{ readonly snapshotMs: number | null; readonly messages: number }> {
     const snapshot = await this.snapshots.load((file) =>
       this.log.warn({ file }, "a snapshot is damaged; an older one is used"),
     );
     const from = snapshot?.position ?? this.journal.beginPosition;
-    if (snapshot) restore(deserialize(snapshot.data));
+    if (snapshot) recovery.restore(deserialize(snapshot.data));
+    this.snapshotAt = from;
+    this.journal.keepFrom(from, "snapshot");
     for await (const frame of this.journal.replay(from)) {
-      if (frame.kind === KIND.alert) told(JSON.parse(frame.payload.toString("utf8")));
+      if (frame.kind === KIND.alert) recovery.told(JSON.parse(frame.payload.toString("utf8")));
     }
     let messages = 0;
-    for await (const frame of this.journal.replay(from)) {
-      if (frame.kind === KIND.message) {
-        again(unpackMessage(frame.payload));
+    const waiting: LoggedMessage[] = [];
+    let head = 0;
+    const takeAllBut = (left: number) => {
+      while (waiting.length - head > left) {
+        recovery.message(waiting[head]!);
+        waiting[head++] = undefined as never;
         messages++;
-      } else if (frame.kind === KIND.command) {
-        again({ kind: "command", ...JSON.parse(frame.payload.toString("utf8")) });
+      }
+      if (head > 4096) {
+        waiting.splice(0, head);
+        head = 0;
+      }
+    };
+    for await (const { kind, payload } of this.journal.replay(from)) {
+      if (kind === KIND.message || kind === KIND.retained) {
+        waiting.push(unpackMessage(payload, kind === KIND.retained));
+        takeAllBut(MAX_WAITING);
+      } else if (kind === KIND.look) {
+        takeAllBut(payload.readUInt32LE(8));
+        recovery.look(payload.toString("utf8", 12), payload.readDoubleLE(0));
+      } else if (kind === KIND.command) {
+        const { atMs, command, waiting: left } = JSON.parse(payload.toString("utf8"));
+        takeAllBut(left);
+        recovery.command(atMs, command);
       }
     }
+    takeAllBut(0);
     return { snapshotMs: snapshot?.savedMs ?? null, messages };
   }
 
+  /** Whether a message of so many bytes would be taken now. One that would not must not be judged either. */
+  accepts(topic: string, payloadBytes: number): boolean {
+    return this.journal.accepts(payloadBytes + topic.length + MESSAGE_HEAD);
+  }
+
   /** Logs a message; resolves once it is on the disk. Rejects when the log takes no more: then it must not be acknowledged. */
-  message(atMs: number, topic: string, payload: Uint8Array): Promise<void> {
+  message({ atMs, topic, payload, retained }: LoggedMessage): Promise<void> {
     return new Promise((resolve, reject) => {
-      const taken = this.journal.append(KIND.message, packMessage(atMs, topic, payload), {
-        onDurable: () => resolve(),
-      });
+      const kind = retained ? KIND.retained : KIND.message;
+      const taken = this.journal.append(kind, packMessage(atMs, topic, payload), { onDurable: () => resolve() });
       if (!taken) reject(new Error("the durable log takes no more"));
     });
+  }
+
+  /** Logs that a block is looked at now, while the last `waiting` messages of the log are not taken yet. */
+  look(block: BlockId, nowMs: number, waiting: number): void {
+    const name = Buffer.from(block);
+    const head = Buffer.allocUnsafe(12);
+    head.writeDoubleLE(nowMs, 0);
+    head.writeUInt32LE(waiting, 8);
+    this.journal.append(KIND.look, [head, name]);
   }
 
   /** Logs an alert change with the room kept for alerts; sinks of the outbox deliver it from there. */
@@ -109,8 +165,8 @@ export class Durable {
     this.journal.append(KIND.alert, Buffer.from(JSON.stringify(change)), { urgent: true, onDurable });
   }
 
-  command(atMs: number, command: Command): void {
-    this.journal.append(KIND.command, Buffer.from(JSON.stringify({ atMs, command })), { urgent: true });
+  command(atMs: number, command: Command, waiting: number): void {
+    this.journal.append(KIND.command, Buffer.from(JSON.stringify({ atMs, command, waiting })), { urgent: true });
   }
 
   /** Adds a sink for alert changes, one at a time and in order; a rejection is retried for ever. */
@@ -119,6 +175,7 @@ export class Durable {
       name,
       kinds: [KIND.alert],
       batchBytes: 0,
+      cursorMs: 0,
       deliver: async (frames) => {
         for (const frame of frames) await deliver(JSON.parse(frame.payload.toString("utf8")));
       },
@@ -127,17 +184,23 @@ export class Durable {
 
   /**
    * Saves `state`, which must hold everything logged so far and nothing later: the caller takes it between two messages.
-   * The mark is the place in the log that it stands for.
+   * The mark is the place in the log that it stands for. `stored` says whether everything that the state has handed on is
+   * durable where it went: until then the log behind the last snapshot is the only place to make it from again.
    */
-  async save(state: unknown): Promise<void> {
+  async save(state: unknown, stored: () => Promise<boolean>): Promise<boolean> {
     const data = serialize(state);
     const position = await this.journal.write(KIND.mark, Buffer.alloc(0), true);
+    if (!(await stored())) return false;
     await this.snapshots.save(position, data);
+    // The snapshot before is kept in case the newest is damaged: the log from there on is kept with it.
+    this.journal.keepFrom(this.snapshotAt, "snapshot");
+    this.snapshotAt = position;
+    return true;
   }
 
-  /** Resolves when everything logged so far is on the disk. */
-  synced(): Promise<void> {
-    return this.journal.flush();
+  /** Resolves when everything logged so far is on the disk; false where it is not (disk full, log failed). */
+  async synced(): Promise<boolean> {
+    return (await settled(this.journal)) && this.journal.status().ready;
   }
 
   status() {
@@ -151,19 +214,20 @@ export class Durable {
   }
 }
 
+const MESSAGE_HEAD = 10;
 /** arrival f64, length of the topic u16, topic, payload. */
 function packMessage(atMs: number, topic: string, payload: Uint8Array): Uint8Array[] {
   const name = Buffer.from(topic);
-  const head = Buffer.allocUnsafe(10);
+  const head = Buffer.allocUnsafe(MESSAGE_HEAD);
   head.writeDoubleLE(atMs, 0);
   head.writeUInt16LE(name.length, 8);
   return [head, name, payload];
 }
 
-function unpackMessage(frame: Buffer): Entry {
+function unpackMessage(frame: Buffer, retained: boolean): LoggedMessage {
   const length = frame.readUInt16LE(8);
   return {
-    kind: "message",
+    retained,
     atMs: frame.readDoubleLE(0),
     topic: frame.toString("utf8", 10, 10 + length),
     // A copy: decoding may keep parts of it, and the frame is a view of a whole segment.

@@ -74,6 +74,12 @@ export const CATALOGUE = {
     retryable: false,
     meaning: "The durable log could not be synced to disk; the process ends without acknowledging.",
   },
+  DATA_DIR_LOCKED: {
+    stage: "store",
+    exit: EXIT.dependency,
+    retryable: true,
+    meaning: "Another process uses the data folder; two would overwrite each other's log.",
+  },
   PORT_TAKEN: { stage: "http", exit: EXIT.dependency, retryable: true, meaning: "The port to listen on is in use." },
   TOKEN_MISSING: {
     stage: "http",

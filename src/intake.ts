@@ -89,7 +89,7 @@ export class Intake {
     else {
       this.ledger.otherMessages++;
       this.note(message, nowMs);
-      this.parts.blocks.take(message, nowMs);
+      this.parts.blocks.offer(message, nowMs);
     }
   }
 
@@ -107,13 +107,14 @@ export class Intake {
     const { accepted, duplicates, conflicts, stale, reject } = this.parts.sequencer.accept(batch);
     ledger.duplicate += duplicates;
     ledger.refused += conflicts + stale;
+    if (conflicts > 0) this.parts.blocks.faults.conflict(batch.block, batch.sensor, nowMs);
     // The message was taken for what was new in it; the refused instants are parts of it.
     if (reject) this.parts.rejects.addPart(reject, topic, payload, nowMs);
     for (const taken of accepted) {
       // After the books: a repetition is known by the stamp it came with.
       const part = this.parts.clocks?.observe(taken, nowMs) ?? taken;
       ledger.accepted += part.count;
-      this.parts.blocks.take({ kind: "readings", batch: part }, nowMs);
+      this.parts.blocks.offer({ kind: "readings", batch: part }, nowMs);
       this.parts.onBatch?.(part);
     }
     if (accepted.length > 0) this.facts(batch.sensor).lastSeenMs = nowMs;

@@ -83,6 +83,9 @@ interface Lane {
   readings: number;
 }
 
+/** A lane as a snapshot keeps it; channels are given out anew when it is restored. */
+type SavedLane = Omit<Lane, "slots" | "slotOf"> & { readonly slots: readonly Omit<Slot, "channel">[] };
+
 export interface ChannelDescription {
   readonly sensor: SensorId;
   readonly band: BandId;
@@ -150,6 +153,12 @@ export class Lanes {
       this.goLate(cut(head!, lane.cursor, head!.count));
       lane.cursor = 0;
     }
+  }
+
+  /** Whether `ready(nowMs)` finds a window, or moves the begin of judging: only such a look changes anything. */
+  due(nowMs: number): boolean {
+    const before = this.judgedMs;
+    return this.ready(nowMs) !== null || this.judgedMs !== before;
   }
 
   /** The end of the next window, if it may be judged at `nowMs`. */
@@ -366,41 +375,23 @@ export class Lanes {
     return { block: lane.block, sensor: lane.sensor, tMs, readings, bands, meanDbm, maxDbm, floorDbm, llr };
   }
 
-  /** What must survive a restart: how far judging is. Batches that wait are replayed from the durable log. */
+  /** Everything: also what waits for its window and the second that is being rolled up, which nobody sends again. */
   snapshot(): unknown {
-    return {
-      judgedMs: this.judgedMs,
-      lanes: [...this.lanes.values()].map((l) => ({
-        block: l.block,
-        sensor: l.sensor,
-        periodMs: l.periodMs,
-        online: l.online,
-        drainedMs: l.drainedMs,
-        bands: l.slots.map((s) => s.band),
-      })),
-    };
+    const lanes: SavedLane[] = [];
+    for (const { slots, slotOf: _, ...lane } of this.lanes.values()) {
+      const saved = slots.map(({ channel: _, ...slot }) => slot);
+      lanes.push({ ...lane, pending: [...lane.pending], slots: saved });
+    }
+    return { judgedMs: this.judgedMs, lanes };
   }
 
   restore(snapshot: unknown): void {
-    const data = snapshot as {
-      judgedMs: number | null;
-      lanes: {
-        block: string;
-        sensor: string;
-        periodMs: number | null;
-        online: boolean;
-        drainedMs: number;
-        bands: string[];
-      }[];
-    };
+    const data = snapshot as { judgedMs: number | null; lanes: SavedLane[] };
     this.judgedMs = data.judgedMs;
     this.drained = data.lanes.some((l) => l.drainedMs !== Number.NEGATIVE_INFINITY);
-    for (const saved of data.lanes) {
-      const lane = this.lane(saved.block, saved.sensor);
-      lane.periodMs = saved.periodMs;
-      lane.online = saved.online;
-      lane.drainedMs = saved.drainedMs;
-      for (const band of saved.bands) this.slot(lane, band);
+    for (const { slots, ...saved } of data.lanes) {
+      const lane = Object.assign(this.lane(saved.block, saved.sensor), saved, { pending: [...saved.pending] });
+      for (const slot of slots) Object.assign(this.slot(lane, slot.band), slot);
     }
   }
 }

@@ -1,8 +1,10 @@
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { CODECS } from "../sensors/index.ts";
 import { Blocks } from "./blocks.ts";
 import { loadCalibration } from "./calibration.ts";
+import { AWAY_MS, CatchUp } from "./catchup.ts";
 import { wallClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
@@ -32,6 +34,7 @@ import type {
 import { loadSite } from "./site.ts";
 import { createInfluxStore } from "./store/influx.ts";
 import { createLocalStore } from "./store/local.ts";
+import { type FolderLock, lockFolder } from "./store/lock.ts";
 import { RawRing } from "./store/raw-ring.ts";
 import { serviceView } from "./view.ts";
 
@@ -98,7 +101,12 @@ class RunningService implements Service {
   private readonly decoder: ReturnType<typeof createDecoder>;
   private readonly sequencer: SequenceBook;
   private readonly rejects = new RejectLog();
-  private readonly inbox: Inbox<{ message: Incoming; atMs: number }>;
+  private readonly inbox: Inbox<{ message: Incoming; atMs: number; logged: boolean }>;
+  private readonly catchUp = new CatchUp();
+  private connected = false;
+  /** Messages in the inbox that are in the durable log. */
+  private waiting = 0;
+  private lock: FolderLock | null = null;
   private readonly ring = new RawRing();
   private readonly store: TimeSeriesStore;
   private readonly listeners = new Set<(change: AlertChange) => void>();
@@ -113,6 +121,8 @@ class RunningService implements Service {
   private durable: Durable | null = null;
   private draining = false;
   private ticking = false;
+  /** The look at a block that is under way. Messages wait in the inbox until it is done. */
+  private steps: Generator<void, void> | null = null;
   private stopping = false;
   private newestMs: number | null = null;
   private late = 0;
@@ -170,8 +180,20 @@ class RunningService implements Service {
   async start(): Promise<void> {
     const { config } = this;
     this.loopDelay.enable();
-    await this.store.start();
-    if (config.journal.enabled) await this.openDurable();
+    mkdirSync(config.dataDir, { recursive: true });
+    this.lock = lockFolder(config.dataDir);
+    try {
+      await this.store.start();
+      if (config.journal.enabled) await this.openDurable();
+      await this.connect();
+    } catch (error) {
+      this.lock.release();
+      throw error;
+    }
+  }
+
+  private async connect(): Promise<void> {
+    const { config } = this;
     if (config.mqtt.url === null) {
       const { host, port } = config.mqtt.embedded;
       this.broker = await startBroker({ host, port });
@@ -184,6 +206,7 @@ class RunningService implements Service {
     await this.startHttp();
     await this.prepare();
     if (this.durable) await this.durable.addAlertSink("mqtt", (change) => this.publishAlert(change));
+    this.catchUp.begin(this.clock.monotonicMs());
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
@@ -208,12 +231,14 @@ class RunningService implements Service {
     const prefix = `cellward/v1/${this.site.id}/_svc/${this.config.instance}/state`;
     this.link.publish(prefix, this.stateText(false), { qos: 1, retain: true });
     await this.link.stop(2000);
+    this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
     await this.saveState();
     await this.durable?.close();
     await this.http.close();
     await this.broker?.close();
     await this.store.stop(STOP_DEADLINE_MS);
+    this.lock?.release();
     this.loopDelay.disable();
     this.log.info("cellward has stopped");
   }
@@ -229,25 +254,32 @@ class RunningService implements Service {
     const { payload } = message;
     // A topic of another site that names one of our sensors does not use up that sensor's quota.
     const sender = parts[2] === this.site.id ? (parts[4] ?? "") : "";
-    const refused = this.inbox.offer(sender, payload.length, this.clock.monotonicMs(), { message, atMs });
+    // What is too large to be taken is not kept either: the log would refuse it, and the broker would send it for ever.
+    const fits = payload.length <= this.config.limits.maxPayloadBytes && message.topic.length <= MAX_TOPIC_LENGTH;
+    const logged = this.durable !== null && fits;
+    // What the log can't take now (disk full) must not be judged either, or it would count as known when it comes again.
+    if (logged && !this.durable!.accepts(message.topic, payload.length))
+      throw new Error("the durable log takes no more");
+    const refused = this.inbox.offer(sender, payload.length, this.clock.monotonicMs(), { message, atMs, logged });
     if (refused) {
       this.quotaDrops++;
       this.intake.refuse(refused, message.topic, payload, atMs);
       return;
     }
-    if (!this.draining) {
-      this.draining = true;
-      setImmediate(() => this.drainSlice());
-    }
-    // What must be known at once after a restart comes back from the broker itself when it is retained. What is too large
-    // to be taken is not kept either: the log would refuse it, and the broker would send it again for ever.
-    const fits = payload.length <= this.config.limits.maxPayloadBytes && message.topic.length <= MAX_TOPIC_LENGTH;
-    const keep = fits && !message.retained;
-    if (this.durable && keep) return this.durable.message(atMs, message.topic, payload);
+    this.startDraining();
+    if (!logged) return;
+    this.waiting++;
+    return this.durable!.message({ atMs, topic: message.topic, payload, retained: message.retained });
+  }
+
+  private startDraining(): void {
+    if (this.draining || this.steps || this.inbox.size === 0) return;
+    this.draining = true;
+    setImmediate(() => this.drainSlice());
   }
 
   private drainSlice(): void {
-    if (this.drain(SLICE_MS)) setImmediate(() => this.drainSlice());
+    if (!this.steps && this.drain(SLICE_MS)) setImmediate(() => this.drainSlice());
     else this.draining = false;
   }
 
@@ -257,7 +289,8 @@ class RunningService implements Service {
     for (let n = 0; ; n++) {
       const entry = this.inbox.take();
       if (entry === undefined) return false;
-      const { message, atMs } = entry;
+      const { message, atMs, logged } = entry;
+      if (logged) this.waiting--;
       this.intake.take(message.topic, message.payload, message.retained, atMs);
       if ((n & 15) === 15 && performance.now() > untilMs) return true;
     }
@@ -265,6 +298,7 @@ class RunningService implements Service {
 
   private keepRaw(batch: ReadingBatch): void {
     this.newestMs = this.clock.monotonicMs();
+    this.catchUp.note(batch.tsMs + batch.dtMs * (batch.count - 1), this.newestMs);
     for (const alert of this.ring.offer(batch, this.clock.nowMs())) this.store.writeRaw(alert, [batch]);
   }
 
@@ -277,17 +311,40 @@ class RunningService implements Service {
     try {
       let sinceMs = performance.now();
       for (const pipeline of this.blocks.all()) {
-        for (const _ of pipeline.steps(this.clock.nowMs())) {
+        const nowMs = this.judgeMs();
+        if (!Number.isFinite(nowMs) || !pipeline.due(nowMs)) continue;
+        this.durable?.look(pipeline.block, nowMs, this.waiting);
+        const steps = pipeline.steps(nowMs);
+        this.steps = steps;
+        while (!steps.next().done) {
           if (performance.now() - sinceMs < SLICE_MS) continue;
           this.dispatch(pipeline.take());
           await turn();
           sinceMs = performance.now();
         }
+        this.steps = null;
+        this.startDraining();
         this.dispatch(pipeline.take());
       }
+      this.dispatch(this.blocks.take());
     } finally {
       this.ticking = false;
     }
+  }
+
+  /** Ends the look that is under way: nothing may come between its steps that the log would have behind it. */
+  private finishLook(): void {
+    if (this.steps) for (const _ of this.steps);
+    this.steps = null;
+  }
+
+  /** Time as far as judging may go: not beyond what still waits to be taken, here or at the broker. */
+  private judgeMs(): number {
+    const { connected } = this.link.status();
+    if (this.connected && !connected) this.catchUp.begin(this.clock.monotonicMs(), AWAY_MS);
+    this.connected = connected;
+    const nowMs = this.catchUp.nowMs(this.clock.nowMs(), this.clock.monotonicMs());
+    return Math.min(nowMs, this.inbox.peek()?.atMs ?? nowMs);
   }
 
   private dispatch(events: readonly PipelineEvent[]): void {
@@ -314,11 +371,12 @@ class RunningService implements Service {
   /** An alert changed: to the people first, then to everything that keeps it. */
   private tell(tMs: number, change: AlertChange): void {
     const key = `${change.after.id} ${change.after.version}`;
+    // The store may have missed it, and takes a repetition for what it is.
+    this.store.writeAlert({ tMs, change });
     if (this.told.delete(key)) return;
     this.changes++;
     for (const listener of this.listeners) listener(change);
     this.parts.onAlert?.(change);
-    this.store.writeAlert({ tMs, change });
     if (this.durable) this.durable.alert(change);
     else void this.publishAlert(change).catch(() => {});
     if (change.type === "new" && change.after.evidence) {
@@ -353,10 +411,11 @@ class RunningService implements Service {
 
   private command(command: Command): CommandResult {
     const atMs = this.clock.nowMs();
+    this.finishLook();
     const result = this.blocks.command(command, atMs);
     if (result.ok) {
-      this.durable?.command(atMs, command);
-      for (const pipeline of this.blocks.all()) this.dispatch(pipeline.take());
+      this.durable?.command(atMs, command, this.waiting);
+      this.dispatch(this.blocks.take());
     }
     return result;
   }
@@ -388,9 +447,13 @@ class RunningService implements Service {
     if (stats === null || stats.unbrokenUpto < 0) return;
     const { boot, unbrokenUpto } = stats;
     if (this.acked.get(sensor) === `${boot} ${unbrokenUpto}`) return;
-    // Everything taken so far has been handed to the log; it is synced within one group.
+    // Everything taken so far has been handed to the log; it is synced within one group, unless the disk is full.
     this.acked.set(sensor, `${boot} ${unbrokenUpto}`);
-    void this.durable.synced().then(() => {
+    void this.durable.synced().then((synced) => {
+      if (!synced) {
+        this.acked.delete(sensor);
+        return;
+      }
       const topic = ackTopic(this.site.id, block, sensor);
       this.link.publish(topic, JSON.stringify({ boot, upto: unbrokenUpto }), { qos: 1 });
     });
@@ -412,17 +475,24 @@ class RunningService implements Service {
       onFull: (full) =>
         this.log[full ? "error" : "warn"](full ? "the disk of the durable log is full" : "the disk has room again"),
     });
-    const { messages, snapshotMs } = await this.durable.recover(
-      (state) => this.restoreState(state),
-      (change) => this.told.add(`${change.after.id} ${change.after.version}`),
-      (entry) => {
-        if (entry.kind === "command") this.blocks.command(entry.command, entry.atMs);
-        if (entry.kind !== "message") return;
-        this.dispatch(this.blocks.tick(entry.atMs));
-        this.intake.take(entry.topic, entry.payload, false, entry.atMs);
+    const pipelines = new Map([...this.blocks.all()].map((p) => [p.block, p]));
+    const { messages, snapshotMs } = await this.durable.recover({
+      restore: (state) => this.restoreState(state),
+      told: (change) => {
+        this.told.add(`${change.after.id} ${change.after.version}`);
+        this.blocks.faults.relive(change);
       },
-    );
-    this.dispatch([...this.blocks.all()].flatMap((p) => p.take()));
+      message: (m) => this.intake.take(m.topic, m.payload, m.retained, m.atMs),
+      command: (atMs, command) => {
+        this.blocks.command(command, atMs);
+        this.dispatch(this.blocks.take());
+      },
+      look: (block, nowMs) => {
+        const events = pipelines.get(block)?.tick(nowMs);
+        if (events) this.dispatch(events);
+      },
+    });
+    this.dispatch(this.blocks.take());
     if (messages > 0 || snapshotMs !== null) {
       this.log.info({ snapshotMs, messages }, "taken up where the last run stopped");
     }
@@ -431,7 +501,7 @@ class RunningService implements Service {
   private async saveState(): Promise<void> {
     if (!this.durable) return;
     // Not in the middle of a window; and the state must hold all that is logged: what waits in the inbox is logged already.
-    while (this.ticking) await turn();
+    this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
     const state = {
       site: this.site.id,
@@ -441,7 +511,8 @@ class RunningService implements Service {
       sensors: this.intake.sensors,
     };
     try {
-      await this.durable.save(state);
+      if (await this.durable.save(state, () => this.store.flush())) return;
+      this.log.warn("the state is not saved while the store does not take what it was given");
     } catch (error) {
       this.log.error({ error }, "the state could not be saved; the durable log still has everything");
     }
@@ -516,7 +587,10 @@ class RunningService implements Service {
       subscriptions: [scope],
       will: { topic: state, payload: this.stateText(false) },
       onMessage: (message) => this.onMessage(message),
-      onConnect: () => this.link.publish(state, this.stateText(true), { qos: 1, retain: true }),
+      onConnect: () => {
+        this.catchUp.begin(this.clock.monotonicMs());
+        this.link.publish(state, this.stateText(true), { qos: 1, retain: true });
+      },
       log: this.log,
       clock: this.clock,
     });

@@ -171,6 +171,11 @@ export class BlockPipeline {
     );
   }
 
+  /** Whether `tick(nowMs)` would change anything. */
+  due(nowMs: number): boolean {
+    return this.lanes.due(nowMs);
+  }
+
   /** Judges every window that is ready at `nowMs` and gives everything there is to say since the last call. */
   tick(nowMs: number): PipelineEvent[] {
     for (const _ of this.steps(nowMs));

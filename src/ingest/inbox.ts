@@ -80,6 +80,11 @@ export class Inbox<T> {
     return null;
   }
 
+  /** What `take` would give, left where it is. */
+  peek(): T | undefined {
+    return this.#entries[this.#head]?.item;
+  }
+
   /** The next message, or undefined. */
   take(): T | undefined {
     const entry = this.#entries[this.#head];

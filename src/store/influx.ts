@@ -23,7 +23,7 @@ import { AlertStates } from "./alert-states.ts";
 import { diskFiles } from "./files.ts";
 import { InfluxClient } from "./influx-client.ts";
 import { InfluxWriter } from "./influx-writer.ts";
-import { type Frame, Journal } from "./journal.ts";
+import { type Frame, Journal, settled } from "./journal.ts";
 import {
   alertEventLine,
   heartbeatLine,
@@ -196,6 +196,15 @@ class InfluxStore implements TimeSeriesStore {
     }
     await this.outbox.close();
     await this.journal.close();
+  }
+
+  async flush(): Promise<boolean> {
+    const { journal } = this;
+    if (!journal) return true;
+    this.slices.drain();
+    this.spool();
+    await this.spooling;
+    return await settled(journal);
   }
 
   writeRollups(rollups: readonly Rollup[]): void {

@@ -103,7 +103,7 @@ export class Journal {
   private queuedBytes = 0;
   private group: Buffer;
   private durable: number;
-  private floor = Number.POSITIVE_INFINITY;
+  private readonly floors = new Map<string, number>();
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> | null = null;
   private flushWanted = false;
@@ -234,9 +234,17 @@ export class Journal {
     }
   }
 
-  /** Protects everything from `position` on against removal for age or size (not against `hardMaxBytes`). */
-  keepFrom(position: number): void {
-    this.floor = position;
+  /**
+   * Protects everything from `position` on against removal for age or size (not against `hardMaxBytes`) until `holder` says
+   * otherwise. Every holder's position counts: outboxes and snapshots do not know of each other.
+   */
+  keepFrom(position: number, holder = ""): void {
+    this.floors.set(holder, position);
+  }
+
+  /** Whether an ordinary append of so many bytes of payload would be taken now. */
+  accepts(bytes: number): boolean {
+    return !this.failed && !this.closed && this.queuedBytes + bytes + FRAME_HEADER <= this.o.maxQueuedBytes;
   }
 
   status(): JournalStatus {
@@ -363,13 +371,14 @@ export class Journal {
   private async retain(): Promise<void> {
     const { maxAgeMs, maxBytes, hardMaxBytes } = this.o;
     const nowMs = this.o.clock.nowMs();
+    const floor = Math.min(...this.floors.values());
     for (;;) {
       const [oldest, next] = this.segments;
       if (!oldest || !next) return;
       const end = this.segments.at(-1)!;
       const total = end.base + end.length - oldest.base;
       const old = maxAgeMs > 0 && nowMs - next.createdMs > maxAgeMs;
-      const free = next.base <= this.floor && (old || total > maxBytes);
+      const free = next.base <= floor && (old || total > maxBytes);
       if (!free && total <= hardMaxBytes) return;
       await this.o.files.remove(join(this.o.dir, oldest.name));
       await this.o.files.syncDir(this.o.dir);
@@ -447,6 +456,13 @@ export class Journal {
       await file.close();
     }
   }
+}
+
+/** Writes out everything taken; true when nothing of it waits any more, or when the log failed and nothing ever will go on. */
+export async function settled(journal: Journal): Promise<boolean> {
+  await journal.flush();
+  const { failed, queuedFrames } = journal.status();
+  return failed !== null || queuedFrames === 0;
 }
 
 /** Creates the segment that begins at `base`, durable with its name, and adds it to `segments`. */

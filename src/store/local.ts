@@ -18,7 +18,7 @@ import type { Logger } from "../log.ts";
 import type { Alert, ReadingBatch, Rollup } from "../model.ts";
 import { decodeBatch, encodeBatch, halvesOf } from "./batches.ts";
 import { diskFiles, type FileLayer } from "./files.ts";
-import { Journal } from "./journal.ts";
+import { Journal, settled } from "./journal.ts";
 import { RollupFiles } from "./rollup-files.ts";
 import { thin } from "./thin.ts";
 
@@ -115,6 +115,12 @@ class EmbeddedStore implements LocalStore {
     await this.rollups.stop();
     for (const log of this.logs.values()) await log.close();
     this.logs.clear();
+  }
+
+  async flush(): Promise<boolean> {
+    let good = await this.rollups.synced();
+    for (const log of this.logs.values()) good = (await settled(log)) && good;
+    return good;
   }
 
   writeRollups(rollups: readonly Rollup[]): void {

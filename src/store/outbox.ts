@@ -32,6 +32,8 @@ export interface SinkOptions {
   readonly startAt?: number;
   readonly firstPauseMs?: number;
   readonly maxPauseMs?: number;
+  /** The cursor is written this often at the most; what a crash makes it fall back by is delivered again. Default 1000. */
+  readonly cursorMs?: number;
   /** Told when frames were removed before they could be delivered. */
   readonly onLost?: (fromPosition: number, toPosition: number) => void;
   readonly onState?: (state: SinkState) => void;
@@ -205,10 +207,9 @@ class SinkLoop {
     this.at = next;
   }
 
-  /** The cursor is written once a second at most: what a crash makes fall back is only delivered again. */
   private async save(idle: boolean): Promise<void> {
     const nowMs = this.clock.monotonicMs();
-    if (this.cursor.position !== this.at && (idle || nowMs - this.savedMs >= 1000)) {
+    if (this.cursor.position !== this.at && (idle || nowMs - this.savedMs >= (this.o.cursorMs ?? 1000))) {
       this.savedMs = nowMs;
       try {
         await this.cursor.save(this.at);
@@ -281,6 +282,6 @@ export class Outbox {
   private protect(): void {
     let least = Number.POSITIVE_INFINITY;
     for (const sink of this.sinks.values()) least = Math.min(least, sink.position);
-    this.journal.keepFrom(least);
+    this.journal.keepFrom(least, "outbox");
   }
 }

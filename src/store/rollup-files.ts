@@ -20,7 +20,7 @@ import {
 } from "./chunks.ts";
 import type { FileLayer } from "./files.ts";
 import { HOUR_MS, type HourChunk, HourFiles } from "./hour-files.ts";
-import { Journal } from "./journal.ts";
+import { Journal, settled } from "./journal.ts";
 import { Cursor } from "./outbox.ts";
 import { RollupSlices } from "./rollup-slices.ts";
 
@@ -108,6 +108,12 @@ export class RollupFiles {
 
   write(rollups: readonly Rollup[]): void {
     this.slices.push(rollups);
+  }
+
+  /** Resolves when every row taken so far is synced; false when the disk does not take it. */
+  async synced(): Promise<boolean> {
+    this.slices.drain();
+    return this.log ? await settled(this.log) : true;
   }
 
   private take(rollups: readonly Rollup[]): void {

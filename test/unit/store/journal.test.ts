@@ -296,6 +296,15 @@ describe("journal", () => {
     expect(evicted[0]![0]).toBe(protectedFrom);
     expect(journal.durablePosition - journal.beginPosition).toBeLessThan(6000);
 
+    const held = await open(new MemoryDisk(), { clock, segmentBytes: 500, maxBytes: 1000 });
+    held.keepFrom(0, "snapshot");
+    held.keepFrom(1e9, "outbox");
+    for (let i = 0; i < 10; i++) await fill(held, 0, 10);
+    expect(held.beginPosition, "what any one holder needs stays").toBe(0);
+    held.keepFrom(1e9, "snapshot");
+    for (let i = 0; i < 4; i++) await fill(held, 0, 10);
+    expect(held.beginPosition).toBeGreaterThan(0);
+
     const aged = await open(new MemoryDisk(), { clock, segmentBytes: 500, maxAgeMs: 1000 });
     for (let i = 0; i < 10; i++) await fill(aged, 0, 10);
     clock.advance(5000);

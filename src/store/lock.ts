@@ -1,0 +1,56 @@
+/**
+ * One process for each folder: a lock that the kernel holds for this process (a POSIX record lock, taken by SQLite), so that
+ * it goes with the process however that ends, is never stale and needs no look at process numbers, which repeat.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "libsql";
+import { AppError } from "../errors.ts";
+
+export interface FolderLock {
+  release(): void;
+}
+
+/** Takes the folder, which must exist. Throws `AppError` DATA_DIR_LOCKED when another process (or this one) has it. */
+export function lockFolder(dir: string): FolderLock {
+  const file = join(dir, "lock");
+  const db = new Database(file);
+  try {
+    db.exec("PRAGMA busy_timeout = 0");
+    db.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    db.close();
+    if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
+    throw new AppError("DATA_DIR_LOCKED", `another process uses ${dir}${ownerText(file)}: one service for each folder`);
+  }
+  // For people only: the lock itself needs no content.
+  writeFileSync(`${file}.pid`, `${process.pid}\n`);
+  let held = true;
+  return {
+    release() {
+      if (!held) return;
+      held = false;
+      db.exec("ROLLBACK");
+      db.close();
+    },
+  };
+}
+
+/** Whether some process holds the folder's lock now; for looking on from outside. */
+export function isLocked(dir: string): boolean {
+  try {
+    lockFolder(dir).release();
+    return false;
+  } catch (error) {
+    if (error instanceof AppError) return true;
+    throw error;
+  }
+}
+
+function ownerText(file: string): string {
+  try {
+    return ` (process ${readFileSync(`${file}.pid`, "utf8").trim()})`;
+  } catch {
+    return "";
+  }
+}
