@@ -19,6 +19,8 @@ import {
   medianOfGamma,
   resized,
   SLOPE_UNIT,
+  TAIL_BINS,
+  TAIL_FROM,
 } from "./kernels.ts";
 
 /** Readings collected before the first floor is stated. */
@@ -43,14 +45,21 @@ const PRIOR_PEAKS = 30;
 const PEAK_MOST = 12;
 /** Normal consistency of the median absolute deviation: 1 / Phi^-1(3/4). */
 const MAD_TO_SIGMA = 1.4826;
+/** Memory of the level of a lane that stays up, in visits: 500 readings, as many as know a level to 0.05 spreads. */
+const HOT_MEMORY = 64;
 /** Smallest spread that is believed (dB): below it only the sensor's own resolution shows. */
 export const MIN_SIGMA_DB = 0.03;
 const MAX_SIGMA_DB = 6;
-/** Prior weight of "one glitch in ten thousand readings", in readings. */
-const GLITCH_PRIOR = 10_000;
+/** Before any tail was seen: half a reading of any size in a thousand (Jeffreys' half a count, and the least memory that helps). */
+const TAIL_PRIOR = 1000;
+const TAIL_SEEN = 0.5;
+/** What the readings at the clip may add to the mean of e^L over the quiet. */
+const TAIL_SHARE = 0.5;
 /** Correlation of neighbours that is assumed before any was seen, with the weight of 48 pairs. */
 const CORRELATION_PRIOR = 0.2;
 const PRIOR_PAIRS = 48;
+/** Memory of the correlation, in pairs. */
+const PAIRS_MOST = 8000;
 /**
  * Step of the floor downward: a CUSUM on cold visits for a fall of 1.5 sigma. With the mean fallen by the factor m the reading's
  * log-likelihood ratio is n [-ln m - p (1/m - 1)] (two Gamma densities of the same shape); at most 3 nats a visit, so that a
@@ -87,11 +96,14 @@ export class Baseline {
   visits = new Uint32Array(0);
   /** Share of neighbouring residuals with the same sign, exponentially averaged; 0.5 is independent. */
   agree = new Float32Array(0);
+  pairs = new Uint16Array(0);
   fallG = new Float32Array(0);
   fallSum = new Float32Array(0);
   fallN = new Uint16Array(0);
   /** Since when (visits) the lane has been hot without a break. */
   hotVisits = new Uint32Array(0);
+  /** Mean of the readings (dB) at the last visits of that time. */
+  hotMean = new Float32Array(0);
   resyncs = new Uint32Array(0);
   /** Largest statistic of the running block; blocks, those that reached FREEZE_NATS, and by how much in sum. */
   blockTop = new Float32Array(0);
@@ -104,14 +116,12 @@ export class Baseline {
   slopeFrom = new Float32Array(0);
   drift = new Float32Array(0);
 
-  readonly #glitchPrior: number;
   readonly #every: number;
 
-  /** `glitchPrior`: one isolated outlier in so many readings is believed before any was seen. `every`: readings between visits. */
-  constructor(lanes: Lanes, glitchPrior = GLITCH_PRIOR, every = COLD_EVERY) {
+  /** `every`: readings between visits. */
+  constructor(lanes: Lanes, every = COLD_EVERY) {
     this.#lanes = lanes;
     this.#every = every;
-    this.#glitchPrior = glitchPrior;
   }
 
   grow(capacity: number): void {
@@ -147,11 +157,12 @@ export class Baseline {
    * While the histogram fills, every quiet reading goes into it and not one in eight, and the spread is looked at anew every 32:
    * a spread from the first 32 readings alone is a fifth too small in one channel of six, and then quiet passes for signals.
    */
-  early(lane: number, value: number): void {
+  early(lane: number, value: number, before: number): void {
     if (Number.isNaN(value)) return;
     const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
     const median = this.#lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
     this.#insert(lane, value - median);
+    this.#pair(lane, value - median, before - median);
   }
 
   respreadEarly(lane: number): void {
@@ -174,7 +185,9 @@ export class Baseline {
 
   /** Lag-1 correlation of the quiet: P(same sign) = 1/2 + asin(rho) / pi for a Gaussian pair. */
   correlation(lane: number): number {
-    return Math.max(0, Math.sin(Math.PI * (this.agree[lane]! - 0.5)));
+    // One standard error on the safe side: d rho / d P is at most pi, and the standard error of P is 0.5 / sqrt(pairs).
+    const error = (0.5 * Math.PI) / Math.sqrt(PRIOR_PAIRS + this.pairs[lane]!);
+    return Math.min(0.99, Math.max(0, Math.sin(Math.PI * (this.agree[lane]! - 0.5)) + error));
   }
 
   /** Effective readings per reading of an AR(1) with that correlation: (1 - rho) / (1 + rho). */
@@ -196,22 +209,29 @@ export class Baseline {
     const d = value - median;
     this.#stuck(lane, value);
     if (!quiet) {
-      this.hotVisits[lane]!++;
+      const visits = ++this.hotVisits[lane]!;
+      this.hotMean[lane]! += (value - this.hotMean[lane]!) / Math.min(HOT_MEMORY, visits);
       return false;
     }
     this.hotVisits[lane] = 0;
     if (top < FREEZE_NATS) {
       this.#insert(lane, d);
-      if (!Number.isNaN(before)) {
-        const same = d * (before - median) > 0 ? 1 : d * (before - median) < 0 ? 0 : 0.5;
-        this.agree[lane]! += (same - this.agree[lane]!) / Math.min(256, PRIOR_PAIRS + this.visits[lane]!);
-      }
+      this.#pair(lane, d, before - median);
       if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
         this.#respread(lane);
         this.learnSlope(lane, SPREAD_EVERY * this.#every);
       }
     }
     return this.#fall(lane, d);
+  }
+
+  /** Learns the correlation of neighbours from the signs of two residuals. */
+  #pair(lane: number, d: number, before: number): void {
+    if (Number.isNaN(before)) return;
+    const same = d * before > 0 ? 1 : d * before < 0 ? 0 : 0.5;
+    const pairs = this.pairs[lane]!;
+    this.agree[lane]! += (same - this.agree[lane]!) / (PRIOR_PAIRS + pairs);
+    if (pairs < PAIRS_MOST) this.pairs[lane] = pairs + 1;
   }
 
   /**
@@ -253,6 +273,12 @@ export class Baseline {
     return FREEZE_NATS + (lnArl - this.gapNats[lane]!) / this.slopeNats[lane]!;
   }
 
+  /** Mean power of the last 500 readings of a lane that stayed up, dBm; for the floor when it is released. */
+  heldFloor(lane: number): number {
+    // The mean of readings in dB lies below the mean power by about DB_PER_NEPER / 2n, half the spread's square in nepers.
+    return this.hotMean[lane]! + this.sigma[lane]! ** 2 / (2 * DB_PER_NEPER);
+  }
+
   isStuck(lane: number): boolean {
     return this.same[lane]! >= STUCK_VISITS;
   }
@@ -269,12 +295,25 @@ export class Baseline {
   }
 
   /**
-   * One reading can't be more surprising than glitches are rare: its log-likelihood ratio is at most
-   * -ln(share of isolated outliers), with one in ten thousand as the prior.
-   */
+   * The most that one reading may bring: c nats where e^c P(quiet reading brings c or more) is at most TAIL_SHARE, so that the
+   * mean of e^L over the quiet stays at 1 and the statistic keeps the false-alarm rate of its threshold (Lorden 1971), whatever
+   * the tail. The probability is that of the lane's own quiet; readings followed by another one above belong to no tail but to
+   * an event.   */
   #setClip(lane: number): void {
-    const rate = (this.#lanes.glitches[lane]! + 1) / (this.seen[lane]! + this.#glitchPrior);
-    this.#lanes.clip[lane] = Math.round(8 * Math.min(20, Math.max(2, -Math.log(rate))));
+    const { tail, clip } = this.#lanes;
+    const at = lane * TAIL_BINS;
+    const n = this.seen[lane]! + TAIL_PRIOR;
+    let beyond = TAIL_SEEN;
+    let nats = TAIL_FROM;
+    for (let bin = TAIL_BINS - 1; bin >= 0; bin--) {
+      beyond += tail[at + bin]!;
+      const most = Math.log((TAIL_SHARE * n) / beyond);
+      const from = TAIL_FROM + bin / 2;
+      if (most < from) continue;
+      nats = bin === TAIL_BINS - 1 ? most : Math.min(most, from + 0.5);
+      break;
+    }
+    clip[lane] = Math.round(8 * Math.min(20, nats));
   }
 
   #insert(lane: number, d: number): void {
@@ -344,10 +383,12 @@ export const BASELINE_FIELDS = [
   ["same", 1],
   ["visits", 1],
   ["agree", 1],
+  ["pairs", 1],
   ["fallG", 1],
   ["fallSum", 1],
   ["fallN", 1],
   ["hotVisits", 1],
+  ["hotMean", 1],
   ["resyncs", 1],
   ["slopeFrom", 1],
   ["drift", 1],

@@ -223,7 +223,7 @@ export class Detector {
     const lnArl = this.#lnArl(channel);
     const own = lane < 0 || this.#specs[channel]!.periodMs === 0 ? 0 : this.#base.ownThreshold(lane, lnArl);
     const nats = Math.min(MOST_NATS, Math.max(modelThreshold(lnArl), own));
-    return this.#specs[channel]!.periodMs !== 0 && this.#provisional(channel) ? nats + PROVISIONAL_NATS : nats;
+    return this.#specs[channel]!.periodMs === 0 || lane < 0 ? nats : nats + learning(this.#base.seen[lane]!);
   }
 
   /** ln of the readings that must lie between false alarms of one lane, so that all together keep the block's budget. */
@@ -430,7 +430,7 @@ export class Detector {
       const provisional = seen < READY_READINGS;
       const own = base.ownThreshold(lane, lnArl);
       const reach =
-        (own > threshold ? (own < MOST_NATS ? own : MOST_NATS) : threshold) + (provisional ? PROVISIONAL_NATS : 0);
+        (own > threshold ? (own < MOST_NATS ? own : MOST_NATS) : threshold) + learning(seen - (seen % COLD_EVERY));
       bankRun(x, i, stop, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
       base.seen[lane] = seen + (stop - i);
       if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
@@ -444,7 +444,8 @@ export class Detector {
       }
       if (provisional) {
         // Every eighth goes into the histogram by its visit.
-        if (this.#top(lane) < FREEZE_NATS && (seen + 1) % COLD_EVERY !== 0) base.early(lane, x[i]!);
+        if (this.#top(lane) < FREEZE_NATS && (seen + 1) % COLD_EVERY !== 0)
+          base.early(lane, x[i]!, base.previous[lane]!);
         if ((seen + 1) % WARM_READINGS === 0) base.respreadEarly(lane);
       }
       base.previous[lane] = x[stop - 1]!;
@@ -605,15 +606,10 @@ export class Detector {
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0 || this.#top(lane) < FREEZE_NATS) continue;
-      const window = this.#window(lane);
-      if (window.count === 0) continue;
-      this.#events.newFloor(
-        channel,
-        windowEndMs,
-        this.#lanes.floor[lane]!,
-        this.#lanes.floor[lane]! + toDb(window.mean),
-      );
-      this.#base.resync(lane, this.#lanes.floor[lane]! + toDb(window.mean));
+      if (this.#base.hotVisits[lane] === 0) continue;
+      const floor = this.#base.heldFloor(lane);
+      this.#events.newFloor(channel, windowEndMs, this.#lanes.floor[lane]!, floor);
+      this.#base.resync(lane, floor);
     }
     this.#endEvent(channel, windowEndMs);
   }
@@ -739,6 +735,15 @@ export function thresholdForArl(readings: number): number {
 /** Mean number of quiet readings between false alarms at a threshold (nats): the inverse of `thresholdForArl`. */
 export function arlOfThreshold(nats: number): number {
   return Math.exp((nats - THRESHOLD_OFFSET) / THRESHOLD_SLOPE);
+}
+
+/**
+ * What is added to the threshold while a lane knows little of its quiet. A spread known to the share e misstates every
+ * log-likelihood ratio by 2 e; a MAD of N readings has e = 1.17 / sqrt(N), which at 10 nats and two standard errors makes
+ * PROVISIONAL_NATS at READY_READINGS.
+ */
+function learning(seen: number): number {
+  return seen <= READY_READINGS ? PROVISIONAL_NATS : PROVISIONAL_NATS * Math.sqrt(READY_READINGS / seen);
 }
 
 /** What the model asks for, at least what no single reading of a quiet hour brings. */

@@ -19,11 +19,18 @@ export const FREEZE_NATS = 4;
 /** Largest value of a statistic: well above any threshold, small enough that the end of an event is seen at once. */
 export const CAP_NATS = 32;
 
+/** Readings that carry at least this much are counted, to learn the tail of the lane's own quiet (nats). */
+export const TAIL_FROM = 2;
+/** The counts are in steps of half a nat from TAIL_FROM on; the last one has all that is beyond. */
+export const TAIL_BINS = 24;
+/** A receiver that repeats itself is stuck in its own quiet; beyond so many spreads a steady carrier repeats itself too. */
+const STUCK_SIGMAS = 4;
+
 /** Grid of looks: n = 0.5 * 2^(i/3), i = 0..47, that is 0.5 .. 26,000 looks or a spread of 6 dB .. 0.027 dB. */
 export const LOOK_STEPS = 48;
 const LOOKS_LO = 0.5;
 /** Weights of the log-likelihood for correlated or heavy-tailed quiet; 1 is independent readings. */
-export const WEIGHTS: readonly number[] = [1, 0.75, 0.55, 0.4, 0.3];
+export const WEIGHTS: readonly number[] = [1, 0.88, 0.77, 0.68, 0.6, 0.53, 0.46, 0.4, 0.35, 0.3];
 export const CLASSES = LOOK_STEPS * WEIGHTS.length;
 /** Numbers per class: A0 A1 A2, B0 B1 B2, bias, follow clip, cap0 cap1 cap2, slope unit. */
 export const CLASS_STRIDE = 12;
@@ -174,7 +181,7 @@ export function powerOf(db: number): number {
 /**
  * The state of all lanes. A lane is one stream of one channel: its rms, its peak, or its duty, in dB.
  *
- * Hot state (19 B a lane): floor, g, cls, clip, slope. The rest is touched once a push (accumulators of the window and the event)
+ * Hot state (20 B a lane): floor, g, cls, clip, slope. The rest is touched once a push (accumulators of the window and the event)
  * or once in eight readings (cold: histogram, counters).
  */
 export class Lanes {
@@ -185,7 +192,7 @@ export class Lanes {
   /** BANK statistics a lane (nats). */
   g = new Float32Array(0);
   /** Row of the class table. */
-  cls = new Uint8Array(0);
+  cls = new Uint16Array(0);
   /** Most that one reading may add, in units of 1/8 nat. */
   clip = new Uint8Array(0);
   /** Drift of the floor, in SLOPE_UNIT spreads a reading. */
@@ -200,9 +207,14 @@ export class Lanes {
   winEpoch = new Uint32Array(0);
   evSum = new Float64Array(0);
   evN = new Uint32Array(0);
-  /** 1 while the newest reading was beyond the clip; and how many such readings stood alone. */
-  outlier = new Uint8Array(0);
-  glitches = new Uint32Array(0);
+  /** Tail bin of the newest reading, counted from 1, while it may yet prove to stand alone; 0: none. */
+  lone = new Uint8Array(0);
+  /** How many quiet readings stood alone with so large a log-likelihood ratio: TAIL_BINS counts a lane. */
+  tail = new Uint16Array(0);
+  /** Newest value of the lane, how often it has repeated while the statistic was up, and how often it may. */
+  last = new Float32Array(0);
+  repeats = new Uint8Array(0);
+  repeatsMost = new Uint8Array(0);
 
   grow(capacity: number): void {
     if (capacity <= this.capacity) return;
@@ -225,8 +237,11 @@ export const LANE_FIELDS = [
   ["winEpoch", 1],
   ["evSum", 1],
   ["evN", 1],
-  ["outlier", 1],
-  ["glitches", 1],
+  ["lone", 1],
+  ["tail", TAIL_BINS],
+  ["last", 1],
+  ["repeats", 1],
+  ["repeatsMost", 1],
 ] as const;
 
 /** A longer typed array of the same kind with the same beginning. */
@@ -296,14 +311,18 @@ export function bankRun(
   let winMax = lanes.winMax[lane]!;
   let evSum = lanes.evSum[lane]!;
   let evN = lanes.evN[lane]!;
-  let outlier = lanes.outlier[lane]!;
+  const still = table[row + 7]! * (STUCK_SIGMAS / FOLLOW_CLIP);
+  let lone = lanes.lone[lane]!;
+  let last = lanes.last[lane]!;
+  let calm = !(g0 >= FREEZE_NATS || g1 >= FREEZE_NATS || g2 >= FREEZE_NATS);
   let measured = 0;
   let lastQuiet = -1;
   let crossed = -1;
   let lastActive = -1;
   let peak = 0;
   for (let i = from; i < to; i++) {
-    const d = x[i]! - m;
+    const value = x[i]!;
+    const d = value - m;
     let y = d * OCTAVES_PER_DB;
     if (!(y < MAX_OCTAVES)) {
       if (Number.isNaN(y)) continue;
@@ -312,9 +331,19 @@ export function bankRun(
     const e = (y + (MAX_OCTAVES + 0.5)) | 0;
     const f = y - (e - MAX_OCTAVES);
     const p = POW2[e]! * (1 + f * (E1 + f * (E2 + f * (E3 + f * (E4 + f * E5)))));
-    const l0 = a0 * p - b0;
-    const l1 = a1 * p - b1;
-    const l2 = a2 * p - b2;
+    let l0 = a0 * p - b0;
+    let l1 = a1 * p - b1;
+    let l2 = a2 * p - b2;
+    if (value === last && (g0 >= 1 || g1 >= 1 || g2 >= 1)) {
+      // The same value again tells less than it says; what speaks against a signal still counts.
+      const n = lanes.repeats[lane]!;
+      if (n >= lanes.repeatsMost[lane]! && d < still) {
+        if (l0 > 0) l0 = 0;
+        if (l1 > 0) l1 = 0;
+        if (l2 > 0) l2 = 0;
+      } else if (n < 255) lanes.repeats[lane] = n + 1;
+    } else lanes.repeats[lane] = 0;
+    last = value;
     // max(0, v) as (v + |v|) / 2 and max(a, b) as (a + b + |a - b|) / 2: exact on float32 values in float64, and without the
     // branches that half of all readings would mispredict.
     const v0 = Math.fround(g0 + (l0 < cap0 ? l0 : cap0));
@@ -325,9 +354,9 @@ export function bankRun(
     g2 = 0.5 * (v2 + Math.abs(v2));
     const pair = 0.5 * (g0 + g1 + Math.abs(g0 - g1));
     const top = 0.5 * (pair + g2 + Math.abs(pair - g2));
-    if (outlier !== 0) {
-      if (l0 < 0) lanes.glitches[lane]!++;
-      outlier = 0;
+    if (lone !== 0) {
+      if (l0 < 0 && lanes.tail[lane * TAIL_BINS + lone - 1]! < 65_535) lanes.tail[lane * TAIL_BINS + lone - 1]!++;
+      lone = 0;
     }
     winSum += p;
     if (p > winMax) winMax = Math.fround(p);
@@ -342,12 +371,19 @@ export function bankRun(
       if (g0 > CAP_NATS) g0 = CAP_NATS;
       if (g1 > CAP_NATS) g1 = CAP_NATS;
       if (g2 > CAP_NATS) g2 = CAP_NATS;
-      if (l2 > cap2) outlier = 1;
       if (l0 > cap0) lanes.winCut[at]! += l0 - cap0;
       if (l1 > cap1) lanes.winCut[at + 1]! += l1 - cap1;
       if (l2 > cap2) lanes.winCut[at + 2]! += l2 - cap2;
       if (top > peak) peak = top;
     }
+    if (top >= TAIL_FROM) {
+      const most = l0 > l1 ? (l0 > l2 ? l0 : l2) : l1 > l2 ? l1 : l2;
+      if (calm && most >= TAIL_FROM) {
+        const bin = ((most - TAIL_FROM) * 2) | 0;
+        lone = (bin < TAIL_BINS ? bin : TAIL_BINS - 1) + 1;
+      }
+    }
+    calm = top < FREEZE_NATS;
     if (top < 1) {
       lastQuiet = i;
       evSum = 0;
@@ -366,7 +402,8 @@ export function bankRun(
   lanes.winMax[lane] = winMax;
   lanes.evSum[lane] = evSum;
   lanes.evN[lane] = evN;
-  lanes.outlier[lane] = outlier;
+  lanes.lone[lane] = lone;
+  lanes.last[lane] = last;
   out.lastQuiet = lastQuiet;
   out.crossed = crossed;
   out.lastActive = lastActive;

@@ -23,8 +23,6 @@ const MAX_NATS = 11.5;
 const LANE_SIGMA_DB = 0.1;
 /** Below this weight (lag-1 correlation above 0.6) the quiet is no level with noise. */
 const LEVEL_WEIGHT = 0.25;
-/** One isolated outlier in a thousand rows is the prior for a series of unknown source. */
-const GLITCH_PRIOR = 1000;
 /** Surprise is Exp(1) when quiet; the CUSUM looks for a mean of 4: L = u (1 - 1/4) - ln 4. */
 const SURPRISE_MEAN = 4;
 const SURPRISE_GAIN = 1 - 1 / SURPRISE_MEAN;
@@ -72,7 +70,7 @@ export class SeriesDetector {
   cause: "level-up" | "level-down" | "surprise" = "surprise";
 
   readonly #lanes = new Lanes();
-  readonly #base = new Baseline(this.#lanes, GLITCH_PRIOR, 1);
+  readonly #base = new Baseline(this.#lanes, 1);
   readonly #run = newRunResult();
   readonly #one = new Float32Array(1);
   readonly #first = new Float64Array(WARM_READINGS);

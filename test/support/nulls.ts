@@ -59,7 +59,8 @@ export function measureNull(name: string, runs: number, readings: number, arl: n
     let was = false;
     let signalAt = -1;
     for (let i = 0; i < readings + 100; i++) {
-      let x = -100 + quiet(rng, i, memory);
+      // Whatever happens to the quiet in time stops where the signal begins.
+      let x = -100 + quiet(rng, Math.min(i, readings - 1), memory);
       if (i >= readings) {
         if (signalAt < 0) signalAt = i;
         x = -100 + 10 * Math.log10(10 ** ((x + 100) / 10) + 2 * rng.gamma(8));

@@ -60,7 +60,7 @@ function kernel(channels: number, x: Float32Array): number {
   for (let k = 0; k < 3; k++) pass();
   const hash = createHash("sha256").update(lanes.floor).update(lanes.g).digest("hex").slice(0, 12);
   const ns = clock(channels * TICKS, pass);
-  const hot = 4 + 4 * BANK + 1 + 1 + 1;
+  const hot = 4 + 4 * BANK + 2 + 1 + 1;
   line("kernel", channels, ns, `hot state ${hot} B/channel  hash ${hash}`);
   return ns;
 }
