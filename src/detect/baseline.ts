@@ -50,9 +50,9 @@ const HOT_MEMORY = 64;
 /** Smallest spread that is believed (dB): below it only the sensor's own resolution shows. */
 export const MIN_SIGMA_DB = 0.03;
 const MAX_SIGMA_DB = 6;
-/** Before any tail was seen: half a reading of any size in a thousand (Jeffreys' half a count, and the least memory that helps). */
+/** Belief in a clean body of the readings, in readings; and in one glitch of any size in so many, whether seen or not. */
 const TAIL_PRIOR = 1000;
-const TAIL_SEEN = 0.5;
+const GLITCH_PRIOR = 10_000;
 /** What the readings at the clip may add to the mean of e^L over the quiet. */
 const TAIL_SHARE = 0.5;
 /** Correlation of neighbours that is assumed before any was seen, with the weight of 48 pairs. */
@@ -298,16 +298,18 @@ export class Baseline {
    * The most that one reading may bring: c nats where e^c P(quiet reading brings c or more) is at most TAIL_SHARE, so that the
    * mean of e^L over the quiet stays at 1 and the statistic keeps the false-alarm rate of its threshold (Lorden 1971), whatever
    * the tail. The probability is that of the lane's own quiet; readings followed by another one above belong to no tail but to
-   * an event.   */
+   * an event. One glitch is always believed to be yet to come.
+   */
   #setClip(lane: number): void {
     const { tail, clip } = this.#lanes;
     const at = lane * TAIL_BINS;
-    const n = this.seen[lane]! + TAIL_PRIOR;
-    let beyond = TAIL_SEEN;
+    const n = this.seen[lane]!;
+    let beyond = 0;
     let nats = TAIL_FROM;
     for (let bin = TAIL_BINS - 1; bin >= 0; bin--) {
       beyond += tail[at + bin]!;
-      const most = Math.log((TAIL_SHARE * n) / beyond);
+      const share = Math.max(beyond / (n + TAIL_PRIOR), (beyond + 1) / (n + GLITCH_PRIOR));
+      const most = Math.log(TAIL_SHARE / share);
       const from = TAIL_FROM + bin / 2;
       if (most < from) continue;
       nats = bin === TAIL_BINS - 1 ? most : Math.min(most, from + 0.5);
