@@ -7,7 +7,7 @@ import {
   type Part,
   regressions,
   runPlan,
-  THRESHOLD_HALVED,
+  THRESHOLD_DOUBLED,
 } from "./gate.ts";
 
 /**
@@ -53,7 +53,7 @@ describe("quality gate", () => {
     expect(regressions(baseline, again)).toEqual([]);
   });
 
-  for (const mutant of [THRESHOLD_HALVED, BLIND_TO_WALLS]) {
+  for (const mutant of [THRESHOLD_DOUBLED, BLIND_TO_WALLS]) {
     it(`gate: ${mutant.name}: fails`, async () => {
       const worse = regressions(baselineOf(await healthy()), await runPlan(PLAN, { mutant }));
       expect(worse.map((r) => `${r.part}: ${r.figure} ${r.before} to ${r.after}`)).not.toEqual([]);
