@@ -29,6 +29,8 @@ export interface ServiceReport {
   readonly delayMaxMs: number;
   readonly rssMb: number;
   readonly peakRssMb: number;
+  readonly heapMb: number;
+  readonly buffersMb: number;
 }
 
 /** What the service made of everything it got, once the sensors have stopped. */
@@ -128,6 +130,8 @@ async function serve(order: ServiceOrder): Promise<void> {
         delayMaxMs: over(delay.max),
         rssMb: process.memoryUsage().rss / 2 ** 20,
         peakRssMb: process.resourceUsage().maxRSS / 1024,
+        heapMb: process.memoryUsage().heapUsed / 2 ** 20,
+        buffersMb: process.memoryUsage().arrayBuffers / 2 ** 20,
       };
       process.send?.(report);
     }

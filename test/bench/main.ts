@@ -7,8 +7,9 @@ import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { build, type Plugin } from "esbuild";
 import { startMosquitto } from "../support/servers.ts";
 import { type DetectorFigure, detectorAlone } from "./main-detector.ts";
 import { episodes, type Plan, type PublisherReport, SAMPLES } from "./main-publisher.ts";
@@ -26,16 +27,44 @@ const { values: flags } = parseArgs({
     sink: { type: "boolean", default: false },
     /** Appends the figures to results.md. */
     record: { type: "boolean", default: false },
+    /** A flag of node for the service's process, e.g. --cpu-prof; may be given several times. */
+    node: { type: "string", multiple: true, default: [] },
     /** Exit 99 when a figure of the house is missed. */
     gate: { type: "boolean", default: false },
   },
 });
 
-function child(file: string): ChildProcess {
-  return fork(join(import.meta.dirname, file), {
-    execArgv: ["--import", "tsx"],
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+function child(file: string, execArgv = ["--import", "tsx"]): ChildProcess {
+  return fork(file, { execArgv, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+}
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/**
+ * What is measured runs as a user runs it: from dist/, without a TypeScript loader in its process. The bench's own file is
+ * compiled on the way, its imports of the service led to dist/.
+ */
+async function compiledService(): Promise<string> {
+  execFileSync(process.execPath, [join(ROOT, "bin/build.js")], { stdio: "inherit" });
+  const outfile = join(ROOT, `dist-${process.pid}-bench.tmp`, "main-service.mjs");
+  const toDist: Plugin = {
+    name: "to-dist",
+    setup: ({ onResolve }) =>
+      onResolve({ filter: /^\.\.\/\.\.\/src\// }, ({ path }) => ({
+        path: join(ROOT, "dist", path.slice("../../".length).replace(/\.ts$/, ".js")),
+        external: true,
+      })),
+  };
+  await build({
+    entryPoints: [join(import.meta.dirname, "main-service.ts")],
+    outfile,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    plugins: [toDist],
   });
+  return outfile;
 }
 
 /** The next message of that type, or the child's end as an error. */
@@ -78,8 +107,9 @@ async function main(): Promise<void> {
     log: { level: "error" },
   };
   writeFileSync(join(dir, "cellward.json"), JSON.stringify(config));
-  const service = child("main-service.ts");
-  const publisher = child("main-publisher.ts");
+  const compiled = await compiledService();
+  const service = child(compiled, flags.node);
+  const publisher = child(join(import.meta.dirname, "main-publisher.ts"));
   try {
     const order: ServiceOrder = {
       mode: flags.sink ? "sink" : "service",
@@ -129,6 +159,7 @@ async function main(): Promise<void> {
       process_.kill("SIGKILL");
     }
     await mosquitto.stop();
+    rmSync(dirname(compiled), { recursive: true, force: true });
     rmSync(dir, { recursive: true, force: true });
   }
 }
@@ -136,8 +167,9 @@ async function main(): Promise<void> {
 interface Figures {
   readonly perSecond: number;
   readonly perCore: number;
-  /** Readings sent, and of them neither accepted, duplicate nor refused. */
+  /** Readings sent, and of them neither accepted nor refused; and those that the broker sent a second time. */
   readonly lost: number;
+  readonly again: number;
   readonly episodes: number;
   readonly found: number;
   readonly right: number;
@@ -180,7 +212,8 @@ function weigh(
   return {
     perSecond,
     perCore: perSecond / report.cpuShare,
-    lost: ledger === null ? 0 : sent.readings - ledger.accepted - ledger.duplicate - ledger.refused,
+    lost: ledger === null ? 0 : sent.readings - ledger.accepted - ledger.refused,
+    again: ledger?.duplicate ?? 0,
     episodes: planted.length,
     found: delays.length,
     right,
@@ -200,7 +233,7 @@ function print(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: 
   const outcome = flags.sink
     ? []
     : [
-        `  ledger         ${f.lost} of ${sent.readings} readings unaccounted for`,
+        `  ledger         ${f.lost} of ${sent.readings} readings unaccounted for, ${f.again} sent again by the broker`,
         `  found          ${f.found} of ${f.episodes} phones, ${f.right} in the right cell at once, median ${f.medianDelayS.toFixed(1)} s; ${f.alerts} alerts, hash ${f.hash}`,
       ];
   const lines = [
@@ -211,7 +244,7 @@ function print(plan: Plan, report: ServiceReport, sent: PublisherReport, alone: 
     `  taken          ${f.perSecond.toFixed(0)} readings/s over ${report.elapsedS.toFixed(1)} s`,
     `  CPU            ${percent(report.cpuShare)} of one core, so ${f.perCore.toFixed(0)} readings/s on a whole one`,
     `  loop delay     p50 ${report.delayP50Ms.toFixed(1)} ms, p99 ${report.delayP99Ms.toFixed(1)} ms, max ${report.delayMaxMs.toFixed(1)} ms`,
-    `  memory         RSS ${report.rssMb.toFixed(0)} MB now, ${report.peakRssMb.toFixed(0)} MB at most`,
+    `  memory         RSS ${report.rssMb.toFixed(0)} MB now, ${report.peakRssMb.toFixed(0)} MB at most (heap ${report.heapMb.toFixed(0)} MB, buffers ${report.buffersMb.toFixed(0)} MB)`,
     `  detector alone ${(alone.perCpuSecond / 1e6).toFixed(1)} M samples a second of processor time, ${(alone.bestPerSecond / 1e6).toFixed(1)} M by the clock in its best windows, hash ${alone.hash}`,
     ...outcome,
     ...f.missed.map((what) => `  MISSED         ${what}`),
