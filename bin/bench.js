@@ -14,6 +14,7 @@ const benches = {
   delay: "test/bench/detect/delay.ts",
   null: "test/bench/detect/null.ts",
   locate: "test/bench/locate.ts",
+  "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
 };

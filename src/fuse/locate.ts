@@ -18,12 +18,14 @@ import type {
   ZoneKind,
 } from "../model.ts";
 import type { WindowLevels } from "./bursts.ts";
+import { Density, type Expectation, GAIN_STEP_DB, type Heard, type SilenceTable, type Silent } from "./density.ts";
 import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
 import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
-import { cholesky, forwardSolve, logDeterminant, logSumExp } from "./linalg.ts";
+import { logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
+import { type Patches, patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 
@@ -88,33 +90,24 @@ export interface BandDefaults {
   readonly widening: number;
 }
 
-interface BandModel extends BandDefaults {
-  readonly band: Band;
-  /** Expected gain, row a candidate, in units of `GAIN_STEP_DB`: of all that is kept for a block this takes the most memory. */
-  readonly gain: Int16Array;
-  /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
-  readonly classOf: Uint8Array;
-  readonly classVariance: readonly number[];
-  /** Correlation of shadowing between sensors, S by S. */
-  readonly correlation: Float64Array;
-  readonly hearing: readonly (Hearing | null)[];
-}
-
-/** Log probability of silence against the expected level, tabled in steps of 1 dB. */
-interface SilenceTable {
+/** A sensor that heard nothing, and the bursts it might have heard; a floor of NaN is the learned one. */
+interface Quiet {
   readonly sensor: number;
-  readonly log: Float64Array;
+  readonly floorDbm: number;
+  readonly bursts: number;
 }
 
-/** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
-const GAIN_STEP_DB = 1 / 64;
-const TABLE_FROM_DBM = -200;
-const TABLE_SIZE = 260;
+interface BandModel extends BandDefaults, Expectation {
+  readonly band: Band;
+  readonly hearing: readonly (Hearing | null)[];
+  /** Log probability of silence by the curve of a sensor, made when first asked for. */
+  readonly silence: Map<Hearing, SilenceTable>;
+}
+
 const CLASSES = 8;
-/** Multiplications from which on zones are looked at coarsely first; positions skipped; how far behind the best a zone is left. */
-const PRUNE_ABOVE = 1_500_000;
-const PRUNE_STRIDE = 7;
-const PRUNE_NATS = 18;
+/** Levels over the floor at which silence is tabled, dB. */
+const SILENCE_FROM_DB = -130;
+const SILENCE_SIZE = 260;
 
 // Residuals of path-loss fits in buildings are 3.9 to 9.3 dB; 7 stands for both hard and easy blocks.
 const SHADOW_DB = 7;
@@ -157,7 +150,8 @@ const SILENCE_POWER_DB = 2;
 const MOST_HEARD = 32;
 /** Bursts missed in one window share their cause: so many count at the most. */
 const MOST_LOOKS = 4;
-const LOG_2PI = Math.log(2 * Math.PI);
+/** A sensor that stated its floor; levels are counted from there. */
+const STATED_HEARING: Hearing = { hearing: 1 - IDLE_MISS, floorDbm: 0, floorSpreadDb: 0 };
 
 /**
  * Localiser of one site. Candidates are positions on every floor and outside; a posterior is a `Float64Array` of `size` log
@@ -174,6 +168,8 @@ export class Locator {
   readonly #motion: Motion;
   readonly #calibration: Calibration | null;
   readonly #leftOut: (point: number) => boolean;
+  readonly #density = new Density();
+  readonly #patches: Patches;
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
 
@@ -187,6 +183,7 @@ export class Locator {
     });
     this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
+    this.#patches = patchesOf(this.grid);
     this.#prior = buildPrior(site, this.grid, options);
     this.#motion = new Motion(site, this.grid, this.#prior);
   }
@@ -211,35 +208,29 @@ export class Locator {
    * Log density of an observation given each candidate, written over `out` (not added to it). Sensors unknown to the site
    * add nothing; an observation without any known sensor gives zeros.
    *
-   * Of many sensors that heard, the `MOST_HEARD` loudest count. Units: nats, of a density in dB. Cost: candidates * heard^2 / 2,
-   * and candidates * silent.
+   * Of many sensors that heard, the `MOST_HEARD` loudest count. Densities further behind the best than `DEPTH_NATS` are raised
+   * to that depth. Units: nats, of a density in dB. Cost: see `Density`.
    */
   logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
     const models = this.#variants(o.band);
     out.fill(0);
     if (models === null) return;
-    const heard: number[] = [];
-    const level: number[] = [];
-    const variance: number[] = [];
-    const silent: SilenceTable[] = [];
-    const weakestDbm = nthLoudestDbm(o.sensors, MOST_HEARD);
-    for (const s of o.sensors) {
-      const i = this.#index.get(s.sensor);
-      if (i === undefined || s.levelDbm < weakestDbm) continue;
-      if (Number.isFinite(s.levelDbm)) {
-        heard.push(i);
-        level.push(s.levelDbm);
-        variance.push(s.sigmaDb * s.sigmaDb);
-      } else {
-        const table = this.#silence(models[0]!, i, s.floorDbm, 1);
-        if (table !== null) silent.push(table);
-      }
+    const heard: { sensor: number; level: number; variance: number }[] = [];
+    const silent: Quiet[] = [];
+    for (const { sensor, levelDbm, floorDbm, sigmaDb } of o.sensors) {
+      const i = this.#index.get(sensor);
+      if (i === undefined) continue;
+      if (Number.isFinite(levelDbm)) heard.push({ sensor: i, level: levelDbm, variance: sigmaDb * sigmaDb });
+      else silent.push({ sensor: i, floorDbm, bursts: 1 });
     }
+    heard.sort((a, b) => b.level - a.level || a.sensor - b.sensor);
+    heard.length = Math.min(heard.length, MOST_HEARD);
     const n = heard.length;
     if (n + silent.length === 0) return;
     const covariance = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) covariance[i * n + i] = variance[i]!;
-    this.#mix(models, power ?? models[0]!.power, heard, level, covariance, silent, 1, out, null);
+    for (let i = 0; i < n; i++) covariance[i * n + i] = heard[i]!.variance;
+    const levels = { sensor: heard.map((h) => h.sensor), level: heard.map((h) => h.level), covariance };
+    this.#mix(models, power ?? models[0]!.power, levels, silent, 1, out, null);
   }
 
   /**
@@ -259,30 +250,27 @@ export class Locator {
     const models = this.#variants(band);
     out.fill(0);
     if (models === null) return power.sdDb * power.sdDb;
-    const keep: number[] = [];
-    levels.sensors.forEach((id, i) => {
-      if (this.#index.has(id)) keep.push(i);
-    });
+    const keep = levels.sensors.map((_, i) => i).filter((i) => this.#index.has(levels.sensors[i]!));
+    keep.sort((a, b) => levels.levelDbm[b]! - levels.levelDbm[a]! || a - b);
     const n = keep.length;
-    const heard = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
     const covariance = new Float64Array(n * n);
     for (let i = 0; i < n; i++) {
-      for (let j = 0; j < n; j++)
-        covariance[i * n + j] = levels.covariance[keep[i]! * levels.sensors.length + keep[j]!]!;
+      const row = keep[i]! * levels.sensors.length;
+      for (let j = 0; j < n; j++) covariance[i * n + j] = levels.covariance[row + keep[j]!]!;
     }
-    const silent: SilenceTable[] = [];
+    const silent: Quiet[] = [];
     for (const miss of misses) {
       const i = this.#index.get(miss.sensor);
       if (i === undefined) continue;
       // A sensor of unknown sensitivity that heard some bursts missed the others by chance, for all that is known.
       const blind = models[0]!.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
       if (blind && miss.heard > 0) continue;
-      const table = this.#silence(models[0]!, i, miss.floorDbm, blind ? 1 : miss.bursts, staticFactor);
-      if (table !== null) silent.push(table);
+      silent.push({ sensor: i, floorDbm: miss.floorDbm, bursts: blind ? 1 : miss.bursts });
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
-    const level = keep.map((i) => levels.levelDbm[i]!);
-    return this.#mix(models, power, heard, level, covariance, silent, staticFactor, out, powerDbm);
+    const sensor = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
+    const heard = { sensor, level: keep.map((i) => levels.levelDbm[i]!), covariance };
+    return this.#mix(models, power, heard, silent, staticFactor, out, powerDbm);
   }
 
   /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */
@@ -293,36 +281,37 @@ export class Locator {
     return { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb };
   }
 
-  /** Null where silence says nothing. */
-  #silence(model: BandModel, sensor: number, floorDbm: number, bursts: number, staticFactor = 1): SilenceTable | null {
-    const stated = Number.isFinite(floorDbm);
-    const hearing: Hearing | null = stated
-      ? { hearing: 1 - IDLE_MISS, floorDbm, floorSpreadDb: 0 }
-      : model.hearing[sensor]!;
-    if (hearing === null || hearing.floorDbm === null) return null;
-    const sdDb = Math.sqrt(Math.min(...model.classVariance) + model.fadingDb ** 2 + SILENCE_POWER_DB ** 2);
-    const log = new Float64Array(TABLE_SIZE);
-    const looks = Math.min(bursts, MOST_LOOKS) / staticFactor;
-    for (let i = 0; i < TABLE_SIZE; i++) {
-      log[i] = looks * Math.log(1 - hearProbability(hearing, TABLE_FROM_DBM + i, sdDb));
+  /** Those of the silent sensors whose silence says something. */
+  #silent(model: BandModel, quiet: readonly Quiet[], staticFactor: number): Silent[] {
+    const silent: Silent[] = [];
+    for (const { sensor, floorDbm, bursts } of quiet) {
+      const stated = Number.isFinite(floorDbm);
+      const hearing = stated ? STATED_HEARING : model.hearing[sensor]!;
+      if (hearing === null || hearing.floorDbm === null) continue;
+      let table = model.silence.get(hearing);
+      if (table === undefined) {
+        table = silenceTable(model, hearing);
+        model.silence.set(hearing, table);
+      }
+      const looks = Math.min(bursts, MOST_LOOKS) / staticFactor;
+      silent.push({ sensor, floorDbm: stated ? floorDbm : hearing.floorDbm, table, looks });
     }
-    return { sensor, log };
+    return silent;
   }
 
   /** Likelihoods of several models of the same band averaged, candidate by candidate. */
   #mix(
     models: readonly BandModel[],
     power: PowerPrior,
-    heard: readonly number[],
-    level: ArrayLike<number>,
-    covariance: Float64Array,
-    silent: readonly SilenceTable[],
+    heard: Heard,
+    quiet: readonly Quiet[],
     staticFactor: number,
     out: Float64Array,
     powerDbm: Float64Array | null,
   ): number {
+    const silent = this.#silent(models[0]!, quiet, staticFactor);
     const evaluate = (model: BandModel, log: Float64Array, mean: Float64Array | null): number =>
-      this.#evaluate(model, power, heard, level, covariance, silent, staticFactor, log, mean);
+      this.#density.evaluate(model, power, heard, silent, staticFactor, log, mean);
     if (models.length === 1) return evaluate(models[0]!, out, powerDbm);
     const log = new Float64Array(this.size);
     const mean = powerDbm === null ? null : new Float64Array(this.size);
@@ -338,83 +327,6 @@ export class Locator {
     const each = Math.log(models.length);
     for (let c = 0; c < out.length; c++) out[c]! -= each;
     return left2;
-  }
-
-  #evaluate(
-    model: BandModel,
-    power: PowerPrior,
-    heard: readonly number[],
-    level: ArrayLike<number>,
-    covariance: Float64Array,
-    silent: readonly SilenceTable[],
-    staticFactor: number,
-    out: Float64Array,
-    powerDbm: Float64Array | null,
-  ): number {
-    const n = heard.length;
-    const total = this.#sensors.length;
-    const power2 = power.sdDb * power.sdDb;
-    const classes = model.classVariance.map((v) => whiten(model, heard, covariance, v * staticFactor, power2, total));
-    const residual = new Float64Array(n);
-    const one = (c: number): void => {
-      const row = c * total;
-      const { factor, ones, constant } = classes[model.classOf[c]!]!;
-      for (let i = 0; i < n; i++) residual[i] = level[i]! - power.meanDbm - GAIN_STEP_DB * model.gain[row + heard[i]!]!;
-      let square = 0;
-      let along = 0;
-      for (let i = 0; i < n; i++) {
-        const at = i * n;
-        let sum = residual[i]!;
-        for (let k = 0; k < i; k++) sum -= factor[at + k]! * residual[k]!;
-        sum /= factor[at + i]!;
-        residual[i] = sum;
-        square += sum * sum;
-        along += sum * ones[i]!;
-      }
-      let log = constant - square / 2;
-      const emitted = power.meanDbm + power2 * along;
-      if (powerDbm !== null) powerDbm[c] = emitted;
-      for (let k = 0; k < silent.length; k++) {
-        const at = emitted + GAIN_STEP_DB * model.gain[row + silent[k]!.sensor]! - TABLE_FROM_DBM;
-        const i = Math.min(TABLE_SIZE - 2, Math.max(0, Math.floor(at)));
-        const table = silent[k]!.log;
-        const t = Math.min(1, Math.max(0, at - i));
-        log += table[i]! + t * (table[i + 1]! - table[i]!);
-      }
-      out[c] = log;
-    };
-    if (this.size * n * n < PRUNE_ABOVE) for (let c = 0; c < this.size; c++) one(c);
-    else this.#prune(one, out, powerDbm);
-    return Math.min(...classes.map((k) => k.powerLeft2));
-  }
-
-  /**
-   * Every `PRUNE_STRIDE`-th position of each zone first; zones that come near the best are then done whole, the others keep,
-   * for all their positions, the value of the nearest one done.
-   */
-  #prune(one: (c: number) => void, out: Float64Array, powerDbm: Float64Array | null): void {
-    let top = Number.NEGATIVE_INFINITY;
-    const best = this.grid.zones.map((zone) => {
-      let zoneTop = Number.NEGATIVE_INFINITY;
-      for (let c = zone.from; c < zone.to; c += PRUNE_STRIDE) {
-        one(c);
-        zoneTop = Math.max(zoneTop, out[c]!);
-      }
-      top = Math.max(top, zoneTop);
-      return zoneTop;
-    });
-    this.grid.zones.forEach((zone, z) => {
-      const whole = best[z]! > top - PRUNE_NATS;
-      for (let c = zone.from; c < zone.to; c++) {
-        const done = c - ((c - zone.from) % PRUNE_STRIDE);
-        if (c === done) continue;
-        if (whole) one(c);
-        else {
-          out[c] = out[done]!;
-          if (powerDbm !== null) powerDbm[c] = powerDbm[done]!;
-        }
-      }
-    });
   }
 
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */
@@ -459,12 +371,13 @@ export class Locator {
     this.#geometry ??= new PlanGeometry(this.#site);
     return {
       band,
-      gain: packed(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry)),
+      ...this.#layout(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry)),
       classOf: new Uint8Array(this.size),
       classVariance: [SHADOW_DB * SHADOW_DB],
       correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
       power: POWER,
       hearing: this.#sensors.map(() => BLIND_HEARING),
+      silence: new Map(),
       fadingDb: FADING_DB,
       burstPowerDb: 0,
       persistenceMs: PERSISTENCE_MS,
@@ -473,12 +386,24 @@ export class Locator {
     };
   }
 
+  /** Gains as the density reads them. */
+  #layout(gainDb: Float32Array): Pick<Expectation, "gain" | "sensors" | "nearest" | "patches"> {
+    const sensors = this.#sensors.length;
+    const nearest = new Int32Array(sensors);
+    for (let c = 1; c < this.size; c++) {
+      for (let s = 0; s < sensors; s++) {
+        if (gainDb[c * sensors + s]! > gainDb[nearest[s]! * sensors + s]!) nearest[s] = c;
+      }
+    }
+    return { gain: packed(gainDb), sensors, nearest, patches: this.#patches };
+  }
+
   #calibratedModel(band: Band, c: BandCalibration): BandModel {
     const map = radioMap(this.#site, gridGroups(this.grid), this.#sensors, band, c, this.#leftOut);
     const classes = classesOf(map.variance);
     return {
       band,
-      gain: packed(map.gain),
+      ...this.#layout(map.gain),
       ...classes,
       shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
@@ -487,6 +412,7 @@ export class Locator {
         const own = c.sensors.find((k) => k.sensor === s.id);
         return own === undefined ? null : hearingOf(own);
       }),
+      silence: new Map(),
       fadingDb: c.fadingSdDb,
       burstPowerDb: c.burstPowerSdDb,
       persistenceMs: c.persistenceMs,
@@ -495,11 +421,16 @@ export class Locator {
   }
 }
 
-/** Level from which on a sensor is among the n loudest (or as loud as the last of them); -Infinity where no more heard. */
-function nthLoudestDbm(sensors: readonly SensorLevel[], n: number): number {
-  const levels = sensors.filter((s) => Number.isFinite(s.levelDbm)).map((s) => s.levelDbm);
-  if (levels.length <= n) return Number.NEGATIVE_INFINITY;
-  return levels.sort((a, b) => b - a)[n - 1]!;
+/** Log probability of one silence against the level over the floor, from where it begins to depend on it. */
+function silenceTable(model: BandModel, hearing: Hearing): SilenceTable {
+  const sdDb = Math.sqrt(Math.min(...model.classVariance) + model.fadingDb ** 2 + SILENCE_POWER_DB ** 2);
+  const atZero = { ...hearing, floorDbm: 0 };
+  const log = Float64Array.from({ length: SILENCE_SIZE }, (_, i) =>
+    Math.log(1 - hearProbability(atZero, SILENCE_FROM_DB + i, sdDb)),
+  );
+  let first = 0;
+  while (first < log.length - 2 && log[first + 1]! > log[0]! - 1e-6) first++;
+  return { fromDb: SILENCE_FROM_DB + first, log: log.slice(first) };
 }
 
 function packed(gainDb: Float32Array): Int16Array {
@@ -508,41 +439,6 @@ function packed(gainDb: Float32Array): Int16Array {
     out[i] = Math.max(-32_768, Math.min(32_767, Math.round(gainDb[i]! / GAIN_STEP_DB)));
   }
   return out;
-}
-
-interface Whitening {
-  readonly factor: Float64Array;
-  readonly ones: Float64Array;
-  readonly constant: number;
-  readonly powerLeft2: number;
-}
-
-/**
- * Cholesky factor of an observation's covariance: error + shadowing + power. 1' C^-1 r then gives the power's posterior mean
- * and 1' C^-1 1 its variance, both through the whitened ones.
- */
-function whiten(
-  model: BandModel,
-  heard: readonly number[],
-  covariance: Float64Array,
-  shadow2: number,
-  power2: number,
-  total: number,
-): Whitening {
-  const n = heard.length;
-  const factor = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      factor[i * n + j] = covariance[i * n + j]! + shadow2 * model.correlation[heard[i]! * total + heard[j]!]! + power2;
-    }
-  }
-  if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
-  const ones = new Float64Array(n).fill(1);
-  forwardSolve(factor, n, ones);
-  let ones2 = 0;
-  for (let i = 0; i < n; i++) ones2 += ones[i]! * ones[i]!;
-  const constant = -logDeterminant(factor, n) / 2 - (n / 2) * LOG_2PI;
-  return { factor, ones, constant, powerLeft2: Math.max(0, power2 - power2 * power2 * ones2) };
 }
 
 /** Splits candidates by the variance of their expected levels, evenly in its logarithm. */

@@ -1,0 +1,365 @@
+/**
+ * Density of one observation at every candidate position: the inner loop of the localiser.
+ *
+ * Levels given a position are normal with one covariance for all positions of a class, so one Cholesky factor L a class
+ * whitens them: z = L^-1 (y - mu - g(p)), log density = constant - |z|^2 / 2, which costs n^2 / 2 a position. Three things keep
+ * it small: positions are looked at a patch at a time, one in its middle first, and only patches near the best are done whole
+ * (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is given up once it is
+ * `DEPTH_NATS` behind the best; four positions go through a factor side by side, since one alone waits for its own sums.
+ */
+import { cholesky, forwardSolve, logDeterminant } from "./linalg.ts";
+import type { Patches } from "./patches.ts";
+
+/** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
+export const GAIN_STEP_DB = 1 / 64;
+/**
+ * Positions this far behind the best one are told apart no more: they get the value at this depth. All of a million of them
+ * together hold less than 0.2 % of the mass.
+ */
+export const DEPTH_NATS = 20;
+/** Patches whose middle is this far behind the best keep the value of their middle for all positions. */
+export const PATCH_NATS = 10;
+const SEEDS = 4;
+/** Sensors between two looks at whether positions are still in. */
+const LOOK_EVERY = 8;
+const LOG_2PI = Math.log(2 * Math.PI);
+
+/** What is expected at each candidate. */
+export interface Expectation {
+  /** Expected gain, row a candidate, in units of `GAIN_STEP_DB`. */
+  readonly gain: Int16Array;
+  /** Length of a row of `gain`. */
+  readonly sensors: number;
+  /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
+  readonly classOf: Uint8Array;
+  readonly classVariance: readonly number[];
+  /** Correlation of shadowing between sensors, sensors by sensors. */
+  readonly correlation: Float64Array;
+  readonly patches: Patches;
+  /** Candidate with the highest gain to each sensor. */
+  readonly nearest: Int32Array;
+}
+
+/** Levels of the sensors that heard, loudest first. */
+export interface Heard {
+  /** Columns of `gain`. */
+  readonly sensor: ArrayLike<number>;
+  /** dBm. */
+  readonly level: ArrayLike<number>;
+  /** Covariance of the levels' errors, n by n, dB^2. */
+  readonly covariance: Float64Array;
+}
+
+/** Log probability of silence against the expected level less the sensor's floor. */
+export interface SilenceTable {
+  /** Level of the first value; below it silence is as likely as it can be. */
+  readonly fromDb: number;
+  /** Values a dB apart; beyond the last one they stay. */
+  readonly log: Float64Array;
+}
+
+/** A sensor that heard nothing. */
+export interface Silent {
+  readonly sensor: number;
+  readonly floorDbm: number;
+  readonly table: SilenceTable;
+  /** Factor on the logarithm. */
+  readonly looks: number;
+}
+
+/** Scratch space for as many sensors as were ever needed at once; one observation at a time. */
+export class Density {
+  /** Sensors of the observation at hand. */
+  #n = 0;
+  #factors = new Float64Array(0);
+  #inverse = new Float64Array(0);
+  #ones = new Float64Array(0);
+  #base = new Float64Array(0);
+  #column = new Int32Array(0);
+  /** Whitened residuals of four positions, sensor by sensor. */
+  #z = new Float64Array(0);
+  #constant = new Float64Array(0);
+  /** Square from which on a position is out, a class. */
+  #limit = new Float64Array(0);
+  /** Column and least audible level of each silent sensor, and what their silence gives where none is audible. */
+  #silentColumn = new Int32Array(0);
+  #audibleDbm = new Float64Array(0);
+  #looks = new Float64Array(0);
+  #tables: Float64Array[] = [];
+  #silentCount = 0;
+  #quiet = 0;
+  #list = new Int32Array(0);
+  #byClass = new Int32Array(0);
+  #top = 0;
+
+  /**
+   * Writes the log density of the observation at each candidate over `out`: exact in patches whose middle is within
+   * `PATCH_NATS` of the best, that of the middle in others, never less than the best less `DEPTH_NATS`. `powerDbm`, where
+   * given, receives the power's posterior mean at each candidate (of positions given up, that by the sensors looked at);
+   * returned is its variance, of the surest class. `staticFactor` multiplies the variance of shadowing.
+   *
+   * Units: nats, of a density in dB. Cost: n^3 / 6 a class; n^2 / 2 multiplications for each patch and each position of the
+   * patches near the best. Throws where the covariance is not positive definite.
+   */
+  evaluate(
+    e: Expectation,
+    power: { readonly meanDbm: number; readonly sdDb: number },
+    heard: Heard,
+    silent: readonly Silent[],
+    staticFactor: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): number {
+    const power2 = power.sdDb * power.sdDb;
+    const { middle, from, member } = e.patches;
+    this.#reserve(heard, power.meanDbm, e.classVariance.length, out.length);
+    let left2 = Number.POSITIVE_INFINITY;
+    e.classVariance.forEach((v, k) => {
+      left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
+    });
+    this.#listen(silent);
+    const sweep = (count: number): void => this.#sweep(e, power.meanDbm, power2, count, out, powerDbm);
+    // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
+    const seeds = Math.min(heard.sensor.length, SEEDS);
+    for (let i = 0; i < seeds; i++) this.#list[i] = e.nearest[heard.sensor[i]!]!;
+    sweep(seeds);
+    this.#list.set(middle);
+    sweep(middle.length);
+    const near = this.#top - PATCH_NATS;
+    let count = 0;
+    for (let p = 0; p < middle.length; p++) {
+      const m = middle[p]!;
+      const value = out[m]!;
+      const whole = value >= near;
+      for (let k = from[p]!; k < from[p + 1]!; k++) {
+        const c = member[k]!;
+        if (c === m) continue;
+        if (whole) {
+          this.#list[count++] = c;
+          continue;
+        }
+        out[c] = value;
+        if (powerDbm !== null) powerDbm[c] = powerDbm[m]!;
+      }
+    }
+    sweep(count);
+    const least = this.#top - DEPTH_NATS;
+    for (let c = 0; c < out.length; c++) if (out[c]! < least) out[c] = least;
+    return left2;
+  }
+
+  #reserve(heard: Heard, meanDbm: number, classes: number, size: number): void {
+    const n = heard.sensor.length;
+    this.#n = n;
+    if (this.#factors.length < n * n * classes) this.#factors = new Float64Array(n * n * classes);
+    if (this.#ones.length < n * classes) {
+      this.#ones = new Float64Array(n * classes);
+      this.#inverse = new Float64Array(n * classes);
+    }
+    if (this.#base.length < n) {
+      this.#base = new Float64Array(n);
+      this.#column = new Int32Array(n);
+      this.#z = new Float64Array(4 * n);
+    }
+    if (this.#constant.length < classes) this.#constant = new Float64Array(classes);
+    if (this.#limit.length < classes) this.#limit = new Float64Array(classes);
+    if (this.#list.length < size) {
+      this.#list = new Int32Array(size);
+      this.#byClass = new Int32Array(size);
+    }
+    for (let i = 0; i < n; i++) {
+      this.#base[i] = heard.level[i]! - meanDbm;
+      this.#column[i] = heard.sensor[i]!;
+    }
+    this.#top = Number.NEGATIVE_INFINITY;
+    this.#limit.fill(Number.POSITIVE_INFINITY);
+  }
+
+  #listen(silent: readonly Silent[]): void {
+    const count = silent.length;
+    this.#silentCount = count;
+    if (this.#silentColumn.length < count) {
+      this.#silentColumn = new Int32Array(count);
+      this.#audibleDbm = new Float64Array(count);
+      this.#looks = new Float64Array(count);
+      this.#tables = new Array(count);
+    }
+    this.#quiet = 0;
+    silent.forEach(({ sensor, floorDbm, table, looks }, s) => {
+      this.#silentColumn[s] = sensor;
+      this.#audibleDbm[s] = floorDbm + table.fromDb;
+      this.#looks[s] = looks;
+      this.#tables[s] = table.log;
+      this.#quiet += looks * table.log[0]!;
+    });
+  }
+
+  /**
+   * Cholesky factor of class k's covariance: error + shadowing + power. 1' C^-1 r then gives the power's posterior mean and
+   * 1' C^-1 1 its variance, which is returned, both through the whitened ones.
+   */
+  #whiten(e: Expectation, heard: Heard, k: number, shadow2: number, power2: number): number {
+    const n = this.#n;
+    const factor = this.#factors.subarray(k * n * n, (k + 1) * n * n);
+    for (let i = 0; i < n; i++) {
+      const row = heard.sensor[i]! * e.sensors;
+      for (let j = 0; j <= i; j++) {
+        factor[i * n + j] = heard.covariance[i * n + j]! + shadow2 * e.correlation[row + heard.sensor[j]!]! + power2;
+      }
+    }
+    if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
+    const ones = this.#ones.subarray(k * n, k * n + n).fill(1);
+    forwardSolve(factor, n, ones);
+    let ones2 = 0;
+    for (let i = 0; i < n; i++) {
+      ones2 += ones[i]! * ones[i]!;
+      this.#inverse[k * n + i] = 1 / factor[i * n + i]!;
+    }
+    this.#constant[k] = -logDeterminant(factor, n) / 2 - (n / 2) * LOG_2PI;
+    return Math.max(0, power2 - power2 * power2 * ones2);
+  }
+
+  /** Takes the first `count` positions of the list, four of a class at a time. */
+  #sweep(
+    e: Expectation,
+    meanDbm: number,
+    power2: number,
+    count: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): void {
+    const list = this.#sorted(e, count);
+    for (let at = 0; at < count; ) {
+      const k = e.classOf[list[at]!]!;
+      let end = at + 1;
+      while (end < count && end < at + 4 && e.classOf[list[end]!] === k) end++;
+      const last = end - 1;
+      const [c0, c1, c2, c3] = [
+        list[at]!,
+        list[Math.min(at + 1, last)]!,
+        list[Math.min(at + 2, last)]!,
+        list[Math.min(at + 3, last)]!,
+      ];
+      this.#four(e, k, c0, c1, c2, c3);
+      for (let q = 0; at < end; at++, q++) {
+        const c = list[at]!;
+        const emitted = meanDbm + power2 * this.#along[q]!;
+        if (powerDbm !== null) powerDbm[c] = emitted;
+        const square = this.#squares[q]!;
+        // The depth is brought in at the end, when the best is known.
+        if (square > this.#limit[k]!) out[c] = Number.NEGATIVE_INFINITY;
+        else {
+          const log = this.#silence(e, c, emitted, this.#constant[k]! - square / 2);
+          out[c] = log;
+          if (log > this.#top) this.#raise(log);
+        }
+      }
+    }
+  }
+
+  readonly #squares = new Float64Array(4);
+  readonly #along = new Float64Array(4);
+
+  /** The list's first `count` positions, those of a class together. */
+  #sorted(e: Expectation, count: number): Int32Array {
+    const classes = e.classVariance.length;
+    if (classes === 1) return this.#list;
+    const next = new Int32Array(classes + 1);
+    for (let i = 0; i < count; i++) next[e.classOf[this.#list[i]!]! + 1]!++;
+    for (let k = 1; k < classes; k++) next[k]! += next[k - 1]!;
+    for (let i = 0; i < count; i++) {
+      const c = this.#list[i]!;
+      this.#byClass[next[e.classOf[c]!]!++] = c;
+    }
+    return this.#byClass;
+  }
+
+  /** Squares of four positions of class k, and 1' C^-1 r; what is beyond the limit ends early. */
+  #four(e: Expectation, k: number, c0: number, c1: number, c2: number, c3: number): void {
+    const { gain, sensors } = e;
+    const n = this.#n;
+    const [factors, inverse, ones, z, base, column] = [
+      this.#factors,
+      this.#inverse,
+      this.#ones,
+      this.#z,
+      this.#base,
+      this.#column,
+    ];
+    const most = this.#limit[k]!;
+    const [r0, r1, r2, r3] = [c0 * sensors, c1 * sensors, c2 * sensors, c3 * sensors];
+    let [q0, q1, q2, q3] = [0, 0, 0, 0];
+    let [a0, a1, a2, a3] = [0, 0, 0, 0];
+    let row = k * n * n;
+    for (let i = 0; i < n; i++) {
+      const y = base[i]!;
+      const s = column[i]!;
+      let s0 = y - GAIN_STEP_DB * gain[r0 + s]!;
+      let s1 = y - GAIN_STEP_DB * gain[r1 + s]!;
+      let s2 = y - GAIN_STEP_DB * gain[r2 + s]!;
+      let s3 = y - GAIN_STEP_DB * gain[r3 + s]!;
+      for (let j = 0, at = 0; j < i; j++, at += 4) {
+        const l = factors[row + j]!;
+        s0 -= l * z[at]!;
+        s1 -= l * z[at + 1]!;
+        s2 -= l * z[at + 2]!;
+        s3 -= l * z[at + 3]!;
+      }
+      const f = inverse[k * n + i]!;
+      const one = ones[k * n + i]!;
+      s0 *= f;
+      s1 *= f;
+      s2 *= f;
+      s3 *= f;
+      const at = 4 * i;
+      z[at] = s0;
+      z[at + 1] = s1;
+      z[at + 2] = s2;
+      z[at + 3] = s3;
+      q0 += s0 * s0;
+      q1 += s1 * s1;
+      q2 += s2 * s2;
+      q3 += s3 * s3;
+      a0 += s0 * one;
+      a1 += s1 * one;
+      a2 += s2 * one;
+      a3 += s3 * one;
+      row += n;
+      if (i % LOOK_EVERY === LOOK_EVERY - 1 && q0 > most && q1 > most && q2 > most && q3 > most) break;
+    }
+    this.#squares[0] = q0;
+    this.#squares[1] = q1;
+    this.#squares[2] = q2;
+    this.#squares[3] = q3;
+    this.#along[0] = a0;
+    this.#along[1] = a1;
+    this.#along[2] = a2;
+    this.#along[3] = a3;
+  }
+
+  /** Adds to `log` that all silent sensors hear nothing of a position; -Infinity once it is out of depth. */
+  #silence(e: Expectation, c: number, emittedDbm: number, log: number): number {
+    const { gain } = e;
+    const [column, audible, looks, tables] = [this.#silentColumn, this.#audibleDbm, this.#looks, this.#tables];
+    const row = c * e.sensors;
+    const least = this.#top - DEPTH_NATS;
+    const count = this.#silentCount;
+    let sum = log + this.#quiet;
+    for (let s = 0; s < count; s++) {
+      const over = emittedDbm + GAIN_STEP_DB * gain[row + column[s]!]! - audible[s]!;
+      // Most sensors are far from most positions.
+      if (over <= 0) continue;
+      const table = tables[s]!;
+      const i = Math.min(table.length - 2, Math.floor(over));
+      sum += looks[s]! * (table[i]! + Math.min(1, over - i) * (table[i + 1]! - table[i]!) - table[0]!);
+      if (sum < least) return Number.NEGATIVE_INFINITY;
+    }
+    return sum;
+  }
+
+  /** A new best position: the others must come near it. */
+  #raise(top: number): void {
+    this.#top = top;
+    for (let k = 0; k < this.#constant.length; k++) this.#limit[k] = 2 * (this.#constant[k]! - top + DEPTH_NATS);
+  }
+}
