@@ -20,6 +20,7 @@ const WANTED = {
   influxd: "influxdb",
   chromium: "chromium",
   strace: "strace",
+  openssl: "openssl",
 };
 
 function isInstalled(program) {
