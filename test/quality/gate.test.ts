@@ -8,6 +8,7 @@ import {
   regressions,
   runPlan,
   THRESHOLD_DOUBLED,
+  THRESHOLD_HALVED,
 } from "./gate.ts";
 
 /**
@@ -59,6 +60,12 @@ describe("quality gate", () => {
       expect(worse.map((r) => `${r.part}: ${r.figure} ${r.before} to ${r.after}`)).not.toEqual([]);
     });
   }
+
+  it("gate: threshold halved: fails, because what must stay silent does not", async () => {
+    const quiet = { scenarios: ["quiet-day"], seeds: [1], capS: 420 };
+    const worse = regressions(baselineOf(await runPlan(quiet)), await runPlan(quiet, { mutant: THRESHOLD_HALVED }));
+    expect(worse.map((r) => r.figure)).toContain("false");
+  });
 
   it("gate: the exact limit is not beaten by more than chance", async () => {
     const [part] = await healthy();

@@ -42,10 +42,18 @@ export interface Mutant {
 }
 
 /**
- * Every evidence threshold at twice its value. The detector's follows from the tolerated false alarms by
- * `threshold = ln(ARL)`, so twice about 25 nats is a factor of e^25 in false alarms. (Halved thresholds are no mutant that must
- * show: the bounds on single readings and the caution of young lanes keep eight minutes free of false alerts without them.)
+ * Every evidence threshold at half its value. The detector's follows from the tolerated false alarms by
+ * `threshold = ln(ARL)`, so half of about 25 nats is a factor of e^12.5 in false alarms.
  */
+export const THRESHOLD_HALVED: Mutant = {
+  name: "threshold halved",
+  pipeline: {
+    falseAlarmsPerDay: 0.5 * Math.exp(12.5),
+    tracker: { zoneThreshold: 12, softThreshold: 2, stillOnNats: 5 },
+  },
+};
+
+/** Every evidence threshold at twice its value: everything is found later, and what is faint not at all. */
 export const THRESHOLD_DOUBLED: Mutant = {
   name: "threshold doubled",
   pipeline: {

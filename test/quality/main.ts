@@ -5,7 +5,7 @@
  *   npm run quality -- --slice          two short scenarios, for CI
  *   npm run quality -- --update         accepts the figures: writes the baseline, and the table in the documents
  *   npm run quality -- --only a,b       some scenarios; with --update only their figures are accepted
- *   npm run quality -- --mutant walls   the localiser made blind to walls (or: threshold), to see the gate fail
+ *   npm run quality -- --mutant walls   the localiser made blind to walls (or: halved, doubled thresholds), to see the gate fail
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,12 +28,13 @@ import {
   scoreOf,
   slicePlan,
   THRESHOLD_DOUBLED,
+  THRESHOLD_HALVED,
 } from "./gate.ts";
 import { type RecordedResult, recordedLines, recordedRegressions, runRecorded } from "./recorded.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BASELINE = join(ROOT, "test/quality/baseline.json");
-const MUTANTS = { threshold: THRESHOLD_DOUBLED, walls: BLIND_TO_WALLS };
+const MUTANTS = { halved: THRESHOLD_HALVED, doubled: THRESHOLD_DOUBLED, walls: BLIND_TO_WALLS };
 
 interface Stored {
   readonly scenarios: Baseline;
