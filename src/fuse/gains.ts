@@ -5,8 +5,14 @@ import type { Band, SensorSite, Site } from "../model.ts";
 import { type Grid, insidePolygon } from "./grid.ts";
 import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanGeometry } from "./propagation.ts";
 
-/** Beyond this distance, in sites too large for a ray a position, walls are counted once a zone, from its middle. */
+/**
+ * In sites too large for a ray a position: beyond the first distance walls are counted once a room, from its middle, or once a
+ * square of a corridor or yard; beyond the second, once a square of the plan for all rooms and doors in it. So far away a wall
+ * more or less hardly tells neighbouring rooms apart.
+ */
 const FINE_WALLS_M = 12;
+const FAR_M = 30;
+const SQUARE_M = 10;
 /** Rays a site may cost: about a second. */
 const MOST_RAYS = 500_000;
 /** A door belongs to a zone when its middle is this close to the zone's polygon. */
@@ -30,6 +36,9 @@ interface ZoneDoor {
 interface Places {
   readonly plan: Plan;
   readonly fineM: number;
+  readonly farM: number;
+  /** Walls counted for a square of the plan, a value a sensor; NaN where not yet. */
+  readonly squares: Map<string, Float64Array>;
   readonly sensors: readonly SensorSite[];
   readonly floorOf: readonly number[];
   /** Doors of the room each sensor is in, as indices into its floor's doors; empty for corridors. */
@@ -83,8 +92,10 @@ export function walkPaths(
   const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
   const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
   const positions = groups.reduce((sum, g) => sum + g.xM.length, 0);
-  const fineM = positions * sensors.length <= MOST_RAYS ? Number.POSITIVE_INFINITY : FINE_WALLS_M;
-  const places: Places = { plan, sensors, floorOf, doorsOf, fineM };
+  const small = positions * sensors.length <= MOST_RAYS;
+  const fineM = small ? Number.POSITIVE_INFINITY : FINE_WALLS_M;
+  const farM = small ? Number.POSITIVE_INFINITY : FAR_M;
+  const places: Places = { plan, sensors, floorOf, doorsOf, fineM, farM, squares: new Map() };
   let first = 0;
   for (const group of groups) {
     groupPaths(site, group, first, places, sink);
@@ -152,9 +163,21 @@ function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   const { floor } = group;
   return doorsNear(site, places.plan, group.zone, floor).map((index) => {
     const door = places.plan.doors(floor)[index]!;
-    const legs = places.sensors.map((_, s) => bestLeg(places, group, index, s));
+    const square = squareOf(places, `door ${door.nx > 0} ${door.ny > 0}`, floor, door.xM, door.yM);
+    const legs = places.sensors.map((_, s) => bestLeg(places, group, index, s, square));
     return { xM: door.xM, yM: door.yM, legs };
   });
+}
+
+/** What a square of the plan knows of each sensor, for one kind of ray. */
+function squareOf(places: Places, kind: string, floor: number, xM: number, yM: number): Float64Array {
+  const key = `${kind}:${floor}:${Math.floor(xM / SQUARE_M)}:${Math.floor(yM / SQUARE_M)}`;
+  let known = places.squares.get(key);
+  if (known === undefined) {
+    known = new Float64Array(places.sensors.length).fill(Number.NaN);
+    places.squares.set(key, known);
+  }
+  return known;
 }
 
 /** A point just outside a door, on the side away from (x, y), so that rays along the front of a row meet no party wall. */
@@ -164,7 +187,7 @@ function beyond(door: DoorPoint, xM: number, yM: number): readonly [xM: number, 
 }
 
 /** From a room's door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
-function bestLeg(places: Places, group: PlaceGroup, index: number, s: number): Leg {
+function bestLeg(places: Places, group: PlaceGroup, index: number, s: number, square: Float64Array): Leg {
   const { plan } = places;
   const { floor, zM } = group;
   const door = plan.doors(floor)[index]!;
@@ -172,8 +195,13 @@ function bestLeg(places: Places, group: PlaceGroup, index: number, s: number): L
   const [sx, sy, sz] = places.sensors[s]!.positionM!;
   const floorB = places.floorOf[s]!;
   const slabDb = plan.slabsBetween(zM, sz);
-  const walls = plan.wallsBetween(floor, ax, ay, zM, floorB, sx, sy, sz);
   const straightM = Math.hypot(sx - door.xM, sy - door.yM, sz - zM);
+  const far = straightM > places.farM;
+  let walls = far ? square[s]! : Number.NaN;
+  if (Number.isNaN(walls)) {
+    walls = plan.wallsBetween(floor, ax, ay, zM, floorB, sx, sy, sz);
+    if (far) square[s] = walls;
+  }
   let best: Leg = { lengthM: straightM, lossDb: slabDb + door.lossDb + walls };
   for (const other of places.doorsOf[s]!) {
     if (floorB === floor && other === index) continue;
@@ -186,6 +214,24 @@ function bestLeg(places: Places, group: PlaceGroup, index: number, s: number): L
     if (cost(lengthM, lossDb) < cost(best.lengthM, best.lossDb)) best = { lengthM, lossDb };
   }
   return best;
+}
+
+/** Walls from a position to a sensor, or what is `known` of them, which is filled in. */
+function sharedWalls(
+  places: Places,
+  group: PlaceGroup,
+  xM: number,
+  yM: number,
+  s: number,
+  known: Float64Array | null,
+): number {
+  let walls = known?.[s] ?? Number.NaN;
+  if (Number.isNaN(walls)) {
+    const [sx, sy, sz] = places.sensors[s]!.positionM!;
+    walls = places.plan.wallsBetween(group.floor, xM, yM, group.zM, places.floorOf[s]!, sx, sy, sz);
+    if (known !== null) known[s] = walls;
+  }
+  return walls;
 }
 
 function cost(lengthM: number, lossDb: number): number {
@@ -206,17 +252,27 @@ function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places
   }
   for (let c = 0; c < count; c++) radius = Math.max(radius, Math.hypot(xM[c]! - mx, yM[c]! - my));
   const compact = radius < FINE_WALLS_M / 3;
+  const own = squareOf(places, "room", floor, mx, my);
+  const squares =
+    compact || places.fineM === Number.POSITIVE_INFINITY
+      ? []
+      : Array.from(xM, (x, c) => squareOf(places, `in ${first}`, floor, x, yM[c]!));
   for (let s = 0; s < sensors.length; s++) {
     const [sx, sy, sz] = sensors[s]!.positionM!;
-    const floorB = places.floorOf[s]!;
     const slabDb = plan.slabsBetween(zM, sz);
-    const fine = plan.hasWalls && !(compact && Math.hypot(sx - mx, sy - my) - radius > places.fineM);
-    const shared = plan.hasWalls && !fine ? plan.wallsBetween(floor, mx, my, zM, floorB, sx, sy, sz) : 0;
+    const awayM = Math.hypot(sx - mx, sy - my) - radius;
+    const fine = plan.hasWalls && !(compact && awayM > places.fineM);
+    const shared = plan.hasWalls && !fine ? sharedWalls(places, group, mx, my, s, awayM > places.farM ? own : null) : 0;
     for (let c = 0; c < count; c++) {
-      const straightDb = fine ? plan.wallsBetween(floor, xM[c]!, yM[c]!, zM, floorB, sx, sy, sz) : shared;
       const [dx, dy] = [sx - xM[c]!, sy - yM[c]!];
       // Not Math.hypot: several times slower, and nothing here is near overflow.
-      const distanceDb = distanceLossDb(1, Math.sqrt(dx * dx + dy * dy + (sz - zM) * (sz - zM)));
+      const flatM = Math.sqrt(dx * dx + dy * dy);
+      let straightDb = shared;
+      if (fine) {
+        const known = flatM > places.fineM ? (squares[c] ?? null) : null;
+        straightDb = sharedWalls(places, group, xM[c]!, yM[c]!, s, known);
+      }
+      const distanceDb = distanceLossDb(1, Math.sqrt(flatM * flatM + (sz - zM) * (sz - zM)));
       let wallDb = straightDb;
       if (straightDb > 0 && doors.length > 0) {
         let best = Number.NEGATIVE_INFINITY;

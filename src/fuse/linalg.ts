@@ -52,13 +52,17 @@ export function logDeterminant(l: Float64Array, n: number): number {
   return 2 * sum;
 }
 
+/** Terms this far below the largest one add less than a double can hold: exp(-38) is 3e-17. */
+const NOTHING_NATS = 38;
+
 /** log of the sum of exponentials over `values[from..to)`; -Infinity for an empty range. */
 export function logSumExp(values: Float64Array, from: number, to: number): number {
   let top = Number.NEGATIVE_INFINITY;
   for (let i = from; i < to; i++) if (values[i]! > top) top = values[i]!;
   if (top === Number.NEGATIVE_INFINITY) return top;
   let sum = 0;
-  for (let i = from; i < to; i++) sum += Math.exp(values[i]! - top);
+  const least = top - NOTHING_NATS;
+  for (let i = from; i < to; i++) if (values[i]! > least) sum += Math.exp(values[i]! - top);
   return top + Math.log(sum);
 }
 

@@ -160,19 +160,25 @@ class CrossingSets {
   }
 }
 
-/** Walls by square of the plan, so that a ray looks only at those near it. */
+/** Numbers a wall takes in the flat array: start, direction, door from and to (shares of its length). */
+const WALL_STRIDE = 6;
+
+/** Walls by square of the plan, so that a ray looks only at those near it; all in flat arrays, since rays come in millions. */
 class WallHash {
   readonly #side: number;
   readonly #x0: number;
   readonly #y0: number;
   readonly #columns: number;
   readonly #rows: number;
-  readonly #cells: (number[] | undefined)[];
+  readonly #wall: Float64Array;
+  readonly #kind: Int32Array;
+  readonly #doorKind: Int32Array;
+  /** Walls of square q: `list[start[q]] .. list[start[q + 1] - 1]`. */
+  readonly #start: Int32Array;
+  readonly #list: Int32Array;
+  /** Ray that last crossed each wall, which lies in several squares. */
   readonly #stamp: Int32Array;
-  /** Result of the last `near`. */
-  readonly found: Int32Array;
   #ray = 0;
-  #count = 0;
 
   constructor(walls: readonly WallSegment[], sideM: number) {
     let [x0, y0, x1, y1] = [0, 0, 1, 1];
@@ -188,77 +194,93 @@ class WallHash {
     this.#y0 = y0 - sideM;
     this.#columns = Math.ceil((x1 - x0) / sideM) + 3;
     this.#rows = Math.ceil((y1 - y0) / sideM) + 3;
-    this.#cells = new Array(this.#columns * this.#rows);
     this.#stamp = new Int32Array(walls.length);
-    this.found = new Int32Array(walls.length);
+    this.#wall = Float64Array.from(walls.flatMap((w) => [w.x0, w.y0, w.x1 - w.x0, w.y1 - w.y0, w.doorFrom, w.doorTo]));
+    this.#kind = Int32Array.from(walls, (w) => w.kind);
+    this.#doorKind = Int32Array.from(walls, (w) => w.doorKind);
+    const squares = this.#columns * this.#rows;
+    const lists: number[][] = Array.from({ length: squares }, () => []);
     walls.forEach((w, i) => {
-      this.#walk(w.x0, w.y0, w.x1, w.y1, (cell) => {
-        let list = this.#cells[cell];
-        if (list === undefined) {
-          list = [];
-          this.#cells[cell] = list;
-        }
-        list.push(i);
-      });
+      this.#squares(w.x0, w.y0, w.x1, w.y1, (square) => lists[square]!.push(i));
     });
+    this.#start = new Int32Array(squares + 1);
+    lists.forEach((list, q) => {
+      this.#start[q + 1] = this.#start[q]! + list.length;
+    });
+    this.#list = Int32Array.from(lists.flat());
   }
 
-  /** Walls near the ray, each once: written to `found`; returned is their number. */
-  near(x0: number, y0: number, x1: number, y1: number): number {
-    this.#ray++;
-    this.#count = 0;
-    this.#walk(x0, y0, x1, y1, this.#collect);
-    return this.#count;
-  }
-
-  readonly #collect = (cell: number): void => {
-    const list = this.#cells[cell];
-    if (list === undefined) return;
-    for (let k = 0; k < list.length; k++) {
-      const wall = list[k]!;
-      if (this.#stamp[wall] === this.#ray) continue;
-      this.#stamp[wall] = this.#ray;
-      this.found[this.#count++] = wall;
+  /**
+   * Adds to `counts` what the ray crosses, by class. Touching a wall's end counts half-open, so that a ray through a joint
+   * meets one wall.
+   */
+  cross(ax: number, ay: number, bx: number, by: number, counts: Int32Array): void {
+    const [wall, list, start, stamp] = [this.#wall, this.#list, this.#start, this.#stamp];
+    const ray = ++this.#ray;
+    const rx = bx - ax;
+    const ry = by - ay;
+    const eps = this.#side * 1e-3;
+    const slope = Math.abs(rx) > eps ? ry / rx : 0;
+    const steep = Math.abs(rx) <= eps;
+    const first = this.#column(Math.min(ax, bx) - eps);
+    const last = this.#column(Math.max(ax, bx) + eps);
+    const [lo, hi] = rx < 0 ? [bx, ax] : [ax, bx];
+    for (let cx = first; cx <= last; cx++) {
+      const left = this.#x0 + cx * this.#side - eps;
+      const from = Math.min(hi, Math.max(lo, left));
+      const to = Math.min(hi, Math.max(lo, left + this.#side + 2 * eps));
+      const ya = steep ? ay : ay + (from - ax) * slope;
+      const yb = steep ? by : ay + (to - ax) * slope;
+      const cy1 = this.#row(Math.max(ya, yb) + eps);
+      for (let cy = this.#row(Math.min(ya, yb) - eps); cy <= cy1; cy++) {
+        const square = cy * this.#columns + cx;
+        const end = start[square + 1]!;
+        for (let k = start[square]!; k < end; k++) {
+          const index = list[k]!;
+          const at = index * WALL_STRIDE;
+          const sx = wall[at + 2]!;
+          const sy = wall[at + 3]!;
+          const cross = rx * sy - ry * sx;
+          if (cross === 0) continue;
+          const qx = wall[at]! - ax;
+          const qy = wall[at + 1]! - ay;
+          const t = (qx * sy - qy * sx) / cross;
+          if (!(t > 1e-9 && t < 1 - 1e-9)) continue;
+          const u = (qx * ry - qy * rx) / cross;
+          if (!(u >= 0 && u < 1) || stamp[index] === ray) continue;
+          stamp[index] = ray;
+          counts[u >= wall[at + 4]! && u <= wall[at + 5]! ? this.#doorKind[index]! : this.#kind[index]!]!++;
+        }
+      }
     }
-  };
+  }
+
+  #column(x: number): number {
+    return Math.min(this.#columns - 1, Math.max(0, Math.floor((x - this.#x0) / this.#side)));
+  }
+
+  #row(y: number): number {
+    return Math.min(this.#rows - 1, Math.max(0, Math.floor((y - this.#y0) / this.#side)));
+  }
 
   /** Squares that a segment touches, column by column, with a margin of one part in a thousand. */
-  #walk(x0: number, y0: number, x1: number, y1: number, visit: (cell: number) => void): void {
+  #squares(x0: number, y0: number, x1: number, y1: number, visit: (square: number) => void): void {
     const eps = this.#side * 1e-3;
-    const cx0 = Math.max(0, Math.floor((Math.min(x0, x1) - eps - this.#x0) / this.#side));
-    const cx1 = Math.min(this.#columns - 1, Math.floor((Math.max(x0, x1) + eps - this.#x0) / this.#side));
+    const last = this.#column(Math.max(x0, x1) + eps);
     const dx = x1 - x0;
-    for (let cx = cx0; cx <= cx1; cx++) {
+    for (let cx = this.#column(Math.min(x0, x1) - eps); cx <= last; cx++) {
       let ya = y0;
       let yb = y1;
       if (Math.abs(dx) > eps) {
         const left = this.#x0 + cx * this.#side - eps;
         const right = left + this.#side + 2 * eps;
-        const t0 = Math.min(1, Math.max(0, (left - x0) / dx));
-        const t1 = Math.min(1, Math.max(0, (right - x0) / dx));
-        ya = y0 + t0 * (y1 - y0);
-        yb = y0 + t1 * (y1 - y0);
+        ya = y0 + Math.min(1, Math.max(0, (left - x0) / dx)) * (y1 - y0);
+        yb = y0 + Math.min(1, Math.max(0, (right - x0) / dx)) * (y1 - y0);
       }
-      const cy0 = Math.max(0, Math.floor((Math.min(ya, yb) - eps - this.#y0) / this.#side));
-      const cy1 = Math.min(this.#rows - 1, Math.floor((Math.max(ya, yb) + eps - this.#y0) / this.#side));
-      for (let cy = cy0; cy <= cy1; cy++) visit(cy * this.#columns + cx);
+      const cy1 = this.#row(Math.max(ya, yb) + eps);
+      for (let cy = this.#row(Math.min(ya, yb) - eps); cy <= cy1; cy++) visit(cy * this.#columns + cx);
     }
   }
-}
-
-/** Where along wall `w` (0..1) the segment crosses it; NaN where it doesn't. Touching an end counts half-open, so that a ray through a joint meets one wall. */
-function crossing(w: WallSegment, ax: number, ay: number, bx: number, by: number): number {
-  const rx = bx - ax;
-  const ry = by - ay;
-  const sx = w.x1 - w.x0;
-  const sy = w.y1 - w.y0;
-  const cross = rx * sy - ry * sx;
-  if (cross === 0) return Number.NaN;
-  const qx = w.x0 - ax;
-  const qy = w.y0 - ay;
-  const t = (qx * sy - qy * sx) / cross;
-  const u = (qx * ry - qy * rx) / cross;
-  return t > 1e-9 && t < 1 - 1e-9 && u >= 0 && u < 1 ? u : Number.NaN;
 }
 
 function doorRange(wall: Wall): { from: number; to: number; door: Door } | null {
@@ -347,14 +369,14 @@ export class PlanGeometry {
   /** Casts a ray and records what it meets: the index of a set of crossings. */
   cast(floorA: number, ax: number, ay: number, az: number, floorB: number, bx: number, by: number, bz: number): number {
     this.#counts.fill(0);
-    if (floorA === floorB || az === bz) this.#onFloor(floorA, ax, ay, bx, by);
+    if (floorA === floorB || az === bz) this.#floors[floorA]!.hash.cross(ax, ay, bx, by, this.#counts);
     else {
       const slabZ = az < bz ? this.#floors[floorB]!.zM : this.#floors[floorA]!.zM;
       const t = Math.min(1, Math.max(0, (slabZ - az) / (bz - az)));
       const mx = ax + t * (bx - ax);
       const my = ay + t * (by - ay);
-      this.#onFloor(floorA, ax, ay, mx, my);
-      this.#onFloor(floorB, mx, my, bx, by);
+      this.#floors[floorA]!.hash.cross(ax, ay, mx, my, this.#counts);
+      this.#floors[floorB]!.hash.cross(mx, my, bx, by, this.#counts);
     }
     const set = this.#sets.of(this.#counts);
     if (this.#complete) return set;
@@ -365,18 +387,6 @@ export class PlanGeometry {
     }
     this.#met[this.#recorded++] = set;
     return set;
-  }
-
-  #onFloor(floor: number, ax: number, ay: number, bx: number, by: number): void {
-    const plan = this.#floors[floor]!;
-    const { walls } = plan;
-    const found = plan.hash.near(ax, ay, bx, by);
-    for (let k = 0; k < found; k++) {
-      const wall = walls[plan.hash.found[k]!]!;
-      const u = crossing(wall, ax, ay, bx, by);
-      if (Number.isNaN(u)) continue;
-      this.#counts[u >= wall.doorFrom && u <= wall.doorTo ? wall.doorKind : wall.kind]!++;
-    }
   }
 }
 

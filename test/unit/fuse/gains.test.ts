@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { gridGroups, planGains } from "../../../src/fuse/gains.ts";
+import { gridGroups, planGains, walkPaths } from "../../../src/fuse/gains.ts";
 import { buildGrid } from "../../../src/fuse/grid.ts";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { lossAt, Plan, PlanGeometry } from "../../../src/fuse/propagation.ts";
 import type { Band, Site } from "../../../src/model.ts";
+import { blockOf } from "../../bench/locate-speed.ts";
 import { corridorSite, site, wall } from "./world.ts";
 
 const LOW: Band = { id: "lte800-ul", loHz: 832e6, hiHz: 862e6, tdd: false };
@@ -78,5 +79,37 @@ describe("plan gains", () => {
       expect(b).toEqual(a);
       expect(Math.max(...a)).toBeGreaterThan(Math.min(...a));
     }
+  });
+});
+
+describe("gains of a large site", () => {
+  it("walls shared between far rooms: near sensors as exactly as in a small site, far ones within a few dB", () => {
+    const big = blockOf({ floors: 2, columns: 70, every: 1 });
+    const grid = buildGrid(big, { stepM: 1.5, phoneHeightM: 1.2, anchors: [] });
+    const groups = gridGroups(grid);
+    const count = big.sensors.length;
+    expect(grid.size * count).toBeGreaterThan(500_000);
+    const band = big.bands[0]!;
+    const loss = new Float64Array(grid.size * count);
+    walkPaths(big, groups, big.sensors, band, (p, s, d, w, f) => {
+      loss[p * count + s] = 2 * d + w + f;
+    });
+    let [square, far] = [0, 0];
+    for (const z of [3, 40, 77, 150, 200]) {
+      const { from } = grid.zones[z]!;
+      const group = groups[z]!;
+      walkPaths(big, [group], big.sensors, band, (p, s, d, w, f) => {
+        const [sx, sy] = big.sensors[s]!.positionM!;
+        const off = 2 * d + w + f - loss[(from + p) * count + s]!;
+        const awayM = Math.hypot(sx - group.xM[p]!, sy - group.yM[p]!);
+        if (awayM < 10) expect(Math.abs(off)).toBeLessThan(1e-9);
+        // What lies deeper than this is heard by nobody.
+        if (awayM < 10 || loss[(from + p) * count + s]! > 90) return;
+        square += off * off;
+        far++;
+      });
+    }
+    expect(far).toBeGreaterThan(1000);
+    expect(Math.sqrt(square / far)).toBeLessThan(2);
   });
 });
