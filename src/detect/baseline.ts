@@ -116,12 +116,8 @@ export class Baseline {
   slopeFrom = new Float32Array(0);
   drift = new Float32Array(0);
 
-  readonly #every: number;
-
-  /** `every`: readings between visits. */
-  constructor(lanes: Lanes, every = COLD_EVERY) {
+  constructor(lanes: Lanes) {
     this.#lanes = lanes;
-    this.#every = every;
   }
 
   grow(capacity: number): void {
@@ -202,7 +198,7 @@ export class Baseline {
   visit(lane: number, value: number, before: number, top: number, quiet: boolean): boolean {
     if (Number.isNaN(value)) return false;
     this.visits[lane]!++;
-    if ((this.visits[lane]! * this.#every) % BLOCK_READINGS === 0) this.#closeBlock(lane);
+    if ((this.visits[lane]! * COLD_EVERY) % BLOCK_READINGS === 0) this.#closeBlock(lane);
     const lanes = this.#lanes;
     const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
     const median = lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
@@ -219,7 +215,7 @@ export class Baseline {
       this.#pair(lane, d, before - median);
       if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
         this.#respread(lane);
-        this.learnSlope(lane, SPREAD_EVERY * this.#every);
+        this.learnSlope(lane, SPREAD_EVERY * COLD_EVERY);
       }
     }
     return this.#fall(lane, d);
@@ -256,7 +252,7 @@ export class Baseline {
     const top = this.blockTop[lane]!;
     this.blockTop[lane] = 0;
     // A block that lies wholly in an event says nothing about the quiet.
-    if (this.hotVisits[lane]! * this.#every >= BLOCK_READINGS) return;
+    if (this.hotVisits[lane]! * COLD_EVERY >= BLOCK_READINGS) return;
     this.blocks[lane]!++;
     if (top >= FREEZE_NATS) {
       this.peaks[lane]!++;

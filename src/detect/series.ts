@@ -3,26 +3,21 @@
  * parameters, constant memory.
  *
  * Two statistics, each right for its own kind of quiet, run side by side:
- *  - Level: the bank of CUSUMs over a tracked floor, the very lanes of the channel detector, once for rises and once for
- *    falls. It finds a shift of a fraction of the spread where the quiet is a level with noise; its weight falls with the
- *    correlation of neighbours, and it is silent where the quiet is no level at all.
+ *  - Level: the mean of the last rows against the level before them (`Shift`). It finds a shift of a fraction of the spread. Unlike
+ *    the bank of the block's channels it takes nothing of the noise from a model of receivers, and it must not see as a shift
+ *    what comes every day at this time.
  *  - Surprise: the tail probability of the miss of the best forecaster, summed by a CUSUM. It knows rhythm and heavy tails.
  * Each is calibrated on its own excursions, so the score means the same for both: over quiet data a score of s or more comes
  * once in e^s rows.
  */
-import { Baseline, WARM_READINGS } from "./baseline.ts";
 import { Forecast } from "./forecast.ts";
-import { BANK, bankRun, buildClassTable, Lanes, newRunResult } from "./kernels.ts";
-import { Excursions, Tail } from "./surprise.ts";
+import { DayProfile, Shift } from "./shift.ts";
+import { Excursions, Tail, WHITE_GAP_NATS } from "./surprise.ts";
 
-/** False alarms are budgeted in time, one a week, within bounds in rows: 3,000 at least, 100,000 at most. */
+/** False alarms are budgeted in time, one a week, within bounds in rows: 5,000 at least, 100,000 at most. */
 const BUDGET_MS = 7 * 86_400_000;
-const MIN_NATS = 8;
+const MIN_NATS = 8.5;
 const MAX_NATS = 11.5;
-/** Spread that the level lanes are scaled to (dB): some two thousand looks, where a Gamma in dB is normal. */
-const LANE_SIGMA_DB = 0.1;
-/** Below this weight (lag-1 correlation above 0.6) the quiet is no level with noise. */
-const LEVEL_WEIGHT = 0.25;
 /** Surprise is Exp(1) when quiet; the CUSUM looks for a mean of 4: L = u (1 - 1/4) - ln 4. */
 const SURPRISE_MEAN = 4;
 const SURPRISE_GAIN = 1 - 1 / SURPRISE_MEAN;
@@ -31,25 +26,6 @@ const SURPRISE_CAP = 24;
 /** Most that one row may add (nats) at the lowest threshold, and how much less for each nat of threshold above it. */
 const SINGLE_MOST = 6.5;
 const SINGLE_FALL = 1;
-/** The lanes compare with the level of so many rows ago. */
-const LAG_ROWS = 32;
-/** Gain of the moving level. */
-const LEVEL_GAIN = 0.03;
-/**
- * Share of the last HOT_MEMORY rows with a level statistic held above which a level with noise is no model of this series: one
- * event takes RELEASE_ROWS of them at most. Before there are rows, HOT_PRIOR quiet ones are supposed.
- */
-const HOT_SHARE = 0.25;
-const HOT_MEMORY = 1000;
-const HOT_PRIOR = 100;
-/** Statistic from which the level is held (nats): above most excursions of noise, so that slow drift can't run away. */
-const HOLD_NATS = 10;
-/** Step of the lanes' own trackers: they only take up what the moving level leaves. */
-const FOLLOW = 0.5;
-/** A score from few rows is worth less by n / (n + EARLY_ROWS): level and spread are known to 1 / sqrt(n) only. */
-const EARLY_ROWS = 60;
-/** A level that has stayed away for so many rows is the new level. */
-const RELEASE_ROWS = 200;
 /** An event is over when the score has been below half its threshold for so many rows. */
 const HOLD_ROWS = 24;
 /** What a statistic must at least reach before its excursions count as peaks (nats). */
@@ -58,8 +34,8 @@ const PEAK_BASE = 2;
 const PEAK_MOST = 14;
 /** Belief in the slope 1, in excursions. */
 const SLOPE_WEIGHT = 8;
-
-const TABLE = buildClassTable();
+/** Rows off the daily profile before it may contradict a shift. */
+const SEASONAL_ROWS = 100;
 
 export class SeriesDetector {
   /** Score of the newest row: ln of the mean number of quiet rows between such scores. */
@@ -69,22 +45,10 @@ export class SeriesDetector {
   /** What the score came from: "level-up", "level-down" or "surprise". */
   cause: "level-up" | "level-down" | "surprise" = "surprise";
 
-  readonly #lanes = new Lanes();
-  readonly #base = new Baseline(this.#lanes, 1);
-  readonly #run = newRunResult();
-  readonly #one = new Float32Array(1);
-  readonly #first = new Float64Array(WARM_READINGS);
   readonly #levelCalibration = [new Excursions(PEAK_BASE, SLOPE_WEIGHT), new Excursions(PEAK_BASE, SLOPE_WEIGHT)];
-  /** Level of the quiet, in lane units, now and in the last LAG_ROWS rows. */
-  #now = 0;
-  readonly #past = new Float64Array(LAG_ROWS);
-  #hotRows = 0;
-  #hotSum = 0;
-  #hotShare = 0;
-  #gain = 0;
-  #origin = 0;
-  #rows = 0;
-
+  readonly #shift = new Shift();
+  readonly #seasonal = new Shift();
+  readonly #profile = new DayProfile();
   readonly #forecast = new Forecast();
   /** Every forecaster's misses have a tail of their own: what one learned says nothing of the next. */
   readonly #tails = [new Tail(), new Tail(), new Tail(), new Tail()];
@@ -97,14 +61,6 @@ export class SeriesDetector {
   #stepMs = Number.NaN;
   #open = false;
   #calm = 0;
-
-  constructor() {
-    this.#lanes.grow(2);
-    this.#base.grow(2);
-    this.#lanes.count = 2;
-    this.#base.open(0);
-    this.#base.open(1);
-  }
 
   /** What the score must reach now. */
   get threshold(): number {
@@ -121,18 +77,39 @@ export class SeriesDetector {
     if (Number.isNaN(this.#stepMs)) this.#stepMs = stepMs > 0 ? stepMs : Number.NaN;
     else if (stepMs > 0 && stepMs < 4 * this.#stepMs) this.#stepMs += (stepMs - this.#stepMs) / 32;
     this.#lastMs = tMs;
-    this.#rows++;
     const change = Math.abs(value - this.#previous);
     if (change > 0 && change < this.#quantum) this.#quantum = change;
     this.#previous = value;
 
     const surprise = this.#surprise(tMs, value);
-    const signed = this.#level(value);
+    const signed = this.#level(tMs, value);
     const level = signed < 0 ? -signed : signed;
     // Three statistics share the budget.
     this.score = Math.max(0, (surprise > level ? surprise : level) - Math.log(3));
     this.cause = surprise > level ? "surprise" : signed > 0 ? "level-up" : "level-down";
     this.#judge();
+  }
+
+  /** Calibrated evidence of a shift, positive for rises, negative for falls. */
+  #level(tMs: number, value: number): number {
+    const shift = this.#shift;
+    shift.take(value);
+    if (shift.rows === 0) return 0;
+    this.#levelCalibration[0]!.take(shift.up, PEAK_MOST);
+    this.#levelCalibration[1]!.take(shift.down, PEAK_MOST);
+    let up = this.#levelCalibration[0]!.surprise(shift.up);
+    let down = this.#levelCalibration[1]!.surprise(shift.down);
+    const off = this.#profile.off(tMs, value);
+    if (!Number.isNaN(off)) {
+      // What comes every day at this time is no shift: the level must have left the profile too.
+      const rest = this.#seasonal;
+      rest.take(off);
+      if (rest.rows >= SEASONAL_ROWS) {
+        up = Math.min(up, rest.up + WHITE_GAP_NATS);
+        down = Math.min(down, rest.down + WHITE_GAP_NATS);
+      }
+    }
+    return up > down ? up : -down;
   }
 
   #judge(): void {
@@ -170,85 +147,5 @@ export class SeriesDetector {
     this.#g = g > 0 ? (g < SURPRISE_CAP ? g : SURPRISE_CAP) : 0;
     this.#surpriseCalibration.take(this.#g, PEAK_MOST);
     return this.#surpriseCalibration.surprise(this.#g);
-  }
-
-  /**
-   * Calibrated statistic of the level lanes, positive for rises, negative for falls. The lanes see the row against the level of
-   * LAG_ROWS ago, so that a small shift is not learned away while it is being noticed.
-   */
-  #level(value: number): number {
-    if (this.#gain === 0) {
-      this.#scale(value);
-      return 0;
-    }
-    const y = (value - this.#origin) * this.#gain;
-    const at = this.#rows % LAG_ROWS;
-    const lagged = this.#past[at]!;
-    const up = this.#lane(0, y - lagged);
-    const down = this.#lane(1, lagged - y);
-    this.#past[at] = this.#now;
-    const hot = this.#top(0) >= HOLD_NATS || this.#top(1) >= HOLD_NATS;
-    if (!hot) {
-      const off = y - this.#now;
-      const most = 2 * LANE_SIGMA_DB;
-      const seen = this.#base.seen[0]!;
-      this.#now += Math.max(LEVEL_GAIN, 1 / (seen + 1)) * (off > most ? most : off < -most ? -most : off);
-      this.#hotRows = 0;
-      this.#hotSum = 0;
-    } else {
-      this.#hotSum += y;
-      if (++this.#hotRows >= RELEASE_ROWS) this.#release(this.#hotSum / this.#hotRows);
-    }
-    this.#hotShare += ((hot ? 1 : 0) - this.#hotShare) / Math.min(HOT_MEMORY, this.#rows + HOT_PRIOR);
-    if (this.#base.weight(0) < LEVEL_WEIGHT || this.#hotShare > HOT_SHARE) return 0;
-    return up > down ? up : -down;
-  }
-
-  /** A level that has stayed away is the new one. */
-  #release(level: number): void {
-    this.#now = level;
-    this.#past.fill(level);
-    for (let lane = 0; lane < 2; lane++) this.#base.resync(lane, 0);
-    this.#hotRows = 0;
-    this.#hotSum = 0;
-  }
-
-  #top(lane: number): number {
-    const g = this.#lanes.g;
-    return Math.max(g[lane * BANK]!, g[lane * BANK + 1]!, g[lane * BANK + 2]!);
-  }
-
-  #lane(lane: number, x: number): number {
-    const base = this.#base;
-    const seen = base.seen[lane]!;
-    this.#one[0] = x;
-    const before = base.previous[lane]!;
-    bankRun(this.#one, 0, 1, lane, this.#lanes, TABLE, MAX_NATS, FOLLOW, this.#run);
-    base.seen[lane] = seen + 1;
-    const g = this.#top(lane);
-    base.visit(lane, this.#one[0]!, before, g, g < HOLD_NATS);
-    base.previous[lane] = this.#one[0]!;
-    this.#levelCalibration[lane]!.take(g, PEAK_MOST);
-    return (this.#levelCalibration[lane]!.surprise(g) * seen) / (seen + EARLY_ROWS);
-  }
-
-  /** Collects the first readings, then fixes the scale of the level lanes; a series without any change has none yet. */
-  #scale(value: number): void {
-    const n = (this.#rows - 1) % WARM_READINGS;
-    this.#first[n] = value;
-    if (n < WARM_READINGS - 1) return;
-    const sorted = Float64Array.from(this.#first).sort();
-    const median = sorted[WARM_READINGS / 2]!;
-    const deviations = sorted.map((v) => Math.abs(v - median)).sort();
-    let sigma = 1.4826 * deviations[WARM_READINGS / 2]!;
-    if (sigma === 0) sigma = (sorted[WARM_READINGS - 1]! - sorted[0]!) / 4;
-    if (sigma === 0) return;
-    this.#origin = median;
-    this.#gain = LANE_SIGMA_DB / sigma;
-    for (let i = 0; i < WARM_READINGS; i++) {
-      const y = (this.#first[i]! - median) * this.#gain;
-      this.#base.warmUp(0, y);
-      this.#base.warmUp(1, -y);
-    }
   }
 }

@@ -81,7 +81,7 @@ export class Tail {
 }
 
 /** White noise makes an excursion above 2 nats once in some 50 rows. */
-const WHITE_GAP_NATS = 4;
+export const WHITE_GAP_NATS = 4;
 
 /**
  * Calibration of a statistic that returns to zero: peaks of its excursions above `base` are exponential with a rate that is 1

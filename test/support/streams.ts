@@ -198,11 +198,78 @@ const SHAPES: Readonly<Record<string, readonly [stepMin: number, rows: number, S
       return x;
     },
   ],
+  wander: [
+    1,
+    6000,
+    (f) => {
+      // Strongly correlated: level means nothing over an hour.
+      const x = new Float64Array(f.n);
+      let e = 0;
+      for (let i = 0; i < f.n; i++) {
+        e = 0.97 * e + f.rng.normal();
+        x[i] = 10 + 0.3 * e + 0.4 * f.rng.normal();
+      }
+      return x;
+    },
+  ],
+  restless: [
+    5,
+    4032,
+    (f, day) => {
+      // Calm at night, noisy by day, about one level.
+      const x = new Float64Array(f.n);
+      for (let i = 0; i < f.n; i++) {
+        const busy = day[i]! > 0.3 && day[i]! < 0.8;
+        x[i] = 100 + (busy ? 6 : 1) * f.rng.normal();
+      }
+      return x;
+    },
+  ],
+  sparse: [
+    5,
+    6000,
+    (f, day) => {
+      // Mostly nothing; single events, more of them by day.
+      const x = new Float64Array(f.n);
+      for (let i = 0; i < f.n; i++) {
+        const rate = 0.03 + 0.08 * Math.max(0, Math.sin(2 * Math.PI * (day[i]! - 0.3)));
+        x[i] = f.rng.next() < rate ? 1 + Math.floor(2 * f.rng.exponential()) : 0;
+      }
+      return x;
+    },
+  ],
+  trend: [
+    15,
+    3000,
+    (f, day) => {
+      const slope = (f.rng.next() - 0.5) * 0.02;
+      const x = new Float64Array(f.n);
+      for (let i = 0; i < f.n; i++) {
+        x[i] = 200 + slope * i + 4 * Math.sin(2 * Math.PI * day[i]!) + 1.5 * f.rng.normal();
+      }
+      return x;
+    },
+  ],
+  gaps: [
+    5,
+    4032,
+    (f, day) => {
+      // Coarse values, missing rows, a rhythm that sleeps at the weekend.
+      const x = new Float64Array(f.n);
+      for (let i = 0; i < f.n; i++) {
+        const v = 20 + 6 * Math.sin(2 * Math.PI * day[i]!) + 1.2 * f.rng.normal();
+        x[i] = f.rng.next() < 0.05 ? Number.NaN : Math.round(v);
+      }
+      return x;
+    },
+  ],
 };
 
 /** Families for choosing settings, and families only for the verdict. */
 export const TUNED: readonly string[] = ["daily", "flat", "cpu", "counts", "taxi", "latency"];
 export const UNSEEN: readonly string[] = ["square", "temperature", "speed", "backup", "hourly", "walk"];
+/** Families that came after all settings were made. */
+export const LATER: readonly string[] = ["wander", "restless", "sparse", "trend", "gaps"];
 
 const HARMS: Readonly<Record<string, Harm>> = {
   shiftUp: (f, x, at, scale) => {
@@ -234,10 +301,16 @@ export function stream(family: string, seed: number): Stream {
   const f: Frame = { rng, n, stepMs: stepMin * 60_000, t0: 1.4e12 + Math.floor(rng.next() * 14) * DAY };
   const { day, week } = clock(f);
   const x = shape(f, day, week);
-  const sorted = Float64Array.from(x).sort();
-  const iqr = sorted[Math.floor(0.9 * n)]! - sorted[Math.floor(0.1 * n)]!;
-  const diffs = Float64Array.from(x.subarray(1), (v, i) => Math.abs(v - x[i]!)).sort();
-  const scale = Math.max(0.35 * iqr, 4 * diffs[Math.floor(0.5 * n)]!, 1e-3);
+  const measured = x.filter((v) => !Number.isNaN(v));
+  const sorted = Float64Array.from(measured).sort();
+  const iqr = sorted[Math.floor(0.9 * sorted.length)]! - sorted[Math.floor(0.1 * sorted.length)]!;
+  const diffs = Float64Array.from(measured.subarray(1), (v, i) => Math.abs(v - measured[i]!)).sort();
+  const scale = Math.max(
+    0.35 * iqr,
+    4 * diffs[Math.floor(0.5 * diffs.length)]!,
+    0.3 * (sorted.at(-1)! - sorted[0]!) * (iqr === 0 ? 1 : 0),
+    1e-3,
+  );
   const count = Math.floor(3 * rng.next());
   const onsets: number[] = [];
   const windows: [number, number][] = [];

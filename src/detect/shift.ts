@@ -1,0 +1,204 @@
+/**
+ * Shifts of a level in a series: the mean of the last m rows against the level before them, for a ladder of m side by side.
+ *
+ * What such a difference is worth is learned from the differences themselves (batch means), so correlation, slow wander,
+ * heavy tails and the uncertainty of the level are in it, whatever their form. With few rows an AR(1) model of the noise stands in:
+ * variance of a mean of m rows = s^2 c / m, c = (1 + rho) / (1 - rho).
+ */
+
+/** Lengths of the windows, rows. */
+const WINDOWS: readonly number[] = [1, 2, 4, 8, 16, 24, 40];
+const LONGEST = 40;
+/** Rows that the first level and spread are taken from. */
+const FIRST = 24;
+/** Memory of the level, and of everything that is learned about the noise, rows. */
+const LEVEL_ROWS = 150;
+const NOISE_ROWS = 1500;
+/** A row counts as at most so many spreads: one glitch must not look like a shift. */
+const CLIP = 3;
+/** What is believed of the noise before it was seen long enough: this many batches' worth of the AR(1) model. */
+const MODEL_BATCHES = 12;
+/** Correlation of neighbours believed in before any was seen, with this weight in rows. */
+const RHO_PRIOR = 0.15;
+const RHO_ROWS = 30;
+const RING = 64;
+/** Kurtosis believed in before any was seen, and what neighbouring squares share of what they tell. */
+const KURTOSIS_PRIOR = 4;
+const CORRELATED = 1.3;
+
+export class Shift {
+  /** Evidence (nats) of a rise and of a fall in the newest row: z^2 / 2 of the window that says most. */
+  up = 0;
+  down = 0;
+  /** Rows taken. */
+  rows = 0;
+
+  #level = 0;
+  #sigma = 0;
+  readonly #first = new Float64Array(FIRST);
+  /** Level and sum of all (bounded) rows, as they were after each of the last RING rows. */
+  readonly #levels = new Float64Array(RING);
+  readonly #sums = new Float64Array(RING);
+  /** Variance of a window's difference in units of the spread, for each window, as it was after each of the last RING rows. */
+  readonly #noise = new Float64Array(RING * WINDOWS.length);
+  readonly #learned = new Float64Array(WINDOWS.length);
+  /** Second moments of the residuals, at lag 0 and 1, in units of the first spread. */
+  #c0 = 1;
+  #c1 = RHO_PRIOR;
+  #c4 = KURTOSIS_PRIOR;
+  #before = 0;
+  #sum = 0;
+  #n = 0;
+
+  /** Takes a row; sets `up` and `down`. */
+  take(x: number): void {
+    this.up = 0;
+    this.down = 0;
+    if (this.#sigma === 0) {
+      this.#begin(x);
+      return;
+    }
+    this.#row(x);
+  }
+
+  #row(x: number): void {
+    const i = ++this.rows;
+    const off = (x - this.#level) / this.#sigma;
+    const limit = CLIP * Math.sqrt(this.#c0);
+    const r = off > limit ? limit : off < -limit ? -limit : off;
+    const y = this.#level + r * this.#sigma;
+    this.#sum += y;
+    const at = i % RING;
+    this.#sums[at] = this.#sum;
+
+    // Noise as it was before the longest window began.
+    const then = ((i - LONGEST + RING) % RING) * WINDOWS.length;
+    let up = 0;
+    let down = 0;
+    for (let k = 0; k < WINDOWS.length; k++) {
+      const m = WINDOWS[k]!;
+      if (i <= m) break;
+      const from = (i - m) % RING;
+      const d = ((this.#sum - this.#sums[from]!) / m - this.#levels[from]!) / this.#sigma;
+      const variance = this.#noise[then + k]!;
+      const z2 = (d * d) / variance;
+      if (d > 0 && z2 > up) up = z2;
+      else if (d < 0 && z2 > down) down = z2;
+      const most = 9 * this.#noise[((i - 1) % RING) * WINDOWS.length + k]!;
+      const square = d * d < most ? d * d : most;
+      this.#learned[k]! += (square - this.#learned[k]!) / Math.min(NOISE_ROWS, i);
+    }
+    this.up = this.#nats(up);
+    this.down = this.#nats(down);
+    this.#learn(r, at);
+  }
+
+  /** Evidence of z^2 when the noise itself is known from few rows: of Student's t instead of the normal. */
+  #nats(z2: number): number {
+    // n values of kurtosis k know their variance as well as 2 n / (k - 1) normal ones.
+    const kurtosis = this.#c4 / (this.#c0 * this.#c0);
+    const rows = Math.max(FIRST, FIRST + Math.min(NOISE_ROWS, this.rows) - LONGEST);
+    const known = Math.max(4, (2 * rows) / Math.max(2, kurtosis - 1) / CORRELATED);
+    return 0.5 * (known + 1) * Math.log1p(z2 / known);
+  }
+
+  #learn(r: number, at: number): void {
+    const n = Math.min(NOISE_ROWS, RHO_ROWS + this.rows);
+    this.#c0 += (r * r - this.#c0) / n;
+    this.#c1 += (r * this.#before - this.#c1) / n;
+    this.#c4 += (r ** 4 - this.#c4) / n;
+    this.#before = r;
+    const rho = Math.min(0.98, Math.max(0, this.#c1 / this.#c0));
+    const levelRows = Math.min(LEVEL_ROWS, FIRST + this.rows);
+    this.#level += (r * this.#sigma) / levelRows;
+    this.#levels[at] = this.#level;
+    const white = (this.#c0 * (1 + rho)) / (1 - rho);
+    for (let k = 0; k < WINDOWS.length; k++) {
+      const m = WINDOWS[k]!;
+      // A window of one has no neighbours inside it; for longer ones the sum over AR(1) lags tends to c / m.
+      const model = Math.min(this.#c0, white / m) + white / levelRows;
+      const batches = Math.min(NOISE_ROWS, this.rows) / m;
+      this.#noise[at * WINDOWS.length + k] =
+        (MODEL_BATCHES * model + batches * Math.max(this.#learned[k]!, 0)) / (MODEL_BATCHES + batches);
+    }
+  }
+
+  #begin(x: number): void {
+    const n = this.#n++ % FIRST;
+    this.#first[n] = x;
+    if (n < FIRST - 1) return;
+    const sorted = Float64Array.from(this.#first).sort();
+    const median = (sorted[FIRST / 2 - 1]! + sorted[FIRST / 2]!) / 2;
+    const deviations = sorted.map((v) => Math.abs(v - median)).sort();
+    let sigma = 1.4826 * deviations[FIRST / 2]!;
+    if (sigma === 0) sigma = (sorted[FIRST - 1]! - sorted[0]!) / 4;
+    if (sigma === 0) return;
+    this.#sigma = sigma;
+    this.#level = median;
+    this.#levels.fill(median);
+    for (let k = 0; k < WINDOWS.length; k++) {
+      const v = 2 / WINDOWS[k]! + 2 / FIRST;
+      for (let at = 0; at < RING; at++) this.#noise[at * WINDOWS.length + k] = v;
+    }
+  }
+}
+
+const DAY_MS = 86_400_000;
+const BIN_MS = 900_000;
+const BINS = DAY_MS / BIN_MS;
+/** A day counts for this much of the profile once there are a few. */
+const DAY_GAIN = 0.3;
+
+/**
+ * What is usual at each quarter of an hour of the day, level and spread, from earlier days only: a shift can't be learned away
+ * while it goes on. What begins a little sooner or later than usual is usual.
+ */
+export class DayProfile {
+  readonly #mean = new Float64Array(BINS).fill(Number.NaN);
+  /** Mean magnitude of the row's difference in a bin, and over all bins. */
+  readonly #spread = new Float64Array(BINS);
+  #typical = 0;
+  #bin = -1;
+  #sum = 0;
+  #misses = 0;
+  #missed = 0;
+  #n = 0;
+
+  /** How far the row is off, in units of the series scaled to its typical hours; NaN on the first day. Then takes the row. */
+  off(tMs: number, x: number): number {
+    const bin = Math.floor((tMs - Math.floor(tMs / DAY_MS) * DAY_MS) / BIN_MS);
+    if (bin !== this.#bin) {
+      if (this.#n > 0) this.#close();
+      this.#bin = bin;
+    }
+    this.#sum += x;
+    this.#n++;
+    let off = x - this.#mean[bin]!;
+    if (Number.isNaN(off)) return off;
+    for (const near of [(bin + 1) % BINS, (bin + BINS - 1) % BINS]) {
+      const other = x - this.#mean[near]!;
+      if (Math.abs(other) < Math.abs(off)) off = other;
+    }
+    this.#misses += Math.abs(off);
+    this.#missed++;
+    const wide = this.#typical > 0 ? this.#spread[bin]! / this.#typical : 1;
+    return wide > 1 ? off / wide : off;
+  }
+
+  #close(): void {
+    const bin = this.#bin;
+    const mean = this.#sum / this.#n;
+    const old = this.#mean[bin]!;
+    this.#mean[bin] = Number.isNaN(old) ? mean : old + DAY_GAIN * (mean - old);
+    if (this.#missed > 0) {
+      const spread = this.#misses / this.#missed;
+      const before = this.#spread[bin]!;
+      this.#spread[bin] = before === 0 ? spread : before + DAY_GAIN * (spread - before);
+      this.#typical += (spread - this.#typical) / (this.#typical === 0 ? 1 : BINS);
+    }
+    this.#sum = 0;
+    this.#misses = 0;
+    this.#missed = 0;
+    this.#n = 0;
+  }
+}
