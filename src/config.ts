@@ -153,6 +153,12 @@ export const configSchema = z.object({
     .object({
       enabled: z.boolean().default(true).describe("false: readings are acknowledged before they are durable"),
       group_ms: z.number().min(0).max(1_000).default(5).describe("Longest wait for company before a sync"),
+      snapshot_s: z
+        .number()
+        .min(1)
+        .max(3_600)
+        .default(30)
+        .describe("Between two snapshots; what came since is gone through again at a restart"),
       retention_hours: z.number().min(0).max(87_600).default(24),
       max_bytes: z.number().min(1_048_576).default(4_294_967_296),
       reserve_bytes: z.number().min(0).default(67_108_864).describe("Room kept for alerts when the disk fills"),

@@ -73,7 +73,8 @@ const TICK_MS = 100;
 const SLICE_MS = 8;
 /** How often the state of open alerts and of sensors is repeated to the store, so that dashboards see it end. */
 const REPEAT_MS = 10_000;
-const SNAPSHOT_MS = 30_000;
+/** Going through this many messages at a start takes about a tenth of a second. */
+const MANY_MESSAGES = 2_000;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
@@ -106,6 +107,8 @@ class RunningService implements Service {
   private connected = false;
   /** Messages in the inbox that are in the durable log. */
   private waiting = 0;
+  /** Messages whose acknowledgement waits until the inbox has room. */
+  private readonly roomWanted: (() => void)[] = [];
   private lock: FolderLock | null = null;
   private readonly ring = new RawRing();
   private readonly store: TimeSeriesStore;
@@ -124,6 +127,8 @@ class RunningService implements Service {
   /** The look at a block that is under way. Messages wait in the inbox until it is done. */
   private steps: Generator<void, void> | null = null;
   private stopping = false;
+  /** Messages of the log that were gone through at the start. */
+  private recovered = 0;
   private newestMs: number | null = null;
   private late = 0;
   private changes = 0;
@@ -210,7 +215,11 @@ class RunningService implements Service {
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
-    if (this.durable) this.every(SNAPSHOT_MS, () => void this.saveState());
+    if (this.durable) {
+      this.every(config.journal.snapshotS * 1000, () => void this.saveState());
+      // What was just gone through need not be gone through again, also where the next stop comes soon.
+      if (this.recovered > MANY_MESSAGES) void this.saveState();
+    }
     this.log.info({ url: this.listening.url, mqtt: this.mqttUrl, site: this.site.id }, "cellward is up");
   }
 
@@ -260,7 +269,13 @@ class RunningService implements Service {
     // What the log can't take now (disk full) must not be judged either, or it would count as known when it comes again.
     if (logged && !this.durable!.accepts(message.topic, payload.length))
       throw new Error("the durable log takes no more");
-    const refused = this.inbox.offer(sender, payload.length, this.clock.monotonicMs(), { message, atMs, logged });
+    const refused = this.inbox.offer(
+      sender,
+      payload.length,
+      this.clock.monotonicMs(),
+      { message, atMs, logged },
+      this.catchUp.running,
+    );
     if (refused) {
       this.quotaDrops++;
       this.intake.refuse(refused, message.topic, payload, atMs);
@@ -269,7 +284,15 @@ class RunningService implements Service {
     this.startDraining();
     if (!logged) return;
     this.waiting++;
-    return this.durable!.message({ atMs, topic: message.topic, payload, retained: message.retained });
+    const durable = this.durable!.message({ atMs, topic: message.topic, payload, retained: message.retained });
+    // Faster than it can be judged: the broker is held back, by acknowledging late, long before the inbox must refuse.
+    return this.inbox.size < this.config.limits.inboxMessages / 2 ? durable : durable.then(() => this.room());
+  }
+
+  /** Resolves when the inbox has room again. */
+  private room(): Promise<void> {
+    if (this.inbox.size < this.config.limits.inboxMessages / 2) return Promise.resolve();
+    return new Promise((resolve) => this.roomWanted.push(resolve));
   }
 
   private startDraining(): void {
@@ -288,6 +311,9 @@ class RunningService implements Service {
     const untilMs = performance.now() + forMs;
     for (let n = 0; ; n++) {
       const entry = this.inbox.take();
+      if (this.roomWanted.length > 0 && this.inbox.size < this.config.limits.inboxMessages / 2) {
+        for (const resolve of this.roomWanted.splice(0)) resolve();
+      }
       if (entry === undefined) return false;
       const { message, atMs, logged } = entry;
       if (logged) this.waiting--;
@@ -493,6 +519,7 @@ class RunningService implements Service {
       },
     });
     this.dispatch(this.blocks.take());
+    this.recovered = messages;
     if (messages > 0 || snapshotMs !== null) {
       this.log.info({ snapshotMs, messages }, "taken up where the last run stopped");
     }

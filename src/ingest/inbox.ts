@@ -51,13 +51,14 @@ export class Inbox<T> {
 
   /**
    * Queues a message; a refusal says whose limit was reached. `monotonicMs` only moves the quotas. The sensor is whoever
-   * the topic names and need not be known; give "" for messages that name none of the site's.
+   * the topic names and need not be known; give "" for messages that name none of the site's. `catchingUp`: what comes now
+   was sent over a longer time, so the quota of messages a second says nothing.
    */
-  offer(name: SensorId, bytes: number, monotonicMs: number, item: T): Reject | null {
+  offer(name: SensorId, bytes: number, monotonicMs: number, item: T, catchingUp = false): Reject | null {
     const sensor = this.#buckets.has(name) || this.#buckets.size < MAX_BUCKETS ? name : SHARED;
     const { maxMessages, maxBytes, sensorShare, sensorPerSecond, sensorBurst } = this.#options;
     const bucket = this.#refilled(sensor, monotonicMs);
-    if (bucket.tokens < 1) {
+    if (bucket.tokens < 1 && !catchingUp) {
       return refuse(
         "sensor-quota",
         `'${sensor}' sends more than ${sensorPerSecond} messages/s (at once ${sensorBurst})`,
@@ -73,7 +74,7 @@ export class Inbox<T> {
         `'${sensor}' has ${bucket.queued} messages waiting; one sensor fills at most ${share}`,
       );
     }
-    bucket.tokens -= 1;
+    bucket.tokens = Math.max(0, bucket.tokens - 1);
     bucket.queued += 1;
     this.#bytes += bytes;
     this.#entries.push({ sensor, bytes, item });

@@ -11,6 +11,13 @@ export const TOY_FLOOR_DBM = -100;
 
 /** Two rows of `cells` cells on both sides of a corridor, one sensor inside each cell's door. */
 export function toySite(cells = 6): Site {
+  const result = parseSite(toySiteText(cells), "toy.json");
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.site;
+}
+
+/** The same as the text of a site file. */
+export function toySiteText(cells = 6): string {
   const zones: object[] = [
     { id: "corridor", block: "b1", floor: "0", kind: "corridor", polygon: rect(0, 4, cells * 2.5, 7) },
   ];
@@ -35,22 +42,17 @@ export function toySite(cells = 6): Site {
       });
     }
   }
-  const result = parseSite(
-    JSON.stringify({
-      id: "toy",
-      name: "Toy",
-      timezone: "Europe/Paris",
-      band_plan: "eu",
-      blocks: [{ id: "b1", name: "Block 1" }],
-      floors: [{ id: "0", level: 0, z_m: 0, height_m: 3 }],
-      zones,
-      walls,
-      sensors,
-    }),
-    "toy.json",
-  );
-  if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  return result.site;
+  return JSON.stringify({
+    id: "toy",
+    name: "Toy",
+    timezone: "Europe/Paris",
+    band_plan: "eu",
+    blocks: [{ id: "b1", name: "Block 1" }],
+    floors: [{ id: "0", level: 0, z_m: 0, height_m: 3 }],
+    zones,
+    walls,
+    sensors,
+  });
 }
 
 export interface ToyEmitter {

@@ -6,9 +6,10 @@ import { parseArgs } from "node:util";
 import type { Fault } from "./frame.ts";
 import { runFaults } from "./frame.ts";
 import { F5 } from "./influx-faults.ts";
-import { F1, F2, F6, F7 } from "./log-faults.ts";
+import { F1L, F2, F6, F7 } from "./log-faults.ts";
+import { F1 } from "./service-faults.ts";
 
-const ALL: readonly Fault[] = [F1, F2, F5, F6, F7];
+const ALL: readonly Fault[] = [F1, F1L, F2, F5, F6, F7];
 
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,4 @@
-/** F1, F2, F6 and F7 on the durable log: kill, power loss, full disk, failing sync. */
+/** F1-log, F2, F6 and F7 on the durable log: kill, power loss, full disk, failing sync. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -97,8 +97,8 @@ async function killCycles(context: FaultContext, switches: readonly string[]): P
   };
 }
 
-export const F1: Fault = {
-  id: "F1",
+export const F1L: Fault = {
+  id: "F1-log",
   name: "process killed at random moments, 500 messages/s (log alone)",
   target: "0 acknowledged lost, 0 doubled, clean starts",
   runs: 200,
