@@ -28,6 +28,8 @@ export interface Fault {
   /** Runs by default and in the short slice. */
   readonly runs: number;
   readonly shortRuns: number;
+  /** Guards whose controls the short slice runs; default: all. A control of a minute is for the full run. */
+  readonly shortControls?: readonly string[];
   run(context: FaultContext): Promise<FaultResult>;
   /** Name of the guard that is taken out → the run without it. */
   readonly controls: Readonly<Record<string, (context: FaultContext) => Promise<FaultResult>>>;
@@ -87,6 +89,7 @@ export async function runFaults(
       if (!result.met) say(`   repeat: ${again}`);
     }
     for (const [guard, control] of Object.entries(fault.controls)) {
+      if (options.short && fault.shortControls && !fault.shortControls.includes(guard)) continue;
       let result = await inFolder(options.seed, Math.max(3, Math.ceil(runs / 5)), control);
       for (let more = 1; result.met && more < CONTROL_TRIES; more++) {
         result = await inFolder(options.seed + more, Math.max(3, Math.ceil(runs / 5)), control);

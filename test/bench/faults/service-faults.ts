@@ -61,6 +61,8 @@ async function killService(context: FaultContext, without: readonly string[]): P
     for (let n = 0; n < context.runs; n++) {
       await sleep(1500 * context.random());
       await house.signal("SIGKILL");
+      // One stop in six lasts: then whole windows, and calls, are over before anybody judges them.
+      if (context.random() < 1 / 6) await sleep(6000);
       const begin = performance.now();
       const up = house.start();
       // One start in five is killed while it recovers.
@@ -76,7 +78,7 @@ async function killService(context: FaultContext, without: readonly string[]): P
     const verdict = await house.settle();
     const acked = house.confirmed;
     return {
-      met: clean(verdict) && backMs.length === context.runs && acked > 0,
+      met: clean(verdict) && verdict.late < verdict.sent / 100 && backMs.length === context.runs && acked > 0,
       figures: {
         kills: context.runs + startsKilled,
         ...figuresOf(verdict),
@@ -95,9 +97,11 @@ async function killService(context: FaultContext, without: readonly string[]): P
 export const F1: Fault = {
   id: "F1",
   name: "cellward run killed at random moments, 500 readings/s through mosquitto",
-  target: "0 readings lost, 0 doubled rows, 0 alerts missed or doubled, back each time",
+  target:
+    "0 readings lost, 0 doubled rows, 0 alerts missed or doubled, under 1 % too late to be judged, back each time",
   runs: 200,
-  shortRuns: 4,
+  shortRuns: 3,
+  shortControls: ["memory"],
   run: (context) => killService(context, []),
   controls: {
     sync: (context) => killService(context, ["sync"]),
@@ -105,6 +109,5 @@ export const F1: Fault = {
     memory: (context) => killService(context, ["memory"]),
     "waiting readings": (context) => killService(context, ["waiting readings"]),
     "catching up": (context) => killService(context, ["catching up"]),
-    outbox: (context) => killService(context, ["outbox"]),
   },
 };
