@@ -17,6 +17,7 @@ const benches = {
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
+  loss: "test/bench/loss.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
 const file = benches[name];

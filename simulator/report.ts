@@ -1,7 +1,7 @@
 /** The score as one page that needs nothing but itself, and as Markdown. */
 import { maps, nothing, reliabilityPlot, rocPlot, strengthPlot, timeline } from "./report/plots.ts";
 import { escapeHtml } from "./report/svg.ts";
-import { type Change, type Figure, figures, type Score } from "./score.ts";
+import { type Change, type Figure, figures, lossTable, type Score, type SensorLoss } from "./score.ts";
 import type { RunRows } from "./scoring/rows.ts";
 import type { Share } from "./scoring/stats.ts";
 
@@ -13,6 +13,8 @@ export interface ReportInput {
   readonly thresholds?: readonly { readonly text: string; readonly ok: boolean; readonly value: number | null }[];
   /** A score for each run or scenario, where there are several. */
   readonly parts?: readonly { readonly name: string; readonly score: Score; readonly expected?: string }[];
+  /** What each sensor's loss costs, where that was tried. */
+  readonly losses?: readonly SensorLoss[];
 }
 
 /** A figure as people read it: `93 %`, `1.2 m`. */
@@ -47,6 +49,7 @@ export function reportHtml(input: ReportInput): string {
     `<div class="pair">${section("Are the probabilities true?", `${reliabilityPlot(score)}${setList(score)}`)}${section("Counts", countTables(score))}</div>`,
     section("Where", mapSection(rows)),
     section("When", timelineSection(rows)),
+    section("What each sensor's loss costs", lossSection(input.losses)),
     section("All figures", figureTable(all, score)),
     section("Cells taken for others", confusionTable(score)),
     `<footer>${DEFINITIONS}</footer>`,
@@ -266,6 +269,17 @@ function figureTable(all: readonly Figure[], score: Score): string {
   );
 }
 
+function lossSection(losses: ReportInput["losses"]): string {
+  if (losses === undefined) return "";
+  const { head, rows } = lossTable(losses);
+  const numeric = head.map((_, i) => i).slice(1);
+  return `${table(
+    head.map(escapeHtml),
+    rows.map((r) => r.map(escapeHtml)),
+    numeric,
+  )}<p class="note">The same run again without each sensor; points are percentage points of all uses.</p>`;
+}
+
 const MAX_CONFUSIONS = 20;
 
 function confusionTable(score: Score): string {
@@ -326,6 +340,17 @@ export function reportMarkdown(input: ReportInput): string {
     }
   }
   if (input.parts && input.parts.length > 0) lines.push("", "## By scenario", "", ...partLines(input.parts));
+  if (input.losses !== undefined) {
+    const { head, rows } = lossTable(input.losses);
+    lines.push(
+      "",
+      "## What each sensor's loss costs",
+      "",
+      `| ${head.join(" | ")} |`,
+      `|---|${"---:|".repeat(head.length - 1)}`,
+    );
+    for (const row of rows) lines.push(`| ${row.join(" | ")} |`);
+  }
   lines.push("", "## Worst misses", "");
   if (score.worst.length === 0) lines.push("None.");
   for (const m of score.worst)

@@ -5,6 +5,7 @@
 import type { RaisedRow, RunRows, UseRow, Where } from "./scoring/rows.ts";
 import { mean, poissonInterval, quantile, round, roundOrNull, type Share, share } from "./scoring/stats.ts";
 
+export { addLosses, lossTable, type SensorLoss, sensorLoss } from "./scoring/loss.ts";
 export { type AlertLine, matchRun, type RunInput, type RunRows, type UseRow } from "./scoring/rows.ts";
 export type { Share } from "./scoring/stats.ts";
 

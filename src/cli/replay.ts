@@ -7,12 +7,13 @@ import { loadCalibration } from "../calibration.ts";
 import { wallClock } from "../clock.ts";
 import type { TruthEpisode } from "../contracts.ts";
 import { AppError } from "../errors.ts";
-import type { Site } from "../model.ts";
+import type { Calibration, Site } from "../model.ts";
 import { alertsJsonl, type ReplayResult, replayInProcess } from "../replay.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readTruth } from "../trace/index.ts";
 import { type PlayControl, type PlayProgress, playTrace } from "../trace/play.ts";
 import { type ShapeOptions, shape } from "../trace/shape.ts";
+import { lossesOf } from "./loss.ts";
 import { bar, progressLine, untilInterrupted, watchKeys } from "./progress.ts";
 import { brokerOf } from "./record.ts";
 import { addScoreOptions, publishScore, replayCommand, type ScoreFlags, thresholdsOf } from "./scoring.ts";
@@ -42,6 +43,8 @@ interface ReplayFlags extends ScoreFlags {
   readonly startPaused?: boolean;
   readonly maxGap?: number;
   readonly only?: string[];
+  readonly without?: string[];
+  readonly eachSensorOut?: boolean;
   readonly drop?: number;
   readonly jitter?: number;
   readonly skew?: number;
@@ -61,6 +64,7 @@ export function addReplay(program: Command): void {
     .option("--calibration <file>", "with --site: what `calibrate` wrote")
     .option("--truth <file>", "with --site: score the alerts against this truth")
     .option("--out <dir>", "with --site: folder for alerts.jsonl (and score.json, score.md, score.html)")
+    .option("--each-sensor-out", "with --truth: once more without each sensor, to see what its loss costs")
     .option("--json", "a summary (with --truth: the score) as JSON on stdout");
   addScoreOptions(command);
   addPartAndFaults(command);
@@ -102,6 +106,7 @@ function addPartAndFaults(command: Command): void {
     .option("--until <time>", "end here", parseTracePoint)
     .option("--duration <time>", "end so long after the begin", parseDuration)
     .option("--only <sensor>", "only this sensor's messages; may be repeated", collect)
+    .option("--without <sensor>", "leave this sensor's messages out; may be repeated", collect)
     .option("--drop <p>", "lose readings with this probability", parseProbability)
     .option("--jitter <ms>", "delay each message by 0 to so much", parseMs)
     .option("--skew <ms>", "set each sensor's clock wrong by up to so much", parseMs)
@@ -138,14 +143,18 @@ function checkHalves(flags: ReplayFlags): void {
   const given = (names: readonly (keyof ReplayFlags)[]) => names.filter((name) => flags[name] !== undefined);
   const wrong =
     flags.to !== undefined
-      ? given(["calibration", "truth", "out", "threshold", "baseline"])
+      ? given(["calibration", "truth", "out", "threshold", "baseline", "eachSensorOut"])
       : given(["loop", "startPaused", "maxGap", "username", "ca"]);
   if (wrong.length > 0) {
     const half = flags.to !== undefined ? "--site" : "--to";
-    throw new AppError("USAGE", `--${wrong[0]} belongs to replay ${half}`);
+    throw new AppError(
+      "USAGE",
+      `--${wrong[0]!.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} belongs to replay ${half}`,
+    );
   }
-  if (flags.truth === undefined && (flags.threshold !== undefined || flags.baseline !== undefined)) {
-    throw new AppError("USAGE", "--threshold and --baseline need --truth: without it there is no score");
+  if (flags.truth === undefined && (flags.threshold ?? flags.baseline ?? flags.eachSensorOut) !== undefined) {
+    const which = "--threshold, --baseline and --each-sensor-out";
+    throw new AppError("USAGE", `${which} need --truth: without it there is no score`);
   }
 }
 
@@ -163,6 +172,7 @@ function shapeOf(flags: ReplayFlags, startMs: number): ShapeOptions {
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
     ...(flags.only === undefined ? {} : { only: flags.only }),
+    ...(flags.without === undefined ? {} : { without: flags.without }),
     ...(flags.drop === undefined ? {} : { drop: flags.drop }),
     ...(flags.jitter === undefined ? {} : { jitterMs: flags.jitter }),
     ...(flags.skew === undefined ? {} : { skewMs: flags.skew }),
@@ -236,6 +246,7 @@ function summarise(end: PlayProgress, flags: ReplayFlags, wallMs: number, stoppe
 async function replayHere(path: string, sitePath: string, flags: ReplayFlags, part: ShapeOptions): Promise<void> {
   thresholdsOf(flags); // a mistyped threshold shows before the work
   const site = loadSite(sitePath);
+  checkSensors(flags, site);
   const calibration = flags.calibration === undefined ? null : loadCalibration(flags.calibration, site);
   const truth = flags.truth === undefined ? null : await readTruth(flags.truth);
   const trace = await openTrace(path);
@@ -263,7 +274,7 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
   );
   for (const reject of end.rejects) process.stderr.write(`  refused: ${JSON.stringify(reject).slice(0, 300)}\n`);
   if (truth !== null) {
-    scoreHere(path, sitePath, flags, part, { site, truth, end });
+    await scoreHere(path, sitePath, flags, part, { site, calibration, truth, end });
     return;
   }
   if (flags.json)
@@ -271,6 +282,16 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
       `${JSON.stringify({ alerts: end.alerts.length, ledger: end.ledger, rejects: end.rejects })}\n`,
     );
   else if (flags.out === undefined) process.stdout.write(text);
+}
+
+/** A mistyped sensor would give an empty result that looks like a quiet day. */
+function checkSensors(flags: ReplayFlags, site: Site): void {
+  const known = new Set(site.sensors.map((s) => s.id));
+  const named = [...(flags.only ?? []), ...(flags.without ?? [])];
+  const wrong = named.filter((id) => !known.has(id));
+  if (wrong.length === 0) return;
+  const some = [...known].slice(0, 5).join(", ");
+  throw new AppError("USAGE", `site '${site.id}' has no sensor ${wrong.join(", ")}; it has ${known.size}: ${some} ...`);
 }
 
 function checkSameSite(path: string, recorded: string, given: string): void {
@@ -290,13 +311,18 @@ function writeAlerts(dir: string, text: string): void {
   }
 }
 
-function scoreHere(
+async function scoreHere(
   path: string,
   sitePath: string,
   flags: ReplayFlags,
   part: ShapeOptions,
-  run: { readonly site: Site; readonly truth: readonly TruthEpisode[]; readonly end: ReplayResult },
-): void {
+  run: {
+    readonly site: Site;
+    readonly calibration: Calibration | null;
+    readonly truth: readonly TruthEpisode[];
+    readonly end: ReplayResult;
+  },
+): Promise<void> {
   const fromMs = part.fromMs ?? run.end.fromMs;
   const untilMs = Math.min(part.untilMs ?? Number.POSITIVE_INFINITY, run.end.untilMs);
   // What nobody could see does not count: a part of a trace is scored against its part of the truth.
@@ -313,6 +339,9 @@ function scoreHere(
     truth: flags.truth!,
     ...(flags.calibration === undefined ? {} : { calibration: flags.calibration }),
   });
-  const rows = matchRun({ alerts: run.end.alerts, truth, site: run.site, fromMs, untilMs, command });
-  publishScore(basename(path).replace(/\.jsonl(\.gz|\.zst)?$/, ""), [rows], flags);
+  const { site } = run;
+  const match = (alerts: ReplayResult["alerts"]) => matchRun({ alerts, truth, site, fromMs, untilMs, command });
+  const rows = match(run.end.alerts);
+  const losses = flags.eachSensorOut ? await lossesOf(path, part, run, rows, match) : undefined;
+  publishScore(basename(path).replace(/\.jsonl(\.gz|\.zst)?$/, ""), [rows], flags, { losses });
 }

@@ -7,10 +7,12 @@ import {
   type AlertLine,
   compareScores,
   figures,
+  lossTable,
   meets,
   parseThreshold,
   type RunRows,
   type Score,
+  type SensorLoss,
   scoreJson,
   summarise,
   type Threshold,
@@ -98,7 +100,7 @@ export function publishScore(
   title: string,
   rows: readonly RunRows[],
   flags: ScoreFlags,
-  parts?: ReportInput["parts"],
+  more: { readonly parts?: ReportInput["parts"]; readonly losses?: readonly SensorLoss[] | undefined } = {},
 ): void {
   const thresholds = thresholdsOf(flags);
   const score = summarise(rows);
@@ -110,12 +112,15 @@ export function publishScore(
     score,
     thresholds: checked,
     ...(changes === undefined ? {} : { changes }),
-    ...(parts === undefined ? {} : { parts }),
+    ...(more.parts === undefined ? {} : { parts: more.parts }),
+    ...(more.losses === undefined ? {} : { losses: more.losses }),
   };
   if (flags.out !== undefined) {
     try {
       mkdirSync(flags.out, { recursive: true });
       writeFileSync(join(flags.out, "score.json"), scoreJson(score));
+      if (more.losses !== undefined)
+        writeFileSync(join(flags.out, "loss.json"), `${JSON.stringify(more.losses, null, 1)}\n`);
       writeFileSync(join(flags.out, "score.md"), reportMarkdown(input));
       writeFileSync(join(flags.out, "score.html"), reportHtml(input));
     } catch (error) {
@@ -152,6 +157,13 @@ function terminalTable(input: ReportInput): string {
   }
   const causes = Object.entries(score.alerts.false_by_cause).filter(([, n]) => n > 0);
   if (causes.length > 0) lines.push(`  false alerts by cause: ${causes.map(([c, n]) => `${c} ${n}`).join(", ")}`);
+  if (input.losses !== undefined) {
+    lines.push("  what each sensor's loss costs:");
+    const { head, rows } = lossTable(input.losses);
+    const width = head.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i]!.length)));
+    const show = (cells: readonly string[]) => `    ${cells.map((c, i) => c.padStart(width[i]!)).join("  ")}`;
+    lines.push(show(head), ...rows.map(show));
+  }
   return `${lines.join("\n")}\n`;
 }
 

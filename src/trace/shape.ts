@@ -13,6 +13,8 @@ export interface ShapeOptions {
   readonly untilMs?: number;
   /** Sensor ids to keep; other sensors' messages are left out. Messages of the service itself pass. */
   readonly only?: readonly string[];
+  /** Sensor ids whose messages are left out. */
+  readonly without?: readonly string[];
   /** Probability 0..1 that a reading, batch or scan is lost. Retained kinds are not lost. */
   readonly drop?: number;
   /** Each message arrives later by a uniform draw from 0 to so much; messages may overtake each other. */
@@ -59,9 +61,8 @@ export function topicCache(): (topic: string) => TopicFacts {
 
 /** True when the options leave every message as it is. */
 function changesNothing(o: ShapeOptions): boolean {
-  return (
-    o.fromMs === undefined && o.untilMs === undefined && o.only === undefined && !o.drop && !o.jitterMs && !o.skewMs
-  );
+  const whole = o.fromMs === undefined && o.untilMs === undefined && o.only === undefined && o.without === undefined;
+  return whole && !o.drop && !o.jitterMs && !o.skewMs;
 }
 
 /** Applies the options to the batches of a trace. Memory: the messages of one jitter span. */
@@ -76,6 +77,7 @@ export async function* shape(
   const facts = topicCache();
   const chance = chances(options.seed ?? 1);
   const only = options.only === undefined ? null : new Set(options.only);
+  const without = new Set(options.without);
   const fromMs = options.fromMs ?? Number.NEGATIVE_INFINITY;
   const untilMs = options.untilMs ?? Number.POSITIVE_INFINITY;
   const drop = options.drop ?? 0;
@@ -94,7 +96,7 @@ export async function* shape(
         break;
       }
       const { sensor, retained: keep } = facts(message.topic);
-      if (only !== null && sensor !== null && !only.has(sensor)) continue;
+      if (sensor !== null && ((only !== null && !only.has(sensor)) || without.has(sensor))) continue;
       if (message.t < fromMs) {
         if (keep) retained.set(message.topic, { ...message, payload: Buffer.from(message.payload) });
         continue;

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SensorLoss } from "../../../simulator/score.ts";
 import { callCli } from "../../support/cli.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "cellward-replay-"));
@@ -64,6 +65,25 @@ describe("cellward replay --site", () => {
     expect(JSON.parse(early.stdout).detection.uses.n).toBe(0);
   });
 
+  it("replay: each sensor out: a table with every sensor, dearest first, and the same counts as a replay without it", async () => {
+    const end = await replayOf(single, "loss", "--each-sensor-out", "--only", "b1-s001", "--only", "b1-s002");
+    expect(end.code, end.stderr).toBe(0);
+    const losses = JSON.parse(readFileSync(join(dir, "loss", "loss.json"), "utf8")) as SensorLoss[];
+    expect(losses.map((l) => l.sensor)).toEqual([null, "b1-s001", "b1-s002"]);
+    for (const [gone, kept] of [
+      ["b1-s001", "b1-s002"],
+      ["b1-s002", "b1-s001"],
+    ] as const) {
+      const alone = await replayOf(single, `only-${kept}`, "--only", kept, "--json");
+      const { uses } = JSON.parse(alone.stdout).detection;
+      expect(losses.find((l) => l.sensor === gone)).toMatchObject({ uses: uses.n, found: uses.hits });
+    }
+    expect(readFileSync(join(dir, "loss", "score.md"), "utf8")).toMatch(/sensor's loss costs[\s\S]*\| none \|/);
+    expect(readFileSync(join(dir, "loss", "score.html"), "utf8")).toMatch(
+      /sensor&#39;s loss costs|sensor's loss costs/,
+    );
+  });
+
   it("replay: damaged and mismatched files: exit 3 and the reason", async () => {
     const whole = readFileSync(join(single, "small.jsonl"), "utf8");
     const site = join(single, "site.yaml");
@@ -100,5 +120,12 @@ describe("cellward replay --site", () => {
     ]) {
       expect([args, (await callCli(["replay", path, ...args])).code]).toEqual([args, 2]);
     }
+    const mistyped = await replayOf(single, "f", "--without", "b1-s1");
+    expect(mistyped.code).toBe(2);
+    expect(mistyped.stderr).toMatch(/no sensor b1-s1; it has 7: b1-s001/);
+    expect(
+      (await callCli(["replay", join(single, "small.jsonl"), "--site", join(single, "site.yaml"), "--each-sensor-out"]))
+        .code,
+    ).toBe(2);
   });
 });

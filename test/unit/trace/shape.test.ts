@@ -60,6 +60,15 @@ describe("shape", () => {
     );
   });
 
+  it("shape: without: that sensor's messages go, births too; the others' stay", async () => {
+    const all = recording(5);
+    const kept = await shaped(all, { without: ["s2"] });
+    expect(kept.map((m) => `${m.topic} ${m.t}`)).toEqual(
+      all.filter((m) => !m.topic.includes("/s2/")).map((m) => `${m.topic} ${m.t}`),
+    );
+    expect(kept.length).toBeLessThan(all.length);
+  });
+
   it("shape: drop: readings are lost at that rate, births never", async () => {
     const all = recording(2000);
     const kept = await shaped(all, { drop: 0.25, seed: 4 });
