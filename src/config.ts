@@ -185,6 +185,31 @@ export const configSchema = z.object({
       false_alarms_per_day: z.number().positive().max(10_000).default(0.5).describe("What is tolerated, a block"),
     })
     .prefault({}),
+  health: z
+    .object({
+      silent_s: z.number().min(1).max(86_400).default(15).describe("A sensor is silent after this (or five periods)"),
+      clock_off_ms: z
+        .number()
+        .min(10)
+        .max(86_400_000)
+        .default(1_000)
+        .describe("A sensor's clock further off is a fault"),
+      broker_s: z.number().min(0).max(86_400).default(10).describe("Without the broker for so long is a fault"),
+      database_s: z.number().min(0).max(86_400).default(60).describe("The same of the time-series store"),
+      loop_delay_ms: z
+        .number()
+        .min(50)
+        .max(60_000)
+        .default(1_000)
+        .describe("The event loop held up for longer is a fault"),
+      reboots: z
+        .int()
+        .min(2)
+        .max(1_000)
+        .default(3)
+        .describe("So many starts of a sensor within 10 minutes are a fault"),
+    })
+    .prefault({}),
   limits: z
     .object({
       max_payload_bytes: z

@@ -24,6 +24,8 @@ export interface Ledger {
   accepted: number;
   duplicate: number;
   refused: number;
+  /** Part of the accepted that may have come before: older than the gaps that are remembered. Stored once all the same. */
+  unverified: number;
 }
 
 /** Zero when every message and every reading is accounted for. */
@@ -64,6 +66,7 @@ export class Intake {
     accepted: 0,
     duplicate: 0,
     refused: 0,
+    unverified: 0,
   };
   readonly sensors = new Map<SensorId, SensorFacts>();
   private readonly parts: IntakeParts;
@@ -104,8 +107,9 @@ export class Intake {
     const { ledger } = this;
     ledger.readingMessages++;
     ledger.readings += batch.count;
-    const { accepted, duplicates, conflicts, stale, reject } = this.parts.sequencer.accept(batch);
+    const { accepted, duplicates, conflicts, stale, unverified, reject } = this.parts.sequencer.accept(batch);
     ledger.duplicate += duplicates;
+    ledger.unverified += unverified;
     ledger.refused += conflicts + stale;
     if (conflicts > 0) this.parts.blocks.faults.conflict(batch.block, batch.sensor, nowMs);
     // The message was taken for what was new in it; the refused instants are parts of it.

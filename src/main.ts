@@ -18,7 +18,7 @@ import { createLink, type Incoming, type Link } from "./ingest/mqtt.ts";
 import { RejectLog } from "./ingest/rejects.ts";
 import { SequenceBook } from "./ingest/sequence.ts";
 import { ackTopic } from "./ingest/topics.ts";
-import { Intake } from "./intake.ts";
+import { Intake, remainder } from "./intake.ts";
 import type { Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type {
@@ -31,6 +31,7 @@ import type {
   SensorId,
   Site,
 } from "./model.ts";
+import { ServiceWatch } from "./service-watch.ts";
 import { loadSite } from "./site.ts";
 import { createInfluxStore } from "./store/influx.ts";
 import { createLocalStore } from "./store/local.ts";
@@ -75,6 +76,7 @@ const SLICE_MS = 8;
 const REPEAT_MS = 10_000;
 /** Going through this many messages at a start takes about a tenth of a second. */
 const MANY_MESSAGES = 2_000;
+const WATCH_MS = 1_000;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
@@ -112,8 +114,11 @@ class RunningService implements Service {
   private lock: FolderLock | null = null;
   private readonly ring = new RawRing();
   private readonly store: TimeSeriesStore;
+  private readonly watch: ServiceWatch;
   private readonly listeners = new Set<(change: AlertChange) => void>();
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  /** The same since the last look of the watch. */
+  private readonly watchedDelay = monitorEventLoopDelay({ resolution: 20 });
   /** Alert changes that were told before the last stop, by alert and version: not told twice. */
   private readonly told = new Set<string>();
   /** What was last acknowledged to each sensor. */
@@ -150,6 +155,7 @@ class RunningService implements Service {
       holdMs: config.pipeline.holdMs,
       eager: true,
       falseAlarmsPerDay: config.pipeline.falseAlarmsPerDay * this.site.blocks.length,
+      health: { silentMs: config.health.silentS * 1000 },
     });
     const { limits } = config;
     this.decoder = createDecoder({
@@ -169,7 +175,7 @@ class RunningService implements Service {
       sequencer: this.sequencer,
       rejects: this.rejects,
       blocks: this.blocks,
-      clocks: new ClockWatch(),
+      clocks: new ClockWatch({ offMs: config.health.clockOffMs }),
       onBatch: (batch) => this.keepRaw(batch),
     });
     this.inbox = new Inbox({
@@ -180,11 +186,13 @@ class RunningService implements Service {
       sensorShare: 0.25,
     });
     this.store = this.createStore();
+    this.watch = this.createWatch();
   }
 
   async start(): Promise<void> {
     const { config } = this;
     this.loopDelay.enable();
+    this.watchedDelay.enable();
     mkdirSync(config.dataDir, { recursive: true });
     this.lock = lockFolder(config.dataDir);
     try {
@@ -215,6 +223,7 @@ class RunningService implements Service {
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
+    this.every(WATCH_MS, () => this.watchOver());
     if (this.durable) {
       this.every(config.journal.snapshotS * 1000, () => void this.saveState());
       // What was just gone through need not be gone through again, also where the next stop comes soon.
@@ -249,6 +258,7 @@ class RunningService implements Service {
     await this.store.stop(STOP_DEADLINE_MS);
     this.lock?.release();
     this.loopDelay.disable();
+    this.watchedDelay.disable();
     this.log.info("cellward has stopped");
   }
 
@@ -278,6 +288,7 @@ class RunningService implements Service {
     );
     if (refused) {
       this.quotaDrops++;
+      if (refused.code === "sensor-quota") this.watch.flooded(sender, this.clock.monotonicMs());
       this.intake.refuse(refused, message.topic, payload, atMs);
       return;
     }
@@ -466,6 +477,13 @@ class RunningService implements Service {
     for (const [sensor, block] of blockOf) this.acknowledge(sensor, block);
   }
 
+  /** Looks whether all is well with the service itself; what is not is an alert like any other. */
+  private watchOver(): void {
+    this.watch.look(this.clock.nowMs(), this.clock.monotonicMs());
+    this.blocks.faults.expireShelves(this.clock.nowMs());
+    this.dispatch(this.blocks.take());
+  }
+
   /** Tells a sensor up to which number its readings are on the disk, so that it may forget them. */
   private acknowledge(sensor: SensorId, block: string): void {
     if (!this.durable) return;
@@ -620,6 +638,32 @@ class RunningService implements Service {
       },
       log: this.log,
       clock: this.clock,
+    });
+  }
+
+  private createWatch(): ServiceWatch {
+    const { health } = this.config;
+    const facts = {
+      remainder: () => remainder(this.intake.ledger),
+      broker: () => this.link.status(),
+      store: () => this.store.status(),
+      journal: () => this.durable?.status() ?? null,
+      loopDelayMs: () => {
+        const ms = this.watchedDelay.max / 1e6;
+        this.watchedDelay.reset();
+        return ms;
+      },
+      sensors: () => this.site.sensors,
+      clockOffMs: (sensor: SensorId) => this.intake.clockOffMs(sensor),
+      boots: (sensor: SensorId) => this.sequencer.stats(sensor)?.boots ?? 0,
+    };
+    return new ServiceWatch(this.blocks.faults, facts, {
+      clockOffMs: health.clockOffMs,
+      brokerMs: health.brokerS * 1000,
+      databaseMs: health.databaseS * 1000,
+      loopDelayMs: health.loopDelayMs,
+      reboots: health.reboots,
+      rebootWindowMs: 600_000,
     });
   }
 

@@ -67,6 +67,11 @@ export function createMetrics(sources: MetricSources): Registry {
       ["refused", l.refused],
     ];
   });
+  gauge(
+    "readings_unverified_total",
+    "Accepted readings that may be repeats: older than the gaps remembered",
+    () => sources.ledger().unverified,
+  );
   gauge("ledger_remainder", "Messages and readings unaccounted for; anything but 0 is a defect", () =>
     remainder(sources.ledger()),
   );

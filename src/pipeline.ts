@@ -1,4 +1,4 @@
-import { type Fault, HEALTH_DEFAULTS, SensorHealth } from "./alert/health.ts";
+import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth } from "./alert/health.ts";
 import {
   applyCommand,
   changed,
@@ -56,6 +56,7 @@ export interface PipelineOptions {
   readonly falseAlarmsPerDay: number;
   readonly policy?: Partial<PolicyOptions>;
   readonly tracker?: Partial<Omit<TrackerOptions, "block">>;
+  readonly health?: Partial<HealthOptions>;
 }
 
 export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPerDay: 0.5 } as const;
@@ -84,7 +85,7 @@ export class BlockPipeline {
   /** Tracks that have not opened an alert, as last seen. */
   private readonly waiting = new Map<string, Track>();
   private readonly alertOfFault = new Map<string, string>();
-  private readonly health = new SensorHealth(HEALTH_DEFAULTS);
+  private readonly health: SensorHealth;
   /** Sensors whose case is open. */
   private readonly tampered = new Set<SensorId>();
   private readonly events: PipelineEvent[] = [];
@@ -94,6 +95,7 @@ export class BlockPipeline {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
     this.options = options;
     this.block = options.block;
+    this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health });
     const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
     this.detector = new Detector({ falseAlarmsPerDay: options.falseAlarmsPerDay, expectedChannels: channels });

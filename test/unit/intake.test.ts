@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CODECS } from "../../sensors/index.ts";
 import { Blocks } from "../../src/blocks.ts";
@@ -62,5 +63,57 @@ describe("intake: clocks", () => {
       NOW,
     );
     expect(intake.clockOffMs("s1")).toBe(-1990);
+  });
+});
+
+describe("intake: ledger under redelivery", () => {
+  /** What a broker does after a lost connection: everything not acknowledged comes again, in pieces, several times. */
+  const traffic = fc.array(
+    fc.record({ from: fc.integer({ min: 0, max: 400 }), count: fc.integer({ min: 1, max: 30 }) }),
+    { minLength: 1, maxLength: 150 },
+  );
+  const forms = ["good", "good", "good", "broken", "quota"] as const;
+
+  it("any order, any number of repetitions, refusals between: received = durable + duplicate + refused, each reading once", () => {
+    fc.assert(
+      fc.property(traffic, fc.infiniteStream(fc.constantFrom(...forms)), (messages, form) => {
+        const { intake, filed } = house();
+        const distinct = new Set<number>();
+        let received = 0;
+        let refusedMessages = 0;
+        for (const { from, count } of messages) {
+          const seqs = Array.from({ length: count }, (_, j) => from + j);
+          const topic = "cellward/v1/demo/b1/s1/readings";
+          const body = {
+            v: 1,
+            boot: 1,
+            seq: from,
+            ts: NOW + 10 * from,
+            dt_ms: 10,
+            bands: ["lte800-ul"],
+            rms_dbm: [seqs.map((seq) => -90 - (seq % 7))],
+          };
+          const payload = Buffer.from(JSON.stringify(body));
+          const what = form.next().value;
+          if (what === "quota") intake.refuse({ ok: false, code: "sensor-quota", detail: "" }, topic, payload, NOW);
+          else intake.take(topic, what === "broken" ? payload.subarray(1) : payload, false, NOW + 10 * from);
+          if (what !== "good") refusedMessages++;
+          else {
+            received += count;
+            for (const seq of seqs) distinct.add(seq);
+          }
+        }
+        const { ledger } = intake;
+        expect(remainder(ledger)).toBe(0);
+        expect(ledger).toMatchObject({ messages: messages.length, rejectedMessages: refusedMessages });
+        expect(ledger.readings).toBe(received);
+        expect(ledger.refused).toBe(0);
+        // Never fewer than there are; more only by what is counted as perhaps a repetition.
+        expect(ledger.accepted).toBeGreaterThanOrEqual(distinct.size);
+        expect(ledger.accepted - ledger.unverified).toBeLessThanOrEqual(distinct.size);
+        expect(filed.reduce((n, b) => n + b.count, 0)).toBe(ledger.accepted);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
