@@ -38,7 +38,7 @@ export interface PlayProgress {
   /** Time of the message sent last, and of the first one: where in the trace we are. */
   readonly traceMs: number;
   readonly firstMs: number;
-  /** Share of the file read, 0..1: the messages sent are at most a chunk of the file behind. */
+  /** Share of the file sent, 0..1; within a chunk of the file every message counts alike. */
   readonly share: number;
   readonly sent: number;
   readonly acked: number;
@@ -75,6 +75,7 @@ export async function playTrace(options: PlayOptions): Promise<PlayProgress> {
       if (loop > 0) trace = await openTrace(options.path);
       player.beginLoop(loop, trace);
       for await (const batch of shape(trace.batches(), options.shape)) {
+        player.beginBatch(batch.length);
         for (const message of batch) {
           await player.send(message);
           if (options.signal.aborted) break;
@@ -94,6 +95,11 @@ class Player {
   readonly #link: BrokerLink;
   readonly #facts = topicCache();
   #trace: TraceReader | null = null;
+  /** Share of the file before the batch that is being sent and behind it, its messages, and those that went out. */
+  #shareFrom = 0;
+  #shareTo = 0;
+  #batchSize = 1;
+  #batchSent = 0;
   #sent = 0;
   #acked = 0;
   #loop = 0;
@@ -122,6 +128,7 @@ class Player {
 
   beginLoop(loop: number, trace: TraceReader): void {
     this.#trace = trace;
+    this.#shareFrom = this.#shareTo = 0;
     this.#loop = loop;
     this.#lastT = Number.NaN;
     if (this.#options.clock === "now") {
@@ -129,6 +136,13 @@ class Player {
     } else {
       this.#bootShift = loop * BOOTS_A_ROUND;
     }
+  }
+
+  beginBatch(size: number): void {
+    this.#shareFrom = this.#shareTo;
+    this.#shareTo = this.#trace?.readShare() ?? 0;
+    this.#batchSize = Math.max(1, size);
+    this.#batchSent = 0;
   }
 
   async send(message: RawMessage): Promise<void> {
@@ -162,6 +176,7 @@ class Player {
     const { payload } = moved ? shiftTs(message, tsShiftMs, this.#bootShift) : message;
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     this.#sent++;
+    this.#batchSent++;
     this.#link.client.publish(message.topic, bytes, { qos: 1, retain: retained }, (error) => {
       if (error) this.#failed ??= error;
       this.#acked++;
@@ -222,7 +237,7 @@ class Player {
     return {
       traceMs: this.#lastT,
       firstMs: this.#firstT,
-      share: this.#trace?.readShare() ?? 0,
+      share: this.#shareFrom + (this.#shareTo - this.#shareFrom) * Math.min(1, this.#batchSent / this.#batchSize),
       sent: this.#sent,
       acked: this.#acked,
       speed: wallMs > 0 ? this.#playedMs / wallMs : 0,
