@@ -226,7 +226,11 @@ export class Lanes {
   }
 
   /** Every sensor that was ever heard, as its health is judged. */
-  *sensors(tampered: ReadonlySet<SensorId>, tMs: number): Iterable<SensorLook> {
+  *sensors(
+    tampered: ReadonlySet<SensorId>,
+    saturation: ReadonlyMap<SensorId, number>,
+    tMs: number,
+  ): Iterable<SensorLook> {
     for (const lane of this.lanes.values()) {
       yield {
         sensor: lane.sensor,
@@ -234,7 +238,12 @@ export class Lanes {
         online: lane.online,
         periodMs: lane.periodMs,
         tamper: tampered.has(lane.sensor),
-        channels: lane.slots.map(({ band, channel }) => ({ band, status: this.sink.status(channel, tMs) })),
+        saturation: saturation.get(lane.sensor) ?? null,
+        channels: lane.slots.map(({ band, channel }) => ({
+          band,
+          status: this.sink.status(channel, tMs),
+          floorDbm: this.sink.floorDbm(channel),
+        })),
       };
     }
   }

@@ -9,6 +9,7 @@ import { wallClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { Durable } from "./durable.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { createServer, type HttpServer, type Listening } from "./http/server.ts";
 import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
 import { ClockWatch } from "./ingest/clockskew.ts";
@@ -112,6 +113,9 @@ class RunningService implements Service {
   /** Messages whose acknowledgement waits until the inbox has room. */
   private readonly roomWanted: (() => void)[] = [];
   private lock: FolderLock | null = null;
+  private heartbeat: Heartbeat | null = null;
+  /** Rounds of judging. */
+  private rounds = 0;
   private readonly ring = new RawRing();
   private readonly store: TimeSeriesStore;
   private readonly watch: ServiceWatch;
@@ -223,6 +227,7 @@ class RunningService implements Service {
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
+    this.heartbeat = new Heartbeat(config.dataDir);
     this.every(WATCH_MS, () => this.watchOver());
     if (this.durable) {
       this.every(config.journal.snapshotS * 1000, () => void this.saveState());
@@ -256,6 +261,7 @@ class RunningService implements Service {
     await this.http.close();
     await this.broker?.close();
     await this.store.stop(STOP_DEADLINE_MS);
+    this.heartbeat?.close();
     this.lock?.release();
     this.loopDelay.disable();
     this.watchedDelay.disable();
@@ -364,6 +370,7 @@ class RunningService implements Service {
         this.dispatch(pipeline.take());
       }
       this.dispatch(this.blocks.take());
+      this.rounds++;
     } finally {
       this.ticking = false;
     }
@@ -482,6 +489,8 @@ class RunningService implements Service {
     this.watch.look(this.clock.nowMs(), this.clock.monotonicMs());
     this.blocks.faults.expireShelves(this.clock.nowMs());
     this.dispatch(this.blocks.take());
+    const { url } = this.listening;
+    this.heartbeat?.beat({ pid: process.pid, beats: this.rounds, atMs: this.clock.nowMs(), url });
   }
 
   /** Tells a sensor up to which number its readings are on the disk, so that it may forget them. */

@@ -1,4 +1,4 @@
-import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth } from "./alert/health.ts";
+import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import {
   applyCommand,
   changed,
@@ -88,6 +88,8 @@ export class BlockPipeline {
   private readonly health: SensorHealth;
   /** Sensors whose case is open. */
   private readonly tampered = new Set<SensorId>();
+  /** Share of time a receiver was overdriven, as its sensor said last. */
+  private readonly saturation = new Map<SensorId, number>();
   private readonly events: PipelineEvent[] = [];
   private flushing = false;
 
@@ -95,7 +97,7 @@ export class BlockPipeline {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
     this.options = options;
     this.block = options.block;
-    this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health });
+    this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health }, coverOf(options.site, options.block));
     const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
     this.detector = new Detector({ falseAlarmsPerDay: options.falseAlarmsPerDay, expectedChannels: channels });
@@ -142,6 +144,7 @@ export class BlockPipeline {
   vitals(health: Health): void {
     if (health.tamper) this.tampered.add(health.sensor);
     else this.tampered.delete(health.sensor);
+    if (health.saturation !== null) this.saturation.set(health.sensor, health.saturation);
   }
 
   /**
@@ -250,7 +253,7 @@ export class BlockPipeline {
   }
 
   private lookAtHealth(endMs: number): void {
-    const { opened, ended } = this.health.look(endMs, this.lanes.sensors(this.tampered, endMs));
+    const { opened, ended } = this.health.look(endMs, this.lanes.sensors(this.tampered, this.saturation, endMs));
     for (const fault of opened) this.openFault(fault, endMs);
     for (const fault of ended) {
       const alert = this.alerts.get(this.alertOfFault.get(fault.key) ?? "");
@@ -387,6 +390,7 @@ export class BlockPipeline {
       alertOfFault: [...this.alertOfFault],
       health: this.health.snapshot(),
       tampered: [...this.tampered],
+      saturation: [...this.saturation],
     };
   }
 
@@ -401,6 +405,7 @@ export class BlockPipeline {
       alertOfFault: [string, string][];
       health: unknown;
       tampered: SensorId[];
+      saturation: [SensorId, number][];
     };
     this.detector.restore(data.detector);
     this.lanes.restore(data.lanes);
@@ -411,5 +416,27 @@ export class BlockPipeline {
     for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
+    for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
   }
+}
+
+/** A zone is heard by the sensors nearest to it; with three of them gone a phone there is a guess from afar. */
+const COVERING_SENSORS = 3;
+
+/** For every zone where phones are forbidden, the sensors of the block that are nearest to its middle. */
+function coverOf(site: Site, block: BlockId): ZoneCover[] {
+  const heights = new Map(site.floors.map((f) => [f.id, f.zM]));
+  const sensors = site.sensors.filter((s) => s.block === block && s.type === "rf" && s.positionM !== null);
+  const zones = site.zones.filter((z) => z.block === block && z.phones === "forbidden");
+  return zones.map((zone) => {
+    const mean = (axis: 0 | 1) => zone.polygon.reduce((sum, p) => sum + p[axis], 0) / zone.polygon.length;
+    const [x, y] = [mean(0), mean(1)];
+    const heightOf = (floor: string | null) => heights.get(floor ?? "") ?? 0;
+    const far = sensors.map((s) => {
+      const [sx, sy] = s.positionM!;
+      return { sensor: s.id, m: Math.hypot(sx - x, sy - y, heightOf(s.floor) - heightOf(zone.floor)) };
+    });
+    far.sort((a, b) => a.m - b.m);
+    return { zone: zone.id, sensors: far.slice(0, COVERING_SENSORS).map((f) => f.sensor) };
+  });
 }

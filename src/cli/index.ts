@@ -9,6 +9,7 @@ import { addCheck } from "./check.ts";
 import { addConfig } from "./config.ts";
 import { addDemo } from "./demo.ts";
 import { addDetect } from "./detect.ts";
+import { addDoctor } from "./doctor.ts";
 import { addLocate } from "./locate.ts";
 import { addRecord } from "./record.ts";
 import { addReplay } from "./replay.ts";
@@ -16,6 +17,7 @@ import { addRun } from "./run.ts";
 import { addScore } from "./score.ts";
 import { addSimulate } from "./simulate.ts";
 import { packageVersion } from "./version.ts";
+import { addWatchdog } from "./watchdog.ts";
 
 export function buildProgram(): Command {
   const program = new Command("cellward");
@@ -30,6 +32,8 @@ export function buildProgram(): Command {
   for (const add of [
     addDemo,
     addRun,
+    addWatchdog,
+    addDoctor,
     addCheck,
     addConfig,
     addSimulate,

@@ -32,6 +32,39 @@ export interface FileLayer {
   freeBytes(dir: string): Promise<number>;
 }
 
+/** The same files for looking only: what would change them is passed over. */
+export function readOnly(files: FileLayer): FileLayer {
+  const nothing = async () => {};
+  return {
+    ...files,
+    async open(path, mode) {
+      if (mode === "create") return { ...EMPTY_FILE };
+      const file = await files.open(path, "read");
+      return {
+        read: (into, position) => file.read(into, position),
+        size: () => file.size(),
+        close: () => file.close(),
+        write: nothing,
+        sync: nothing,
+        truncate: nothing,
+      };
+    },
+    mkdir: nothing,
+    rename: nothing,
+    remove: nothing,
+    syncDir: nothing,
+  };
+}
+
+const EMPTY_FILE: LayerFile = {
+  write: async () => {},
+  read: async () => 0,
+  sync: async () => {},
+  truncate: async () => {},
+  size: async () => 0,
+  close: async () => {},
+};
+
 class DiskFile implements LayerFile {
   private readonly handle: FileHandle;
   constructor(handle: FileHandle) {

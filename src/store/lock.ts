@@ -14,13 +14,8 @@ export interface FolderLock {
 /** Takes the folder, which must exist. Throws `AppError` DATA_DIR_LOCKED when another process (or this one) has it. */
 export function lockFolder(dir: string): FolderLock {
   const file = join(dir, "lock");
-  const db = new Database(file);
-  try {
-    db.exec("PRAGMA busy_timeout = 0");
-    db.exec("BEGIN EXCLUSIVE");
-  } catch (error) {
-    db.close();
-    if ((error as { code?: string }).code !== "SQLITE_BUSY") throw error;
+  const release = take(file);
+  if (!release) {
     throw new AppError("DATA_DIR_LOCKED", `another process uses ${dir}${ownerText(file)}: one service for each folder`);
   }
   // For people only: the lock itself needs no content.
@@ -28,23 +23,34 @@ export function lockFolder(dir: string): FolderLock {
   let held = true;
   return {
     release() {
-      if (!held) return;
+      if (held) release();
       held = false;
-      db.exec("ROLLBACK");
-      db.close();
     },
   };
 }
 
 /** Whether some process holds the folder's lock now; for looking on from outside. */
 export function isLocked(dir: string): boolean {
+  const release = take(join(dir, "lock"));
+  release?.();
+  return release === null;
+}
+
+/** Takes the lock and gives what releases it; null when it is taken. */
+function take(file: string): (() => void) | null {
+  const db = new Database(file);
   try {
-    lockFolder(dir).release();
-    return false;
+    db.exec("PRAGMA busy_timeout = 0");
+    db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
-    if (error instanceof AppError) return true;
+    db.close();
+    if ((error as { code?: string }).code === "SQLITE_BUSY") return null;
     throw error;
   }
+  return () => {
+    db.exec("ROLLBACK");
+    db.close();
+  };
 }
 
 function ownerText(file: string): string {

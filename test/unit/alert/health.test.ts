@@ -8,7 +8,7 @@ const sensor = (id: string, lastTsMs: number, more: Partial<SensorLook> = {}): S
   online: true,
   periodMs: 1000,
   tamper: false,
-  channels: [{ band: "lte800-ul", status: "ready" }],
+  channels: [{ band: "lte800-ul", status: "ready", floorDbm: -100 }],
   ...more,
 });
 
@@ -45,9 +45,88 @@ describe("sensor health", () => {
   });
 
   it("stuck channel and open case: faults of their own kind", () => {
-    const look = sensor("s1", T, { tamper: true, channels: [{ band: "gsm900-ul", status: "stuck" }] });
+    const look = sensor("s1", T, { tamper: true, channels: [{ band: "gsm900-ul", status: "stuck", floorDbm: -100 }] });
     const { opened } = new SensorHealth().look(T, [look]);
     expect(opened.map((f) => f.kind).sort()).toEqual(["sensor-fault", "tamper"]);
     expect(opened.find((f) => f.kind === "sensor-fault")!.text).toContain("gsm900-ul");
+  });
+
+  /** An hour and more of quiet floors, then `change` of s1 and `air` of all, in dB, for `minutes`; what opened and ended. */
+  const floors = (change: number, air: number, minutes: number, back = 0) => {
+    const health = new SensorHealth();
+    const told: string[] = [];
+    const ids = ["s1", "s2", "s3", "s4"];
+    const noise = (k: number) => ((k * 7919) % 11) / 10 - 0.5;
+    for (let m = 0; m < 90 + minutes + back; m++) {
+      const on = m >= 90 && m < 90 + minutes;
+      const t = T + 60_000 * m;
+      const looks = ids.map((id, i) => {
+        const shift = (on ? air : 0) + (on && id === "s1" ? change : 0) + noise(m + i);
+        const bands = ["lte800-ul", "gsm900-ul", "lte1800-ul"];
+        const channels = bands.map((band, b) => ({ band, status: "ready" as const, floorDbm: -100 + b + shift }));
+        return sensor(id, t, { channels });
+      });
+      const { opened, ended } = health.look(t, looks);
+      told.push(...opened.map((f) => `${m - 90} ${f.key}`), ...ended.map((f) => `${m - 90} end ${f.key}`));
+    }
+    return told;
+  };
+
+  it("deaf: its floors fall below their own past and the neighbours' do not: a fault after ten minutes, over when mended", () => {
+    expect(floors(-14, 0, 30, 5)).toEqual(["10 deaf:s1", "30 end deaf:s1"]);
+    expect(floors(-14, 0, 9, 5)).toEqual([]);
+    expect(floors(-6, 0, 60)).toEqual([]);
+  });
+
+  it("drowned: its floors rise alone: a fault; all rise together: the air changed, no sensor's fault", () => {
+    expect(floors(15, 0, 20)).toEqual(["10 drowned:s1"]);
+    expect(floors(0, 15, 60)).toEqual([]);
+  });
+
+  it("deaf for a day: stays a fault, its new floor does not become the normal one", () => {
+    expect(floors(-14, 0, 24 * 60)).toEqual(["10 deaf:s1"]);
+  });
+
+  it("an overdriven receiver: a fault while it lasts", () => {
+    const health = new SensorHealth();
+    expect(health.look(T, [sensor("s1", T, { saturation: 0.2 })]).opened.map((f) => f.key)).toEqual(["saturated:s1"]);
+    expect(health.look(T + 5000, [sensor("s1", T, { saturation: 0 })]).ended).toHaveLength(1);
+  });
+
+  it("a zone whose three nearest sensors are gone: one alert that names it, beside the sensors' own; two gone: none", () => {
+    const cover = [
+      { zone: "c1", sensors: ["s1", "s2", "s3"] },
+      { zone: "c2", sensors: ["s2", "s3", "s4"] },
+    ];
+    const ids = ["s1", "s2", "s3", "s4", "s5", "s6", "s7"];
+    const health = new SensorHealth(undefined, cover);
+    const look = (gone: string[]) =>
+      health.look(
+        T + 60_000,
+        ids.map((id) => sensor(id, gone.includes(id) ? T : T + 60_000)),
+      );
+    expect(look(["s1", "s2"]).opened.map((f) => f.key)).toEqual(["silent:s1", "silent:s2"]);
+    const [silent, zones] = look(["s1", "s2", "s3"]).opened;
+    expect(silent!.key).toBe("silent:s3");
+    expect(zones).toMatchObject({ kind: "service-fault", severity: "high", text: expect.stringContaining("c1") });
+    expect(look(["s1"]).ended.map((f) => f.key)).toContain(zones!.key);
+  });
+
+  it("taken up from a snapshot: goes on as if never stopped", () => {
+    const whole = new SensorHealth();
+    let parts = new SensorHealth();
+    for (let m = 0; m < 130; m++) {
+      const t = T + 60_000 * m;
+      const looks = ["s1", "s2", "s3"].map((id, i) =>
+        sensor(id, t, {
+          channels: [{ band: "lte800-ul", status: "ready", floorDbm: -100 + i - (m > 100 && id === "s2" ? 12 : 0) }],
+        }),
+      );
+      expect(parts.look(t, looks)).toEqual(whole.look(t, looks));
+      const next = new SensorHealth();
+      next.restore(structuredClone(parts.snapshot()));
+      parts = next;
+    }
+    expect(whole.snapshot()).toEqual(parts.snapshot());
   });
 });
