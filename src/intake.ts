@@ -52,6 +52,8 @@ export interface IntakeParts {
   readonly blocks: Blocks;
   /** Measures every sensor's clock, and has what is stamped seconds ahead judged at its arrival. */
   readonly clocks?: ClockWatch;
+  /** The stamp of the newest instant of every new batch, as the sensor wrote it. */
+  readonly onStamp?: (lastMs: number) => void;
   /** Every batch that was filed, for the raw capture. */
   readonly onBatch?: (batch: ReadingBatch) => void;
 }
@@ -115,6 +117,7 @@ export class Intake {
     // The message was taken for what was new in it; the refused instants are parts of it.
     if (reject) this.parts.rejects.addPart(reject, topic, payload, nowMs);
     for (const taken of accepted) {
+      this.parts.onStamp?.(taken.tsMs + taken.dtMs * (taken.count - 1));
       // After the books: a repetition is known by the stamp it came with.
       const part = this.parts.clocks?.observe(taken, nowMs) ?? taken;
       ledger.accepted += part.count;

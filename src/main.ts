@@ -34,6 +34,7 @@ import type {
 } from "./model.ts";
 import { ServiceWatch } from "./service-watch.ts";
 import { loadSite } from "./site.ts";
+import { SteadyClock } from "./steady-clock.ts";
 import { createInfluxStore } from "./store/influx.ts";
 import { createLocalStore } from "./store/local.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
@@ -99,7 +100,7 @@ class RunningService implements Service {
   listening!: Listening;
   private readonly config: Config;
   private readonly log: Logger;
-  private readonly clock: Clock;
+  private readonly clock: SteadyClock;
   private readonly parts: ServiceParts;
   private readonly blocks: Blocks;
   private readonly decoder: ReturnType<typeof createDecoder>;
@@ -149,7 +150,7 @@ class RunningService implements Service {
     this.parts = parts;
     this.config = config;
     this.log = parts.log;
-    this.clock = parts.clock ?? wallClock;
+    this.clock = new SteadyClock(parts.clock ?? wallClock);
     this.startedAtMs = this.clock.nowMs();
     this.site = loadSite(config.site);
     this.blocks = new Blocks({
@@ -180,6 +181,8 @@ class RunningService implements Service {
       rejects: this.rejects,
       blocks: this.blocks,
       clocks: new ClockWatch({ offMs: config.health.clockOffMs }),
+      // Not from the log: those stamps are as old as the stop was long.
+      onStamp: (ms) => this.heartbeat && this.clock.note(ms),
       onBatch: (batch) => this.keepRaw(batch),
     });
     this.inbox = new Inbox({
@@ -654,6 +657,7 @@ class RunningService implements Service {
     const { health } = this.config;
     const facts = {
       remainder: () => remainder(this.intake.ledger),
+      clockStepMs: () => this.clock.differenceMs(),
       broker: () => this.link.status(),
       store: () => this.store.status(),
       journal: () => this.durable?.status() ?? null,

@@ -20,6 +20,8 @@ export interface WatchLimits {
 export interface WatchFacts {
   /** Messages and readings unaccounted for. */
   remainder(): number;
+  /** How far this machine's clock is ahead of the time that is kept, ms; 0: they agree. */
+  clockStepMs(): number;
   broker(): { readonly subscribed: boolean; readonly error: string | null };
   store(): { readonly ready: boolean; readonly detail: string; readonly droppedReadings: number };
   journal(): { readonly full: boolean; readonly failed: Error | null } | null;
@@ -77,6 +79,9 @@ export class ServiceWatch {
     const at = { nowMs, monotonicMs };
     const left = facts.remainder();
     this.service(at, "ledger", left !== 0, LEDGER_HOLD_MS, "high", `${left} messages or readings are unaccounted for.`);
+    const stepMs = Math.round(facts.clockStepMs());
+    const step = `This machine's clock was set ${Math.abs(stepMs)} ms ${stepMs > 0 ? "ahead" : "back"}; the sensors say otherwise, and the service keeps its time.`;
+    this.service(at, "clock-step", stepMs !== 0, 0, "high", step);
     const journal = facts.journal();
     const full = "The disk of the durable log is full: readings wait with their senders, alerts use the reserve.";
     this.service(at, "disk", journal?.full ?? false, 0, "critical", full);

@@ -41,9 +41,11 @@ export interface HouseOptions {
   /** The broker as the sensors reach it, and as the service does. */
   readonly sensorsUrl: string;
   readonly serviceUrl: string;
+  /** The broker as the one who watches alerts reaches it; default: as the sensors. */
+  readonly watcherUrl?: string;
   readonly random: () => number;
-  /** Names of guards to take out; without any the service is `cellward run` itself. */
-  readonly without?: readonly string[];
+  /** Changes to the service, by name: see service-child.ts. Without any it is `cellward run` itself. */
+  readonly changes?: readonly string[];
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** The first call begins after this; before it floors are learnt. */
   readonly quietMs?: number;
@@ -59,6 +61,8 @@ export interface Verdict {
   readonly alertsFalse: number;
   /** Alerts told as new more than once under different ids, or under one id with different content. */
   readonly alertsDoubled: number;
+  /** Of alerts: from the end of the window that raised them to the one who watches, ms. */
+  readonly alertMs: readonly number[];
   /** The same change delivered again: at least once is what MQTT promises. */
   readonly repeats: number;
 }
@@ -67,8 +71,12 @@ export class House {
   readonly site = siteOf();
   /** Every alert change that came out of the broker, in order. */
   readonly heard: AlertChange[] = [];
-  /** Of every change heard: from the newest reading to its arrival here. */
-  readonly ups: number[] = [];
+  /** Of every new alert heard: from the end of the window that raised it to its arrival here. */
+  readonly alertMs: number[] = [];
+  /** Alerts that were seen as retained messages. */
+  readonly seen = new Map<string, Alert>();
+  /** What a sensor does when its connection is back; false: it trusts the broker. */
+  resends = true;
   readonly sent: SentMessage[] = [];
   /** What the service has not acknowledged, by sensor. */
   readonly rings = new Map<string, SentMessage[]>();
@@ -86,6 +94,8 @@ export class House {
   private upWaiters: (() => void)[] = [];
   private readonly output: string[] = [];
   confirmed = 0;
+  /** Sensors that misbehave: their readings are not compared. */
+  readonly excluded = new Set<string>();
 
   constructor(options: HouseOptions) {
     this.o = options;
@@ -106,8 +116,8 @@ export class House {
 
   /** Connects the sensors and the one who watches alerts; sends births. */
   async open(): Promise<void> {
-    const { sensorsUrl } = this.o;
-    this.watcher = await mqtt.connectAsync(sensorsUrl, {
+    const { sensorsUrl, watcherUrl = sensorsUrl } = this.o;
+    this.watcher = await mqtt.connectAsync(watcherUrl, {
       clientId: "watcher",
       protocolVersion: 5,
       clean: false,
@@ -115,7 +125,10 @@ export class House {
       reconnectPeriod: 100,
     });
     this.watcher.on("message", (topic, payload) => this.hear(topic, payload.toString()));
-    await this.watcher.subscribeAsync(["cellward/v1/toy/_alert_event", "cellward/v1/toy/_svc/main/state"], { qos: 1 });
+    await this.watcher.subscribeAsync(
+      ["cellward/v1/toy/_alert_event", "cellward/v1/toy/_alert/+", "cellward/v1/toy/_svc/main/state"],
+      { qos: 1 },
+    );
     this.sensors = await mqtt.connectAsync(sensorsUrl, {
       clientId: "sensors",
       protocolVersion: 5,
@@ -130,7 +143,7 @@ export class House {
     this.sensors.on("connect", () => {
       this.births();
       void this.sensors.subscribeAsync("cellward/v1/toy/+/+/ack", { qos: 1 }).catch(() => {});
-      this.resend();
+      if (this.resends) this.resend();
     });
   }
 
@@ -157,7 +170,7 @@ export class House {
 
   /** Starts the service; resolves when it is connected and subscribed, or when it ended before. */
   async start(): Promise<boolean> {
-    const { dir, serviceUrl, without = [], settings = {} } = this.o;
+    const { dir, serviceUrl, changes = [], settings = {} } = this.o;
     const all = {
       site: join(dir, "site.json"),
       data_dir: join(dir, "data"),
@@ -170,7 +183,7 @@ export class House {
     };
     writeFileSync(join(dir, "config.json"), JSON.stringify({ site: all.site }));
     const args = Object.entries(all).flatMap(([name, value]) => ["--set", `${name}=${value}`]);
-    const program = without.length === 0 ? [BIN] : ["--import", "tsx", CHILD, without.join(",")];
+    const program = changes.length === 0 ? [BIN] : ["--import", "tsx", CHILD, changes.join(",")];
     const child = spawn(process.execPath, [...program, "run", "--config", join(dir, "config.json"), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -206,6 +219,11 @@ export class House {
     // Two holds of the service's windows, and room for a slow machine.
     await this.until(() => Date.now() > last + 8000, 20_000);
     await this.until(() => this.heardAll(), 30_000);
+    // The service acknowledges every ten seconds; what is still missing then is sent again.
+    for (let round = 0; round < 3 && this.resends && this.unacknowledged() > 0; round++) {
+      await this.until(() => this.unacknowledged() === 0, 11_000);
+      if (this.unacknowledged() > 0) this.resend();
+    }
     this.judge(Date.now());
     await this.signal("SIGTERM");
     await this.sensors.endAsync(true);
@@ -226,8 +244,21 @@ export class House {
       .map((c) => c.after);
   }
 
+  /** The service's configuration as a file, for programs that look at the same installation. */
+  writeConfig(name: string): void {
+    const { dir, serviceUrl } = this.o;
+    const config = { site: "site.json", data_dir: "data", mqtt: { url: serviceUrl } };
+    writeFileSync(join(dir, name), JSON.stringify(config));
+  }
+
+  private unacknowledged(): number {
+    let n = 0;
+    for (const [sensor, ring] of this.rings) if (!this.excluded.has(sensor)) n += ring.length;
+    return n;
+  }
+
   private heardAll(): boolean {
-    const ids = new Set(this.heard.map((c) => c.after.id));
+    const ids = new Set([...this.heard.map((c) => c.after.id), ...[...this.seen.values()].map((a) => a.id)]);
     return this.expected().every((a) => ids.has(a.id));
   }
 
@@ -241,9 +272,13 @@ export class House {
       if ((JSON.parse(text) as { online: boolean }).online) for (const up of this.upWaiters.splice(0)) up();
       return;
     }
+    if (!topic.endsWith("/_alert_event")) {
+      if (text !== "") this.seen.set(topic, JSON.parse(text) as Alert);
+      return;
+    }
     const change = JSON.parse(text) as AlertChange;
     this.heard.push(change);
-    this.ups.push(Date.now() - change.after.last_evidence_at);
+    if (change.type === "new") this.alertMs.push(Date.now() - change.after.opened_at);
   }
 
   private births(): void {
@@ -293,7 +328,7 @@ export class House {
     this.seq++;
   }
 
-  private publish(message: SentMessage): void {
+  publish(message: SentMessage): void {
     if (!this.sensors.connected) return;
     this.sensors.publish(message.topic, message.payload, { qos: 1 }, (error) => {
       if (!error) this.confirmed++;
@@ -341,6 +376,7 @@ export class House {
     let doubled = 0;
     const seconds = [...new Set([...want.keys(), ...have.keys()].map((k) => Number(k.split(" ")[1])))].sort();
     for (const { id } of this.site.sensors) {
+      if (this.excluded.has(id)) continue;
       // An instant that just missed its window counts in the roll-up of the next second or two, never before.
       let owed = 0;
       let sinceS = 0;
@@ -366,6 +402,10 @@ export class House {
     const expected = this.expected();
     const news = this.heard.filter((c) => c.type === "new" && c.after.kind === "phone-active");
     const byId = new Map<string, Set<string>>();
+    for (const alert of this.seen.values()) {
+      const told = news.some((c) => c.after.id === alert.id);
+      if (!told && alert.kind === "phone-active") byId.set(alert.id, new Set([JSON.stringify(alert)]));
+    }
     for (const c of news) byId.set(c.after.id, (byId.get(c.after.id) ?? new Set()).add(JSON.stringify(c.after)));
     const near = (a: Alert, b: Alert) =>
       a.cell === b.cell && Math.abs(a.first_evidence_at - b.first_evidence_at) < 3000;
@@ -380,6 +420,7 @@ export class House {
       alertsMissed: missed,
       alertsFalse: strange,
       alertsDoubled: twice + changed,
+      alertMs: this.alertMs,
       repeats: keys.length - new Set(keys).size,
     };
   }

@@ -1,15 +1,18 @@
 /**
- * `cellward run` with guards taken out, for the negative controls of the fault bench: `service-child.ts GUARD,GUARD run …`.
- * Each guard is a part of the service replaced by what a simpler program would do in its place.
+ * `cellward run` on a bad day, or with guards taken out for the negative controls of the fault bench:
+ * `service-child.ts CHANGE,CHANGE run …`. A guard is a part of the service replaced by what a simpler program would do.
  */
 import { CatchUp } from "../../src/catchup.ts";
 import { main } from "../../src/cli/index.ts";
+import { wallClock } from "../../src/clock.ts";
 import { Durable } from "../../src/durable.ts";
 import { Inbox } from "../../src/ingest/inbox.ts";
 import { SequenceBook } from "../../src/ingest/sequence.ts";
 import { Lanes } from "../../src/lanes.ts";
+import { SteadyClock } from "../../src/steady-clock.ts";
+import { diskFiles } from "../../src/store/files.ts";
 
-const without: Readonly<Record<string, () => void>> = {
+const changes: Readonly<Record<string, () => void>> = {
   /** Acknowledged when it is queued, not when it is on the disk. */
   sync() {
     const message = Durable.prototype.message;
@@ -65,12 +68,38 @@ const without: Readonly<Record<string, () => void>> = {
       return offer.call(this, "", bytes, ms, item, true);
     };
   },
+  /** A disk that takes half a second for every sync. */
+  "slow disk": () => {
+    const open = diskFiles.open;
+    diskFiles.open = async (path, mode) => {
+      const file = await open(path, mode);
+      const sync = file.sync.bind(file);
+      file.sync = async () => {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await sync();
+      };
+      return file;
+    };
+  },
+  /** The machine's clock is set an hour ahead, or back, some seconds after the start. */
+  "clock ahead": () => stepClock(3600_000),
+  "clock back": () => stepClock(-3600_000),
+  /** The clock of the machine is believed whatever it says. */
+  "steady clock": () => {
+    SteadyClock.prototype.nowMs = () => wallClock.nowMs();
+  },
 };
 
-const [guards = "", ...args] = process.argv.slice(2);
-for (const guard of guards.split(",").filter((g) => g !== "")) {
-  const take = without[guard];
-  if (!take) throw new Error(`no guard ${guard}; there are ${Object.keys(without).join(", ")}`);
-  take();
+function stepClock(ms: number): void {
+  const nowMs = wallClock.nowMs.bind(wallClock);
+  const begin = performance.now();
+  wallClock.nowMs = () => nowMs() + (performance.now() - begin > 9000 ? ms : 0);
+}
+
+const [names = "", ...args] = process.argv.slice(2);
+for (const name of names.split(",").filter((g) => g !== "")) {
+  const change = changes[name];
+  if (!change) throw new Error(`no change ${name}; there are ${Object.keys(changes).join(", ")}`);
+  change();
 }
 await main([process.argv[0]!, "cellward", ...args]);

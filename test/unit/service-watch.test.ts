@@ -8,6 +8,7 @@ const T = 1_700_000_000_000;
 function house() {
   const state = {
     remainder: 0,
+    step: 0,
     subscribed: true,
     ready: true,
     dropped: 0,
@@ -22,6 +23,7 @@ function house() {
     book,
     {
       remainder: () => state.remainder,
+      clockStepMs: () => state.step,
       broker: () => ({ subscribed: state.subscribed, error: null }),
       store: () => ({ ready: state.ready, detail: "away", droppedReadings: state.dropped }),
       journal: () => ({ full: state.full, failed: null }),

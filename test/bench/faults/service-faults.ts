@@ -45,12 +45,12 @@ export function clean(v: Verdict): boolean {
   );
 }
 
-async function killService(context: FaultContext, without: readonly string[]): Promise<FaultResult> {
+async function killService(context: FaultContext, changes: readonly string[]): Promise<FaultResult> {
   if (!MOSQUITTO) return NO_MOSQUITTO;
   build();
   const broker = await startMosquitto();
   const { url } = broker;
-  const house = new House({ dir: context.dir, sensorsUrl: url, serviceUrl: url, random: context.random, without });
+  const house = new House({ dir: context.dir, sensorsUrl: url, serviceUrl: url, random: context.random, changes });
   const backMs: number[] = [];
   try {
     await house.open();
