@@ -18,6 +18,7 @@ const benches = {
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
   loss: "test/bench/loss.ts",
+  replay: "test/bench/replay.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
 const file = benches[name];
