@@ -117,7 +117,9 @@ export class BlockPipeline {
       ...options.tracker,
       block: options.block,
     });
-    this.policy = new Policy(around, { ...POLICY_DEFAULTS, ...options.policy });
+    // A phone of the next block is heard here too: its own block raises the alert, and looks at it from nearer.
+    const own = { ...around, zones: around.zones.filter((z) => z.block === block || z.block === null) };
+    this.policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
   }
 
   /** Does in steps beforehand what the first evidence of a band would do inside a tick; results are the same without it. */

@@ -95,9 +95,26 @@ export function softSum(s: Sighting, threshold: number): number {
   return s.heard.reduce((sum, h) => sum + Math.max(0, h.llr - threshold), 0);
 }
 
-/** What this window alone adds, nats: whether the emitter is on now and not only was. */
+/** Channels that an emitter may reach: one, a room's worth, a floor's, half of them. Each is a hypothesis of its own. */
+const REACHES = [1, 3, 10, 30, Number.POSITIVE_INFINITY];
+
+/**
+ * What this window alone says for an emitter that is on now and not only was, nats: the likelihood ratio of "each of the n
+ * channels hears it with probability k / n" (the mixture of Xie and Siegmund 2013, eq. 3), the best k less the price of the choice.
+ * Over quiet channels its expectation is at most 1 before the logarithm, however many there are, so s nats come by chance at most
+ * once in e^s windows. A plain sum grows with the number of channels: one in 150 always stands out.
+ */
 export function windowNats(s: Sighting): number {
-  return s.heard.reduce((sum, h) => sum + Math.max(0, h.llrStep), 0);
+  const n = s.heard.length + s.quiet.length;
+  let best = 0;
+  for (const reach of REACHES) {
+    const share = Math.min(0.5, reach / n);
+    // A quiet channel's own ratio is unknown here and taken as nothing: the least it can be.
+    let nats = s.quiet.length * Math.log1p(-share);
+    for (const h of s.heard) nats += Math.log1p(share * Math.expm1(h.llrStep));
+    if (nats > best) best = nats;
+  }
+  return Math.max(0, best - Math.log(REACHES.length));
 }
 
 interface Learned {
