@@ -6,7 +6,10 @@
 import {
   BANK,
   BINS_PER_SIGMA,
+  BLOCK,
   binOf,
+  buildClassTable,
+  CLASS_STRIDE,
   classOf,
   DB_PER_NEPER,
   FREEZE_NATS,
@@ -17,6 +20,7 @@ import {
   histQuantile,
   type Lanes,
   medianOfGamma,
+  powerOf,
   resized,
   SLOPE_UNIT,
   TAIL_BINS,
@@ -25,10 +29,15 @@ import {
 
 /** Readings collected before the first floor is stated. */
 export const WARM_READINGS = 32;
+/** In the warm-up a value counts so often in a row, and again when it has stood for so long. */
+const WARM_REPEATS = 3;
+const WARM_PATIENCE = 64;
 /** Readings after which the floor is no longer provisional: one histogram; a multiple of COLD_EVERY. */
 export const READY_READINGS = 256;
 /** Every how many readings the cold state is looked at. */
-export const COLD_EVERY = 8;
+export const COLD_EVERY = BLOCK;
+/** Visits after which a run of the kernel ends; divides SPREAD_EVERY. */
+export const RUN_VISITS = 8;
 /** Cold visits between two new estimates of the spread: one histogram's worth of readings. */
 const SPREAD_EVERY = 32;
 /** Visits in a row with the very same value that make a lane stuck: 256 readings. */
@@ -61,11 +70,10 @@ const PRIOR_PAIRS = 48;
 /** Memory of the correlation, in pairs. */
 const PAIRS_MOST = 8000;
 /**
- * Step of the floor downward: a CUSUM on cold visits for a fall of 1.5 sigma. With the mean fallen by the factor m the reading's
+ * Step of the floor downward: a CUSUM on cold visits for a fall of FALL_SIGMAS. With the mean fallen by the factor m the reading's
  * log-likelihood ratio is n [-ln m - p (1/m - 1)] (two Gamma densities of the same shape); at most 3 nats a visit, so that a
  * heavy lower tail alone can't do it; 16 nats, which quiet readings reach at most once in e^16 visits (Lorden's bound).
  */
-const FALL_SIGMAS = 1.5;
 const FALL_CLIP_NATS = 3;
 const FALL_NATS = 16;
 
@@ -79,6 +87,7 @@ function caution(readings: number): number {
 
 export class Baseline {
   readonly #lanes: Lanes;
+  readonly #table = buildClassTable();
   capacity = 0;
   warm = new Float32Array(0);
   seen = new Uint32Array(0);
@@ -88,10 +97,7 @@ export class Baseline {
   fill = new Uint8Array(0);
   binDb = new Float32Array(0);
   sigma = new Float32Array(0);
-  /** Newest instant's value, NaN when it was not measured. */
-  previous = new Float32Array(0);
-  /** Value at the last cold visit and how many visits it has stood. */
-  coldValue = new Float32Array(0);
+  /** Visits in a row that found a value equal to the one before it. */
   same = new Uint16Array(0);
   visits = new Uint32Array(0);
   /** Share of neighbouring residuals with the same sign, exponentially averaged; 0.5 is independent. */
@@ -127,13 +133,17 @@ export class Baseline {
   }
 
   open(lane: number): void {
-    this.previous[lane] = Number.NaN;
-    this.coldValue[lane] = Number.NaN;
+    this.#lanes.last[lane] = Number.NaN;
     this.agree[lane] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
   }
 
   /** Takes one of the first readings; true when the floor has just been set. */
   warmUp(lane: number, value: number): boolean {
+    const repeats = value === this.#lanes.last[lane] ? this.same[lane]! + 1 : 0;
+    this.#lanes.last[lane] = value;
+    this.same[lane] = repeats;
+    // A receiver that is stuck just now has no spread to learn from; one that never changes is taken as it is.
+    if (repeats >= WARM_REPEATS && repeats < WARM_PATIENCE) return false;
     const seen = this.seen[lane]!;
     this.warm[lane * WARM_READINGS + seen] = value;
     this.seen[lane] = seen + 1;
@@ -193,32 +203,35 @@ export class Baseline {
   }
 
   /**
-   * One cold visit with the newest reading and its predecessor. Returns true when the floor was set anew.
+   * One cold visit at the end of a block: its last reading and the one before, statistic and floor as they were there. What sets
+   * the floor or the class anew does so only where a run ends (every RUN_VISITS visits).
    */
-  visit(lane: number, value: number, before: number, top: number, quiet: boolean): boolean {
-    if (Number.isNaN(value)) return false;
-    this.visits[lane]!++;
-    if ((this.visits[lane]! * COLD_EVERY) % BLOCK_READINGS === 0) this.#closeBlock(lane);
-    const lanes = this.#lanes;
-    const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
-    const median = lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
-    const d = value - median;
-    this.#stuck(lane, value);
-    if (!quiet) {
-      const visits = ++this.hotVisits[lane]!;
-      this.hotMean[lane]! += (value - this.hotMean[lane]!) / Math.min(HOT_MEMORY, visits);
-      return false;
+  visit(lane: number, value: number, before: number, top: number, floor: number): void {
+    const visits = this.visits[lane]! + 1;
+    this.visits[lane] = visits;
+    if (visits % SPREAD_EVERY === 0) this.#closeBlock(lane);
+    if (Number.isNaN(value)) return;
+    if (value === before) {
+      if (this.same[lane]! < 65_535) this.same[lane]!++;
+    } else if (this.same[lane] !== 0) this.same[lane] = 0;
+    if (top >= FREEZE_NATS) {
+      const hot = ++this.hotVisits[lane]!;
+      this.hotMean[lane]! += (value - this.hotMean[lane]!) / Math.min(HOT_MEMORY, hot);
+      return;
     }
-    this.hotVisits[lane] = 0;
-    if (top < FREEZE_NATS) {
-      this.#insert(lane, d);
-      this.#pair(lane, d, before - median);
-      if (this.visits[lane]! % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
-        this.#respread(lane);
-        this.learnSlope(lane, SPREAD_EVERY * COLD_EVERY);
-      }
+    if (this.hotVisits[lane] !== 0) this.hotVisits[lane] = 0;
+    const row = this.#lanes.cls[lane]! * CLASS_STRIDE;
+    const median = floor + this.#table[row + 13]!;
+    this.#insert(lane, value - median);
+    this.#pair(lane, value - median, before - median);
+    if (visits % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
+      this.#respread(lane);
+      this.learnSlope(lane, SPREAD_EVERY * COLD_EVERY);
     }
-    return this.#fall(lane, d);
+    this.#fall(lane, value - floor, row);
+    if (visits % RUN_VISITS === 0 && this.fallG[lane]! >= FALL_NATS) {
+      this.resync(lane, this.#lanes.floor[lane]! + this.fallSum[lane]! / this.fallN[lane]!);
+    }
   }
 
   /** Learns the correlation of neighbours from the signs of two residuals. */
@@ -282,6 +295,7 @@ export class Baseline {
   /** Sets the floor (mean, dBm) by hand: after a release or a step. */
   resync(lane: number, floor: number): void {
     this.#lanes.floor[lane] = floor;
+    this.#lanes.pull[lane] = 0;
     for (let k = 0; k < BANK; k++) this.#lanes.g[lane * BANK + k] = 0;
     this.fallG[lane] = 0;
     this.fallSum[lane] = 0;
@@ -338,31 +352,19 @@ export class Baseline {
     }
   }
 
-  #stuck(lane: number, value: number): void {
-    const same = this.same[lane]!;
-    this.same[lane] = value === this.coldValue[lane]! ? (same < 65535 ? same + 1 : same) : 0;
-    this.coldValue[lane] = value;
-  }
-
-  #fall(lane: number, d: number): boolean {
-    const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
-    const fallen = (-FALL_SIGMAS * this.sigma[lane]!) / DB_PER_NEPER;
-    const p = medianOfGamma(looks) * Math.exp(d / DB_PER_NEPER);
-    const llr = looks * (-fallen - p * Math.expm1(-fallen));
-    const step = Math.min(FALL_CLIP_NATS, llr) * this.weight(lane);
-    const next = this.fallG[lane]! + step;
-    if (next <= 0) {
+  /** `d`: reading over the floor's mean power, dB. */
+  #fall(lane: number, d: number, row: number): void {
+    const llr = this.#table[row + 14]! * powerOf(d) - this.#table[row + 15]!;
+    const next = this.fallG[lane]! + (llr < FALL_CLIP_NATS ? llr : FALL_CLIP_NATS);
+    if (next > 0) {
+      this.fallG[lane] = next;
+      this.fallSum[lane]! += d - this.#table[row + 13]!;
+      this.fallN[lane]!++;
+    } else if (this.fallG[lane] !== 0) {
       this.fallG[lane] = 0;
       this.fallSum[lane] = 0;
       this.fallN[lane] = 0;
-      return false;
     }
-    this.fallG[lane] = next;
-    this.fallSum[lane]! += d;
-    this.fallN[lane]!++;
-    if (next < FALL_NATS) return false;
-    this.resync(lane, this.#lanes.floor[lane]! + this.fallSum[lane]! / this.fallN[lane]!);
-    return true;
   }
 }
 
@@ -376,8 +378,6 @@ export const BASELINE_FIELDS = [
   ["fill", 1],
   ["binDb", 1],
   ["sigma", 1],
-  ["previous", 1],
-  ["coldValue", 1],
   ["same", 1],
   ["visits", 1],
   ["agree", 1],

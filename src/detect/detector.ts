@@ -9,7 +9,7 @@
  * cut into pushes (test/property/detect/detector.test.ts).
  */
 import type { BandId, ChannelEvidence, ChannelStatus, SensorId } from "../model.ts";
-import { BASELINE_FIELDS, Baseline, COLD_EVERY, READY_READINGS, WARM_READINGS } from "./baseline.ts";
+import { BASELINE_FIELDS, Baseline, COLD_EVERY, READY_READINGS, RUN_VISITS, WARM_READINGS } from "./baseline.ts";
 import { type ChannelEvent, EventBook } from "./events.ts";
 import {
   BANK,
@@ -91,6 +91,9 @@ const RSSI_SIGMA_DB = 1;
 const STANDS_OUT_SIGMAS = 3;
 const LOUD_SIGMAS = 6;
 
+/** Readings of a run of the kernel. */
+const RUN_READINGS = RUN_VISITS * COLD_EVERY;
+
 const WARMING = 1;
 const HOT = 2;
 const LISTED = 4;
@@ -116,6 +119,10 @@ export class Detector {
   /** End of the last window that stood out by itself, and the most that one did since the event opened, spreads. */
   #lastLoudMs = new Float64Array(0);
   #loudest = new Float32Array(0);
+  /** `#lnArl` of each channel, and the count of channels and lanes for which it holds. */
+  #arl = new Float64Array(0);
+  #arlVersion = new Uint32Array(0);
+  #version = 1;
   #epoch = 1;
   #listed: number[] = [];
   #scratch = new Float32Array(64);
@@ -145,9 +152,12 @@ export class Detector {
   openChannel(spec: ChannelSpec): number {
     const channel = this.#specs.length;
     this.#specs.push(spec);
+    this.#version++;
     if (channel >= this.#flags.length) {
       const next = Math.max(64, channel * 2);
       this.#flags = resized(this.#flags, next);
+      this.#arl = resized(this.#arl, next);
+      this.#arlVersion = resized(this.#arlVersion, next);
       this.#lastMs = resized(this.#lastMs, next);
       this.#laneOf = resized(this.#laneOf, next * LANE_KINDS.length);
     }
@@ -228,12 +238,16 @@ export class Detector {
 
   /** ln of the readings that must lie between false alarms of one lane, so that all together keep the block's budget. */
   #lnArl(channel: number): number {
+    if (this.#arlVersion[channel] === this.#version) return this.#arl[channel]!;
     const spec = this.#specs[channel]!;
     const periodMs = spec.periodMs || this.#options.defaultPeriodMs;
     const channels = Math.max(this.#options.expectedChannels, this.#specs.length);
     let lanes = 0;
     for (let k = 0; k < LANE_KINDS.length; k++) if (this.#laneOf[channel * LANE_KINDS.length + k]! >= 0) lanes++;
-    return Math.log((channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay);
+    const readings = (channels * Math.max(1, lanes) * 86_400_000) / periodMs / this.#options.falseAlarmsPerDay;
+    this.#arl[channel] = Math.log(readings);
+    this.#arlVersion[channel] = this.#version;
+    return this.#arl[channel]!;
   }
 
   /** Status at a point of event time. */
@@ -374,6 +388,7 @@ export class Detector {
   #openLane(channel: number, kind: number): number {
     const lanes = this.#lanes;
     const lane = lanes.count++;
+    this.#version++;
     if (lane >= lanes.capacity) {
       const next = Math.max(64, lane * 2);
       lanes.grow(next);
@@ -418,39 +433,44 @@ export class Detector {
     }
     if (i >= end) return;
     if (kind === 0 || this.#laneOf[channel * LANE_KINDS.length]! < 0) this.#flags[channel]! &= ~WARMING;
-    const lnArl = this.#lnArl(channel);
-    const threshold = modelThreshold(lnArl);
     const run = this.#run;
     const t0 = tsMs - offset * dtMs;
     while (i < end) {
       const seen = base.seen[lane]!;
-      // While the spread is learned each reading is looked at by itself, so that nothing depends on how pushes are cut.
-      const stop = seen < READY_READINGS ? i + 1 : Math.min(end, i + COLD_EVERY - (seen % COLD_EVERY));
-      // READY_READINGS is a multiple of COLD_EVERY, so a run is all provisional or not at all, however pushes are cut.
+      // While the spread is learned each reading is looked at by itself; later a run ends where what was learned may be applied.
+      // Both are places in the lane's own count of readings, so that nothing depends on how pushes are cut.
       const provisional = seen < READY_READINGS;
-      const own = base.ownThreshold(lane, lnArl);
-      const reach =
-        (own > threshold ? (own < MOST_NATS ? own : MOST_NATS) : threshold) + learning(seen - (seen % COLD_EVERY));
-      bankRun(x, i, stop, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
+      const into = (seen - WARM_READINGS) % RUN_READINGS;
+      const stop = provisional ? i + 1 : Math.min(end, i + RUN_READINGS - into);
+      const phase = seen % COLD_EVERY;
+      let before = lanes.last[lane]!;
+      const reach = this.#reach(channel, lane, seen - into);
+      bankRun(x, i, stop, phase, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
       base.seen[lane] = seen + (stop - i);
       if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
       if (run.lastActive >= 0) {
         if (run.peak > base.blockTop[lane]!) base.blockTop[lane] = run.peak;
         this.#noteActive(channel, lane, t0, dtMs);
       }
-      if ((seen + stop - i) % COLD_EVERY === 0) {
-        const before = stop - 2 >= i ? x[stop - 2]! : base.previous[lane]!;
-        base.visit(lane, x[stop - 1]!, before, this.#top(lane), this.#top(lane) < FREEZE_NATS);
-      }
       if (provisional) {
         // Every eighth goes into the histogram by its visit.
-        if (this.#top(lane) < FREEZE_NATS && (seen + 1) % COLD_EVERY !== 0)
-          base.early(lane, x[i]!, base.previous[lane]!);
+        if (run.blocks === 0 && this.#top(lane) < FREEZE_NATS) base.early(lane, x[i]!, before);
         if ((seen + 1) % WARM_READINGS === 0) base.respreadEarly(lane);
       }
-      base.previous[lane] = x[stop - 1]!;
+      for (let b = 0, at = i + COLD_EVERY - phase - 1; b < run.blocks; b++, at += COLD_EVERY) {
+        if (at > i) before = x[at - 1]!;
+        base.visit(lane, x[at]!, before, run.tops[b]!, run.floors[b]!);
+      }
       i = stop;
     }
+  }
+
+  /** What the statistic of a lane must reach to be an event, when it had seen so many readings (nats). */
+  #reach(channel: number, lane: number, seen: number): number {
+    const lnArl = this.#lnArl(channel);
+    const model = modelThreshold(lnArl);
+    const own = this.#base.ownThreshold(lane, lnArl);
+    return (own > model ? (own < MOST_NATS ? own : MOST_NATS) : model) + learning(seen);
   }
 
   /** A run touched FREEZE_NATS: lists the channel and notes the crossing. */

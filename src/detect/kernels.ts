@@ -9,8 +9,6 @@
 
 /** dB per neper of power: 10 / ln 10. */
 export const DB_PER_NEPER = 10 / Math.LN10;
-/** Octaves of power per dB: log2(10) / 10. */
-const OCTAVES_PER_DB = Math.log2(10) / 10;
 
 /** Hypotheses run in parallel. */
 export const BANK = 3;
@@ -19,6 +17,10 @@ export const FREEZE_NATS = 4;
 /** Largest value of a statistic: well above any threshold, small enough that the end of an event is seen at once. */
 export const CAP_NATS = 32;
 
+/** Readings of a block: the floor stands still within it, and the cold state is looked at after it. */
+export const BLOCK = 8;
+/** Most blocks that may end in one run. */
+export const RUN_BLOCKS = 32;
 /** Readings that carry at least this much are counted, to learn the tail of the lane's own quiet (nats). */
 export const TAIL_FROM = 2;
 /** The counts are in steps of half a nat from TAIL_FROM on; the last one has all that is beyond. */
@@ -32,8 +34,13 @@ const LOOKS_LO = 0.5;
 /** Weights of the log-likelihood for correlated or heavy-tailed quiet; 1 is independent readings. */
 export const WEIGHTS: readonly number[] = [1, 0.88, 0.77, 0.68, 0.6, 0.53, 0.46, 0.4, 0.35, 0.3];
 export const CLASSES = LOOK_STEPS * WEIGHTS.length;
-/** Numbers per class: A0 A1 A2, B0 B1 B2, bias, follow clip, cap0 cap1 cap2, slope unit. */
-export const CLASS_STRIDE = 12;
+/**
+ * Numbers per class: A0 A1 A2, B0 B1 B2, bias, follow clip, cap0 cap1 cap2, slope unit, then the level from which a reading speaks
+ * for a signal (dB above the floor), the median of the quiet (dB), and A, B of the fall of the floor (`Baseline`).
+ */
+export const CLASS_STRIDE = 16;
+/** The fall of the floor that is looked for, in spreads. */
+const FALL_SIGMAS = 1.5;
 
 /** Looks of grid point i. */
 export function looksOf(cls: number): number {
@@ -110,6 +117,12 @@ export function buildClassTable(): Float32Array {
       c < LOOK_STEPS ? -locationOfGamma(n, FOLLOW_CLIP * sigmaOf(c)) : table[(c % LOOK_STEPS) * CLASS_STRIDE + 6]!;
     table[c * CLASS_STRIDE + 7] = FOLLOW_CLIP * sigmaOf(c);
     table[c * CLASS_STRIDE + 11] = SLOPE_UNIT * sigmaOf(c);
+    table[c * CLASS_STRIDE + 12] = 10 * Math.log10(table[c * CLASS_STRIDE + BANK]! / table[c * CLASS_STRIDE]!);
+    table[c * CLASS_STRIDE + 13] = 10 * Math.log10(medianOfGamma(n));
+    // With the mean fallen by the factor m = e^-fall: log-likelihood ratio n [fall - p (e^fall - 1)], written as A p - B.
+    const fall = (FALL_SIGMAS * sigmaOf(c)) / DB_PER_NEPER;
+    table[c * CLASS_STRIDE + 14] = -w * n * Math.expm1(fall);
+    table[c * CLASS_STRIDE + 15] = -w * n * fall;
     for (let k = 0; k < BANK; k++) {
       // A reading more than OUTLIER_SIGMAS above what the hypothesis expects speaks for a glitch, not for the hypothesis.
       const p = (1 + designSnr(n, k)) * 10 ** ((OUTLIER_SIGMAS * sigmaOf(c)) / 10);
@@ -156,26 +169,26 @@ export function medianOfGamma(looks: number): number {
   return (1 - 1 / (9 * looks)) ** 3;
 }
 
-// 2^f on [-1/2, 1/2] by its Taylor polynomial of degree 5: relative error at most 0.3466^6 / 720 = 2.4e-6.
-const E1 = Math.LN2;
-const E2 = E1 ** 2 / 2;
-const E3 = E1 ** 3 / 6;
-const E4 = E1 ** 4 / 24;
-const E5 = E1 ** 5 / 120;
-export const EXP2_COEFFICIENTS: readonly number[] = [1, E1, E2, E3, E4, E5];
-/** Powers are clamped to 2^±40 of the floor (±120 dB), outside any receiver. */
-export const MAX_OCTAVES = 40;
-const POW2 = new Float64Array(2 * MAX_OCTAVES + 1);
-for (let i = 0; i < POW2.length; i++) POW2[i] = 2 ** (i - MAX_OCTAVES);
+/**
+ * 10^(dB/10) by linear interpolation on a grid of 1/32 dB: relative error at most (ln 10 / 320)^2 / 8 = 6.5e-6, less than a
+ * tenth of what the rounding of a reading to 0.001 dB does. Clamped at +-POWER_RANGE_DB, outside any receiver.
+ */
+export const POWER_RANGE_DB = 128;
+const POWER_STEPS = 32;
+/** Value and slope a step, alternating. */
+const POWER = new Float64Array(2 * (2 * POWER_RANGE_DB * POWER_STEPS + 2));
+for (let i = 0; i < POWER.length / 2; i++) {
+  const at = (step: number) => 10 ** ((step / POWER_STEPS - POWER_RANGE_DB) / 10);
+  POWER[2 * i] = at(i);
+  POWER[2 * i + 1] = at(i + 1) - at(i);
+}
 
-/** 10^(dB/10), relative error <= 2.4e-6 within ±120 dB, clamped outside. */
+/** 10^(dB/10) as the kernel has it; NaN for NaN. */
 export function powerOf(db: number): number {
-  let y = db * OCTAVES_PER_DB;
-  if (y > MAX_OCTAVES) y = MAX_OCTAVES;
-  else if (y < -MAX_OCTAVES) y = -MAX_OCTAVES;
-  const i = (y + (MAX_OCTAVES + 0.5)) | 0;
-  const f = y - (i - MAX_OCTAVES);
-  return POW2[i]! * (1 + f * (E1 + f * (E2 + f * (E3 + f * (E4 + f * E5)))));
+  if (!(db < POWER_RANGE_DB)) return Number.isNaN(db) ? db : POWER[POWER.length - 4]!;
+  const u = db > -POWER_RANGE_DB ? (db + POWER_RANGE_DB) * POWER_STEPS : 0;
+  const k = u | 0;
+  return POWER[2 * k]! + (u - k) * POWER[2 * k + 1]!;
 }
 
 /**
@@ -198,6 +211,9 @@ export class Lanes {
   /** Drift of the floor, in SLOPE_UNIT spreads a reading. */
   slope = new Int8Array(0);
 
+  /** Sum of the bounded residuals of a block that a push has cut (dB), and of its quiet readings. */
+  pull = new Float64Array(0);
+  pulled = new Uint8Array(0);
   /** Window (sum of p, readings, largest p), event since the last quiet reading (sum of p, readings). */
   winSum = new Float64Array(0);
   winN = new Uint32Array(0);
@@ -211,10 +227,8 @@ export class Lanes {
   lone = new Uint8Array(0);
   /** How many quiet readings stood alone with so large a log-likelihood ratio: TAIL_BINS counts a lane. */
   tail = new Uint16Array(0);
-  /** Newest value of the lane, how often it has repeated while the statistic was up, and how often it may. */
+  /** Newest value of the lane; NaN: not measured. */
   last = new Float32Array(0);
-  repeats = new Uint8Array(0);
-  repeatsMost = new Uint8Array(0);
 
   grow(capacity: number): void {
     if (capacity <= this.capacity) return;
@@ -230,6 +244,8 @@ export const LANE_FIELDS = [
   ["cls", 1],
   ["clip", 1],
   ["slope", 1],
+  ["pull", 1],
+  ["pulled", 1],
   ["winSum", 1],
   ["winN", 1],
   ["winMax", 1],
@@ -240,8 +256,6 @@ export const LANE_FIELDS = [
   ["lone", 1],
   ["tail", TAIL_BINS],
   ["last", 1],
-  ["repeats", 1],
-  ["repeatsMost", 1],
 ] as const;
 
 /** A longer typed array of the same kind with the same beginning. */
@@ -263,23 +277,39 @@ export interface RunResult {
   lastActive: number;
   /** Largest statistic within the run (nats). */
   peak: number;
+  /** Blocks that ended in the run, and floor and statistic at the end of each. */
+  blocks: number;
+  readonly floors: Float32Array;
+  readonly tops: Float32Array;
 }
 
 export function newRunResult(): RunResult {
-  return { lastQuiet: -1, crossed: -1, lastActive: -1, peak: 0 };
+  return {
+    lastQuiet: -1,
+    crossed: -1,
+    lastActive: -1,
+    peak: 0,
+    blocks: 0,
+    floors: new Float32Array(RUN_BLOCKS),
+    tops: new Float32Array(RUN_BLOCKS),
+  };
 }
 
 /**
  * Runs the bank of one lane over readings `x[from..to)`.
  *
- * Units: `x` dB(m). NaN: not measured, skipped. `follow` scales the tracker's gain (0 stops it). Every number that is
- * carried from reading to reading is rounded to float32 at each step or carried in float64 throughout, so that the result does
- * not depend on how readings are cut into runs. Cost: see docs/detection.md.
+ * Units: `x` dB(m). NaN: not measured, skipped. `phase` is the place of the first reading in its block of BLOCK readings. Within a
+ * block the floor stands still and moves at its end by what the readings pull: at a gain of 0.008 that is the same tracker,
+ * and readings don't wait for one another. `follow` scales the gain. At most RUN_BLOCKS blocks may end in a run.
+ *
+ * Every number that is carried from reading to reading is rounded to float32 at each step or carried in float64 throughout, so that
+ * the result does not depend on how readings are cut into runs. Cost: see docs/detection.md.
  */
 export function bankRun(
   x: Float32Array,
   from: number,
   to: number,
+  phase: number,
   lane: number,
   lanes: Lanes,
   table: Float32Array,
@@ -296,12 +326,14 @@ export function bankRun(
   const b2 = table[row + 5]!;
   const bias = table[row + 6]!;
   const reach = table[row + 7]!;
-  const gain = FOLLOW_GAIN * follow;
-  const slope = lanes.slope[lane]! * table[row + 11]!;
+  const speaks = table[row + 12]!;
   const clip = lanes.clip[lane]! * 0.125;
   const cap0 = table[row + 8]! < clip ? table[row + 8]! : clip;
   const cap1 = table[row + 9]! < clip ? table[row + 9]! : clip;
   const cap2 = table[row + 10]! < clip ? table[row + 10]! : clip;
+  const drift = lanes.slope[lane]! * table[row + 11]!;
+  const gain = FOLLOW_GAIN * follow;
+  const power = POWER;
   const at = lane * BANK;
   let m = lanes.floor[lane]!;
   let g0 = lanes.g[at]!;
@@ -311,103 +343,151 @@ export function bankRun(
   let winMax = lanes.winMax[lane]!;
   let evSum = lanes.evSum[lane]!;
   let evN = lanes.evN[lane]!;
-  const still = table[row + 7]! * (STUCK_SIGMAS / FOLLOW_CLIP);
+  let pull = phase === 0 ? 0 : lanes.pull[lane]!;
+  let pulled = phase === 0 ? 0 : lanes.pulled[lane]!;
+  const last = lanes.last[lane]!;
   let lone = lanes.lone[lane]!;
-  let last = lanes.last[lane]!;
-  let calm = !(g0 >= FREEZE_NATS || g1 >= FREEZE_NATS || g2 >= FREEZE_NATS);
-  let measured = 0;
+  let skipped = 0;
   let lastQuiet = -1;
   let crossed = -1;
   let lastActive = -1;
   let peak = 0;
-  for (let i = from; i < to; i++) {
-    const value = x[i]!;
-    const d = value - m;
-    let y = d * OCTAVES_PER_DB;
-    if (!(y < MAX_OCTAVES)) {
-      if (Number.isNaN(y)) continue;
-      y = MAX_OCTAVES;
-    } else if (y < -MAX_OCTAVES) y = -MAX_OCTAVES;
-    const e = (y + (MAX_OCTAVES + 0.5)) | 0;
-    const f = y - (e - MAX_OCTAVES);
-    const p = POW2[e]! * (1 + f * (E1 + f * (E2 + f * (E3 + f * (E4 + f * E5)))));
-    let l0 = a0 * p - b0;
-    let l1 = a1 * p - b1;
-    let l2 = a2 * p - b2;
-    if (value === last && (g0 >= 1 || g1 >= 1 || g2 >= 1)) {
-      // The same value again tells less than it says; what speaks against a signal still counts.
-      const n = lanes.repeats[lane]!;
-      if (n >= lanes.repeatsMost[lane]! && d < still) {
-        if (l0 > 0) l0 = 0;
-        if (l1 > 0) l1 = 0;
-        if (l2 > 0) l2 = 0;
-      } else if (n < 255) lanes.repeats[lane] = n + 1;
-    } else lanes.repeats[lane] = 0;
-    last = value;
-    // max(0, v) as (v + |v|) / 2 and max(a, b) as (a + b + |a - b|) / 2: exact on float32 values in float64, and without the
-    // branches that half of all readings would mispredict.
-    const v0 = Math.fround(g0 + (l0 < cap0 ? l0 : cap0));
-    const v1 = Math.fround(g1 + (l1 < cap1 ? l1 : cap1));
-    const v2 = Math.fround(g2 + (l2 < cap2 ? l2 : cap2));
-    g0 = 0.5 * (v0 + Math.abs(v0));
-    g1 = 0.5 * (v1 + Math.abs(v1));
-    g2 = 0.5 * (v2 + Math.abs(v2));
-    const pair = 0.5 * (g0 + g1 + Math.abs(g0 - g1));
-    const top = 0.5 * (pair + g2 + Math.abs(pair - g2));
-    if (lone !== 0) {
-      if (l0 < 0 && lanes.tail[lane * TAIL_BINS + lone - 1]! < 65_535) lanes.tail[lane * TAIL_BINS + lone - 1]!++;
-      lone = 0;
-    }
-    winSum += p;
-    if (p > winMax) winMax = Math.fround(p);
-    measured++;
-    if (top < FREEZE_NATS) {
-      const off = d + bias;
-      // Clamp to ±reach without a branch.
-      m = Math.fround(m + (gain * 0.5 * (Math.abs(off + reach) - Math.abs(off - reach)) + slope));
-    } else {
-      lastActive = i;
-      if (top >= threshold && crossed < 0) crossed = i;
-      if (g0 > CAP_NATS) g0 = CAP_NATS;
-      if (g1 > CAP_NATS) g1 = CAP_NATS;
-      if (g2 > CAP_NATS) g2 = CAP_NATS;
-      if (l0 > cap0) lanes.winCut[at]! += l0 - cap0;
-      if (l1 > cap1) lanes.winCut[at + 1]! += l1 - cap1;
-      if (l2 > cap2) lanes.winCut[at + 2]! += l2 - cap2;
-      if (top > peak) peak = top;
-    }
-    if (top >= TAIL_FROM) {
-      const most = l0 > l1 ? (l0 > l2 ? l0 : l2) : l1 > l2 ? l1 : l2;
-      if (calm && most >= TAIL_FROM) {
-        const bin = ((most - TAIL_FROM) * 2) | 0;
-        lone = (bin < TAIL_BINS ? bin : TAIL_BINS - 1) + 1;
+  let blocks = 0;
+  let top = g0 > g1 ? (g0 > g2 ? g0 : g2) : g1 > g2 ? g1 : g2;
+  let higher = g1 + g2;
+  const most0 = 10 * Math.log10(b1 / a1);
+  let i = from;
+  let stop = from + BLOCK - phase;
+  for (;;) {
+    const end = stop < to ? stop : to;
+    for (; i < end; i++) {
+      const value = x[i]!;
+      const d = value - m;
+      // Four quiet readings of five end here: nothing speaks for a signal and nothing did before.
+      if (top === 0 && d < speaks && d > -POWER_RANGE_DB) {
+        const u = (d + POWER_RANGE_DB) * POWER_STEPS;
+        const k = u | 0;
+        const p = power[2 * k]! + (u - k) * power[2 * k + 1]!;
+        winSum += p;
+        if (p > winMax) winMax = Math.fround(p);
+        const off = d + bias;
+        pull += off > reach ? reach : off < -reach ? -reach : off;
+        pulled++;
+        lastQuiet = i;
+        continue;
+      }
+      if (d < most0 && higher === 0 && top < 1 && d > -POWER_RANGE_DB) {
+        // Half of the rest: only the weakest hypothesis is concerned, and it stays below a nat.
+        const u = (d + POWER_RANGE_DB) * POWER_STEPS;
+        const k = u | 0;
+        const p = power[2 * k]! + (u - k) * power[2 * k + 1]!;
+        const v = Math.fround(g0 + (a0 * p - b0));
+        if (v < 1) {
+          g0 = v > 0 ? v : 0;
+          top = g0;
+          winSum += p;
+          if (p > winMax) winMax = Math.fround(p);
+          const off = d + bias;
+          pull += off > reach ? reach : off < -reach ? -reach : off;
+          pulled++;
+          lastQuiet = i;
+          continue;
+        }
+      }
+      if (Number.isNaN(value)) {
+        skipped++;
+        continue;
+      }
+      const p = powerOf(d);
+      let l0 = a0 * p - b0;
+      let l1 = a1 * p - b1;
+      let l2 = a2 * p - b2;
+      if (value === (i > from ? x[i - 1]! : last) && top >= 1) {
+        // The same value again tells less than it says; what speaks against a signal still counts.
+        if (d < reach * (STUCK_SIGMAS / FOLLOW_CLIP)) {
+          if (l0 > 0) l0 = 0;
+          if (l1 > 0) l1 = 0;
+          if (l2 > 0) l2 = 0;
+        }
+      }
+      const before = top;
+      // max(0, v) as (v + |v|) / 2 and max(a, b) as (a + b + |a - b|) / 2: exact on float32 values in float64, and without the
+      // branches that half of these readings would mispredict.
+      const v0 = Math.fround(g0 + (l0 < cap0 ? l0 : cap0));
+      const v1 = Math.fround(g1 + (l1 < cap1 ? l1 : cap1));
+      const v2 = Math.fround(g2 + (l2 < cap2 ? l2 : cap2));
+      g0 = 0.5 * (v0 + Math.abs(v0));
+      g1 = 0.5 * (v1 + Math.abs(v1));
+      g2 = 0.5 * (v2 + Math.abs(v2));
+      higher = g1 + g2;
+      const pair = 0.5 * (g0 + g1 + Math.abs(g0 - g1));
+      top = 0.5 * (pair + g2 + Math.abs(pair - g2));
+      if (lone !== 0) {
+        if (l0 < 0 && lanes.tail[lane * TAIL_BINS + lone - 1]! < 65_535) lanes.tail[lane * TAIL_BINS + lone - 1]!++;
+        lone = 0;
+      }
+      winSum += p;
+      if (p > winMax) winMax = Math.fround(p);
+      if (top < FREEZE_NATS) {
+        const off = d + bias;
+        pull += off > reach ? reach : off < -reach ? -reach : off;
+        pulled++;
+      } else {
+        lastActive = i;
+        if (top >= threshold && crossed < 0) crossed = i;
+        if (g0 > CAP_NATS) g0 = CAP_NATS;
+        if (g1 > CAP_NATS) g1 = CAP_NATS;
+        if (g2 > CAP_NATS) g2 = CAP_NATS;
+        if (l0 > cap0) lanes.winCut[at]! += l0 - cap0;
+        if (l1 > cap1) lanes.winCut[at + 1]! += l1 - cap1;
+        if (l2 > cap2) lanes.winCut[at + 2]! += l2 - cap2;
+        if (top > CAP_NATS) top = CAP_NATS;
+        if (top > peak) peak = top;
+      }
+      if (top < 1) {
+        lastQuiet = i;
+        evSum = 0;
+        evN = 0;
+      } else {
+        evSum += p;
+        evN++;
+        if (before < FREEZE_NATS && top >= TAIL_FROM) {
+          const most = l0 > l1 ? (l0 > l2 ? l0 : l2) : l1 > l2 ? l1 : l2;
+          if (most >= TAIL_FROM) {
+            const bin = ((most - TAIL_FROM) * 2) | 0;
+            lone = (bin < TAIL_BINS ? bin : TAIL_BINS - 1) + 1;
+          }
+        }
       }
     }
-    calm = top < FREEZE_NATS;
-    if (top < 1) {
-      lastQuiet = i;
-      evSum = 0;
-      evN = 0;
-    } else {
-      evSum += p;
-      evN++;
-    }
+    if (i < stop) break;
+    m = Math.fround(m + gain * pull + drift * pulled);
+    pull = 0;
+    pulled = 0;
+    out.floors[blocks] = m;
+    out.tops[blocks] = top;
+    blocks++;
+    if (i >= to) break;
+    stop += BLOCK;
   }
   lanes.floor[lane] = m;
+  lanes.pull[lane] = pull;
+  lanes.pulled[lane] = pulled;
   lanes.g[at] = g0;
   lanes.g[at + 1] = g1;
   lanes.g[at + 2] = g2;
   lanes.winSum[lane] = winSum;
-  lanes.winN[lane]! += measured;
+  lanes.winN[lane]! += to - from - skipped;
   lanes.winMax[lane] = winMax;
   lanes.evSum[lane] = evSum;
   lanes.evN[lane] = evN;
   lanes.lone[lane] = lone;
-  lanes.last[lane] = last;
+  if (to > from) lanes.last[lane] = x[to - 1]!;
   out.lastQuiet = lastQuiet;
   out.crossed = crossed;
   out.lastActive = lastActive;
   out.peak = peak;
+  out.blocks = blocks;
 }
 
 // ------------------------------------------------------------------------------------------------- sliding histogram

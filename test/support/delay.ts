@@ -5,6 +5,7 @@
 import { Baseline } from "../../src/detect/baseline.ts";
 import {
   BANK,
+  BLOCK,
   bankRun,
   buildClassTable,
   classOf,
@@ -49,9 +50,10 @@ class Bench {
   /** One reading of relative power p of the true floor; gives the statistic. */
   step(p: number): number {
     this.truth += this.setting.drift;
+    const phase = this.#readings % BLOCK;
     if (++this.#readings % 256 === 0) this.base.learnSlope(0, 256);
     this.one[0] = this.truth + 10 * Math.log10(p);
-    bankRun(this.one, 0, 1, 0, this.lanes, TABLE, 1e9, 1, this.run);
+    bankRun(this.one, 0, 1, phase, 0, this.lanes, TABLE, 1e9, 1, this.run);
     return this.top();
   }
 
@@ -70,6 +72,7 @@ class Bench {
     this.base.slopeFrom[0] =
       this.base.slopeFrom[0] === 0 ? 0 : this.base.slopeFrom[0]! + (error - this.lanes.floor[0]!);
     this.lanes.floor[0] = error;
+    this.lanes.pull[0] = 0;
     this.lanes.g.fill(0, 0, BANK);
   }
 
