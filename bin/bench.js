@@ -8,6 +8,8 @@ import { ensureInstalled, root } from "./setup.js";
 const benches = {
   faults: "test/bench/faults/index.ts",
   store: "test/bench/store.ts",
+  price: "test/bench/price.ts",
+  soak: "test/bench/soak.ts",
   main: "test/bench/main.ts",
   badinput: "test/bench/badinput.ts",
   detect: "test/bench/detect/speed.ts",

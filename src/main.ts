@@ -74,6 +74,8 @@ const MAX_TOPIC_LENGTH = 1_024;
 /** How often windows are looked at, and how long one look may hold the event loop before others get their turn. */
 const TICK_MS = 100;
 const SLICE_MS = 8;
+/** Between two looks: half of the time that a window is held for silent sensors. */
+const STOOD_STILL_MS = 1000;
 /** How often the state of open alerts and of sensors is repeated to the store, so that dashboards see it end. */
 const REPEAT_MS = 10_000;
 /** Going through this many messages at a start takes about a tenth of a second. */
@@ -134,6 +136,7 @@ class RunningService implements Service {
   private durable: Durable | null = null;
   private draining = false;
   private ticking = false;
+  private tickedMs = performance.now();
   /** The look at a block that is under way. Messages wait in the inbox until it is done. */
   private steps: Generator<void, void> | null = null;
   private stopping = false;
@@ -352,6 +355,10 @@ class RunningService implements Service {
 
   /** Lets every block judge what is ready, one after the other and in slices, with room for others between. */
   private async tick(): Promise<void> {
+    // The process stood still (stopped, swapped out, a stalled loop): what came meanwhile still waits in the socket.
+    const stoodMs = performance.now() - this.tickedMs;
+    this.tickedMs = performance.now();
+    if (stoodMs > STOOD_STILL_MS) this.catchUp.begin(this.clock.monotonicMs());
     if (this.ticking || this.stopping) return;
     this.ticking = true;
     try {
@@ -657,6 +664,7 @@ class RunningService implements Service {
     const { health } = this.config;
     const facts = {
       remainder: () => remainder(this.intake.ledger),
+      refusedAhead: () => this.rejects.rows().find((r) => r.code === "time-future")?.count ?? 0,
       clockStepMs: () => this.clock.differenceMs(),
       broker: () => this.link.status(),
       store: () => this.store.status(),

@@ -22,6 +22,8 @@ export interface WatchFacts {
   remainder(): number;
   /** How far this machine's clock is ahead of the time that is kept, ms; 0: they agree. */
   clockStepMs(): number;
+  /** Messages refused because their times lie too far ahead. */
+  refusedAhead(): number;
   broker(): { readonly subscribed: boolean; readonly error: string | null };
   store(): { readonly ready: boolean; readonly detail: string; readonly droppedReadings: number };
   journal(): { readonly full: boolean; readonly failed: Error | null } | null;
@@ -57,6 +59,7 @@ export class ServiceWatch {
   private readonly floods = new Map<SensorId, { messages: number; lastMs: number }>();
   private readonly bootsSeen = new Map<SensorId, { count: number; atMs: number[] }>();
   private dropped = 0;
+  private refusedAhead = 0;
   private looks = 0;
 
   constructor(book: FaultBook, facts: WatchFacts, limits: WatchLimits) {
@@ -82,6 +85,11 @@ export class ServiceWatch {
     const stepMs = Math.round(facts.clockStepMs());
     const step = `This machine's clock was set ${Math.abs(stepMs)} ms ${stepMs > 0 ? "ahead" : "back"}; the sensors say otherwise, and the service keeps its time.`;
     this.service(at, "clock-step", stepMs !== 0, 0, "high", step);
+    const ahead = facts.refusedAhead();
+    const refused =
+      "Messages are refused because they are stamped far ahead of this machine's clock: one of the two is wrong.";
+    this.service(at, "time-refused", ahead > this.refusedAhead, 0, "high", refused);
+    this.refusedAhead = ahead;
     const journal = facts.journal();
     const full = "The disk of the durable log is full: readings wait with their senders, alerts use the reserve.";
     this.service(at, "disk", journal?.full ?? false, 0, "critical", full);

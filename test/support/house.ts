@@ -23,7 +23,7 @@ import { TOY_BAND, toySiteText } from "./toy-block.ts";
 const CHILD = fileURLToPath(new URL("./service-child.ts", import.meta.url));
 const BIN = fileURLToPath(new URL("../../bin/cellward.js", import.meta.url));
 /** 12 sensors every 24 ms: 500 messages a second. */
-const PERIOD_MS = 24;
+export const PERIOD_MS = 24;
 const CALL_MS = 4000;
 const CALL_EVERY_MS = 9000;
 const SITE_TEXT = toySiteText(6);
@@ -47,6 +47,8 @@ export interface HouseOptions {
   /** Changes to the service, by name: see service-child.ts. Without any it is `cellward run` itself. */
   readonly changes?: readonly string[];
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** Time between two readings of a sensor; default 24 ms. */
+  readonly periodMs?: number;
   /** The first call begins after this; before it floors are learnt. */
   readonly quietMs?: number;
 }
@@ -153,7 +155,7 @@ export class House {
     this.nextMs = this.beganMs;
     this.timer = setInterval(() => {
       const nowMs = Date.now();
-      for (; this.nextMs <= nowMs; this.nextMs += PERIOD_MS) this.instant(this.nextMs);
+      for (; this.nextMs <= nowMs; this.nextMs += this.o.periodMs ?? PERIOD_MS) this.instant(this.nextMs);
       this.judge(nowMs);
     }, 12);
   }
@@ -288,7 +290,7 @@ export class House {
         boot: 1,
         ts: Date.now(),
         type: "rf",
-        period_ms: PERIOD_MS,
+        period_ms: this.o.periodMs ?? PERIOD_MS,
         bands: [{ id: TOY_BAND, lo_hz: 832e6, hi_hz: 862e6 }],
       };
       const topic = `cellward/v1/toy/${block}/${id}/birth`;

@@ -9,6 +9,7 @@ function house() {
   const state = {
     remainder: 0,
     step: 0,
+    ahead: 0,
     subscribed: true,
     ready: true,
     dropped: 0,
@@ -24,6 +25,7 @@ function house() {
     {
       remainder: () => state.remainder,
       clockStepMs: () => state.step,
+      refusedAhead: () => state.ahead,
       broker: () => ({ subscribed: state.subscribed, error: null }),
       store: () => ({ ready: state.ready, detail: "away", droppedReadings: state.dropped }),
       journal: () => ({ full: state.full, failed: null }),
@@ -86,6 +88,19 @@ it("service watch: broker, store, disk, stalls: each after its own time; one tha
   state.delay = 5;
   state.dropped = 50;
   expect(pass(1)).toEqual(["new service-store-drops"]);
+});
+
+it("service watch: the machine's clock was set, readings refused as from the future: each an alert that ends by itself", () => {
+  const { state, pass } = house();
+  state.step = 3600_000;
+  expect(pass(1)).toEqual(["new service-clock-step"]);
+  state.step = 0;
+  expect(pass(20)).toEqual(["end service-clock-step"]);
+  for (let k = 0; k < 5; k++) {
+    state.ahead += 10;
+    pass(1);
+  }
+  expect(pass(20)).toEqual(["end service-time-refused"]);
 });
 
 it("service watch: one wrong clock: that sensor's fault after a minute; most of them: one fault, of the machine's clock", () => {

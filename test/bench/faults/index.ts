@@ -7,10 +7,10 @@ import type { Fault } from "./frame.ts";
 import { runFaults } from "./frame.ts";
 import { F3, F8, F9, F10, F11, F12, F13, F15, F19 } from "./house-faults.ts";
 import { F5 } from "./influx-faults.ts";
-import { F1L, F2, F6, F7 } from "./log-faults.ts";
+import { F1L, F2, F6, F7, F18 } from "./log-faults.ts";
 import { F1 } from "./service-faults.ts";
 
-const ALL: readonly Fault[] = [F1, F1L, F2, F3, F5, F6, F7, F8, F9, F10, F11, F12, F13, F15, F19];
+const ALL: readonly Fault[] = [F1, F1L, F2, F3, F5, F6, F7, F8, F9, F10, F11, F12, F13, F15, F18, F19];
 
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,4 @@
-/** F1-log, F2, F6 and F7 on the durable log: kill, power loss, full disk, failing sync. */
+/** F1-log, F2, F6, F7 and F18 on the durable log: kill, power loss, full disk, failing sync. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { wallClock } from "../../../src/clock.ts";
 import { Journal } from "../../../src/store/journal.ts";
+import { recoverLog } from "../../../src/store/recovery.ts";
 import { MemoryDisk } from "../../support/memory-disk.ts";
 import { judgeSyncOrder } from "../../support/syscalls.ts";
 import { type Fault, type FaultContext, type FaultResult, quantile } from "./frame.ts";
@@ -321,4 +322,81 @@ export const F7: Fault = {
   shortRuns: 2,
   run: (context) => failingSync(context, []),
   controls: { "ending on a failed sync": (context) => failingSync(context, ["--ignore-sync-errors"]) },
+};
+
+// ------------------------------------------------------------------------------------------------------------- F18
+
+/** One edit at random: bits, bytes, a piece taken out or put in, two pieces exchanged, the end cut off. */
+function edit(bytes: Buffer, random: () => number): { after: Buffer; at: number } {
+  const at = Math.floor(random() * (bytes.length - 64));
+  const after = Buffer.from(bytes);
+  const size = 1 + Math.floor(32 * random());
+  switch (Math.floor(6 * random())) {
+    case 0:
+      after[at]! ^= 1 << Math.floor(8 * random());
+      return { after, at };
+    case 1:
+      for (let i = at; i < at + size; i++) after[i]! ^= 1 + Math.floor(255 * random());
+      return { after, at };
+    case 2:
+      return { after: Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + size)]), at };
+    case 3:
+      return { after: Buffer.concat([bytes.subarray(0, at), Buffer.alloc(size, at & 255), bytes.subarray(at)]), at };
+    case 4: {
+      const from = Math.floor(random() * at);
+      const length = Math.min(size, at - from);
+      after.set(bytes.subarray(from, from + length), at);
+      after.set(bytes.subarray(at, at + length), from);
+      return { after, at: after.equals(bytes) ? -1 : from };
+    }
+    default:
+      return { after: Buffer.from(bytes.subarray(0, at)), at };
+  }
+}
+
+async function edits(context: FaultContext, checksums: boolean): Promise<FaultResult> {
+  const disk = new MemoryDisk();
+  const journal = await Journal.open({ dir: "/log", files: disk, clock: wallClock, onFatal: fatal });
+  for (let id = 0; id < 300; id++)
+    await journal.write(1, Buffer.from(JSON.stringify({ id, pad: "x".repeat(id % 90) })));
+  const end = journal.durablePosition;
+  await journal.close();
+  const path = disk.paths().find((p) => p.endsWith(".log"))!;
+  const bytes = Buffer.from(disk.content(path));
+  let made = 0;
+  let noticed = 0;
+  let placed = 0;
+  while (made < context.runs) {
+    const { after, at } = edit(bytes, context.random);
+    if (at < 0 || after.equals(bytes)) continue;
+    made++;
+    if (!checksums) {
+      if (after.length !== bytes.length) noticed++;
+      continue;
+    }
+    const changed = new MemoryDisk();
+    const file = await changed.open(path, "create");
+    await file.write(after, 0);
+    const { recovery } = await recoverLog(changed, "/log", 0);
+    // A cut end looks like a torn write: the position that the snapshot or an outbox knows of tells them apart.
+    const first = Math.min(recovery.damage[0]?.from ?? Number.POSITIVE_INFINITY, recovery.end);
+    if (recovery.damage.length === 0 && recovery.end >= end) continue;
+    noticed++;
+    // Everything before the place it names is sound, and it names it no later than the edit.
+    if (first <= at && at - first < 2 * 1024) placed++;
+  }
+  return {
+    met: noticed === made && (placed === made || !checksums),
+    figures: { edits: made, noticed, "position named": placed },
+  };
+}
+
+export const F18: Fault = {
+  id: "F18",
+  name: "the durable log is edited: bits, bytes, pieces taken out, put in or exchanged, the end cut off",
+  target: "every edit noticed and its place named",
+  runs: 1000,
+  shortRuns: 200,
+  run: (context) => edits(context, true),
+  controls: { "the checksums (size alone)": (context) => edits(context, false) },
 };
