@@ -15,6 +15,7 @@ const benches = {
   detect: "test/bench/detect/speed.ts",
   delay: "test/bench/detect/delay.ts",
   null: "test/bench/detect/null.ts",
+  bursts: "test/bench/detect/bursts.ts",
   locate: "test/bench/locate.ts",
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",

@@ -62,6 +62,8 @@ const MAX_SIGMA_DB = 6;
 /** Belief in a clean body of the readings, in readings; and in one glitch of any size in so many, whether seen or not. */
 const TAIL_PRIOR = 1000;
 const GLITCH_PRIOR = 10_000;
+/** Loud readings believed in before any was seen where base stations share the band: one in fifty of the first thousand. */
+const SHARED_LOUD = 20;
 /** What the readings at the clip may add to the mean of e^L over the quiet. */
 const TAIL_SHARE = 0.5;
 /** Correlation of neighbours that is assumed before any was seen, with the weight of 48 pairs. */
@@ -97,6 +99,8 @@ export class Baseline {
   fill = new Uint8Array(0);
   binDb = new Float32Array(0);
   sigma = new Float32Array(0);
+  /** Least spread by the number of looks that the sensor states (dB); 0: not stated. */
+  stated = new Float32Array(0);
   /** Visits in a row that found a value equal to the one before it. */
   same = new Uint16Array(0);
   visits = new Uint32Array(0);
@@ -132,9 +136,16 @@ export class Baseline {
     this.capacity = capacity;
   }
 
-  open(lane: number): void {
+  /** `shared`: base stations transmit on the same frequencies, so loud readings are part of the quiet from the start. */
+  open(lane: number, shared = false): void {
+    if (shared) this.#lanes.tail[(lane + 1) * TAIL_BINS - 1] = SHARED_LOUD;
     this.#lanes.last[lane] = Number.NaN;
     this.agree[lane] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
+  }
+
+  /** Notes how many looks a reading of the lane is the mean of, as its sensor states it. */
+  state(lane: number, looks: number): void {
+    if (looks > 0) this.stated[lane] = DB_PER_NEPER / Math.sqrt(looks);
   }
 
   /** Takes one of the first readings; true when the floor has just been set. */
@@ -176,7 +187,9 @@ export class Baseline {
   }
 
   setSpread(lane: number, sigmaDb: number): void {
-    const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb));
+    // What the sensor says of its looks bounds the spread until the readings have said it themselves.
+    const stated = this.seen[lane]! < READY_READINGS ? this.stated[lane]! : 0;
+    const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb, stated));
     this.sigma[lane] = sigma;
     this.#lanes.cls[lane] = classOf(sigma, this.weight(lane));
     const bin = this.binDb[lane]!;
@@ -378,6 +391,7 @@ export const BASELINE_FIELDS = [
   ["fill", 1],
   ["binDb", 1],
   ["sigma", 1],
+  ["stated", 1],
   ["same", 1],
   ["visits", 1],
   ["agree", 1],

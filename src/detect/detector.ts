@@ -170,7 +170,7 @@ export class Detector {
 
   /**
    * Takes `count` instants of one channel in order of time; value j of each quantity is at `[offset + j]`, its instant at
-   * `tsMs + j * dtMs`. Units: dBm, dBm, fraction 0..1, number of looks. NaN or a null array: not measured.
+   * `tsMs + j * dtMs`. Units: dBm, dBm, fraction 0..1, number of looks (a prior of the spread of the mean). NaN or a null array: not measured.
    */
   push(
     channel: number,
@@ -180,7 +180,7 @@ export class Detector {
     rms: Float32Array | null,
     peak: Float32Array | null,
     duty: Float32Array | null,
-    _looks: Float32Array | null,
+    looks: Float32Array | null,
     offset: number,
   ): void {
     if (count <= 0) return;
@@ -188,7 +188,7 @@ export class Detector {
       this.#pushReports(channel, tsMs, dtMs, count, rms ?? peak, offset);
       return;
     }
-    if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset);
+    if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset, looks);
     if (peak) this.#pushLane(channel, 1, tsMs, dtMs, count, peak, offset);
     if (duty) {
       if (this.#scratch.length < count) this.#scratch = new Float32Array(count);
@@ -400,7 +400,7 @@ export class Detector {
       this.#lastLoudMs = resized(this.#lastLoudMs, next);
       this.#loudest = resized(this.#loudest, next);
     }
-    this.#base.open(lane);
+    this.#base.open(lane, this.#specs[channel]!.tdd);
     this.#laneOf[channel * LANE_KINDS.length + kind] = lane;
     this.#laneChannel[lane] = channel;
     this.#lastQuietMs[lane] = Number.NaN;
@@ -419,6 +419,7 @@ export class Detector {
     count: number,
     x: Float32Array,
     offset: number,
+    looks: Float32Array | null = null,
   ): void {
     let lane = this.#laneOf[channel * LANE_KINDS.length + kind]!;
     if (lane < 0) lane = this.#openLane(channel, kind);
@@ -428,6 +429,7 @@ export class Detector {
     let i = offset;
     const end = offset + count;
     while (i < end && base.seen[lane]! < WARM_READINGS) {
+      if (looks) base.state(lane, looks[i]!);
       const value = x[i++]!;
       if (!Number.isNaN(value)) base.warmUp(lane, value);
     }

@@ -29,6 +29,7 @@ export const NULLS: Readonly<Record<string, Quiet>> = {
     return m.e;
   },
   "steps of 3 dB, one in 5000 readings": (rng, i) => gamma(rng) + (Math.floor(i / 5000) % 2) * 3,
+  "TDD downlink, 1 reading in 30": (rng) => gamma(rng) + (rng.next() < 1 / 30 ? 3 + 8 * rng.exponential() : 0),
   "daily swing of 6 dB": (rng, i) => gamma(rng) + 3 * Math.sin((2 * Math.PI * i * PERIOD_MS) / 86_400_000),
 };
 
@@ -55,7 +56,7 @@ export function measureNull(name: string, runs: number, readings: number, arl: n
     const memory = { e: 0, held: 0 };
     // One channel with one lane at one reading a second: the budget that gives this ARL.
     const detector = new Detector({ falseAlarmsPerDay: 86_400_000 / PERIOD_MS / arl, releaseMs: 600_000 });
-    const channel = detector.openChannel({ sensor: "s", band: "b", periodMs: PERIOD_MS, tdd: false });
+    const channel = detector.openChannel({ sensor: "s", band: "b", periodMs: PERIOD_MS, tdd: name.startsWith("TDD") });
     let was = false;
     let signalAt = -1;
     for (let i = 0; i < readings + 100; i++) {

@@ -91,6 +91,26 @@ describe("detector", () => {
     expect(detector.status(channel, 400_000)).toBe("silent");
   });
 
+  it("detector: looks stated by the sensor: bound the spread until 256 readings have told it", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(61), 3000, 2000, -100);
+    const looks = new Float32Array(3000).fill(8);
+    detector.push(channel, 0, PERIOD, 40, x, null, null, looks, 0);
+    expect(detector.sigmaDb(channel)).toBeCloseTo(4.343 / Math.sqrt(8), 2);
+    detector.push(channel, 4000, PERIOD, 2960, x, null, null, looks, 40);
+    expect(detector.sigmaDb(channel)).toBeLessThan(0.3);
+  });
+
+  it("detector: begins stuck: waits for readings that differ, and then knows its spread", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(62), 2000, 8, -100);
+    x.fill(x[0]!, 0, 50);
+    play(detector, channel, x, null);
+    expect(detector.takeEvents()).toEqual([]);
+    expect(detector.sigmaDb(channel)).toBeGreaterThan(1.54 * 0.85);
+    expect(detector.sigmaDb(channel)).toBeLessThan(1.54 * 1.2);
+  });
+
   it("detector: the same value for ever: stuck", () => {
     const { detector, channel } = one();
     const x = receiver(new Rng(7), 2000, 8, -100);
