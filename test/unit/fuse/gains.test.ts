@@ -31,7 +31,7 @@ describe("plan gains", () => {
     const high = planGains(both, grid, both.sensors, HIGH, path, shared);
     expect(low).toEqual(planGains(both, grid, both.sensors, LOW, path));
     expect(high).toEqual(planGains(both, grid, both.sensors, HIGH, path));
-    expect(low.some((g, i) => g - high[i]! > 3)).toBe(true);
+    expect(low.gain.some((g, i) => g - high.gain[i]! > 3)).toBe(true);
     expect(gridGroups(grid).reduce((n, g) => n + g.xM.length, 0)).toBe(grid.size);
   });
 
