@@ -29,8 +29,8 @@ export interface LoggedMessage {
 
 /** What a restart does with the log's entries. */
 export interface Recovery {
-  /** The state of the last snapshot, before anything else. */
-  restore(state: unknown): void;
+  /** The state of the last snapshot, before anything else; false: it can't be used, and the whole log is gone through. */
+  restore(state: unknown): boolean;
   /** An alert change that was told, oldest first; all of them before the first message. */
   told(change: AlertChange): void;
   message(message: LoggedMessage): void;
@@ -98,8 +98,8 @@ export class Durable {
     const snapshot = await this.snapshots.load((file) =>
       this.log.warn({ file }, "a snapshot is damaged; an older one is used"),
     );
-    const from = snapshot?.position ?? this.journal.beginPosition;
-    if (snapshot) recovery.restore(deserialize(snapshot.data));
+    const usable = snapshot !== null && recovery.restore(deserialize(snapshot.data));
+    const from = usable ? snapshot.position : this.journal.beginPosition;
     this.snapshotAt = from;
     this.journal.keepFrom(from, "snapshot");
     for await (const frame of this.journal.replay(from)) {

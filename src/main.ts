@@ -81,6 +81,8 @@ const REPEAT_MS = 10_000;
 /** Going through this many messages at a start takes about a tenth of a second. */
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
+/** Grows when what a snapshot holds changes its shape. */
+const STATE_FORMAT = 2;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
@@ -568,6 +570,7 @@ class RunningService implements Service {
     this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
     const state = {
+      format: STATE_FORMAT,
       site: this.site.id,
       blocks: this.blocks.snapshot(),
       decoder: this.decoder.snapshot(),
@@ -582,22 +585,25 @@ class RunningService implements Service {
     }
   }
 
-  private restoreState(saved: unknown): void {
+  private restoreState(saved: unknown): boolean {
     const state = saved as {
+      format: number;
       site: string;
       blocks: unknown;
       decoder: DecoderSnapshot;
       sequencer: ReturnType<SequenceBook["snapshot"]>;
       sensors: Intake["sensors"];
     };
-    if (state.site !== this.site.id) {
-      this.log.warn({ was: state.site, is: this.site.id }, "the saved state is of another site and is left alone");
-      return;
+    if (state.site !== this.site.id || state.format !== STATE_FORMAT) {
+      const { site, format } = state;
+      this.log.warn({ site, format }, "the saved state is of another site or version; the log is gone through instead");
+      return false;
     }
     this.blocks.restore(state.blocks);
     this.decoder.restore(state.decoder);
     this.sequencer.restore(state.sequencer);
     for (const [sensor, facts] of state.sensors) this.intake.sensors.set(sensor, facts);
+    return true;
   }
 
   private fatal(error: Error): void {

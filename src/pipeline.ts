@@ -1,3 +1,4 @@
+import { AlarmFlood } from "./alert/flood.ts";
 import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import {
   applyCommand,
@@ -87,6 +88,7 @@ export class BlockPipeline {
   private readonly alertOfFault = new Map<string, string>();
   private readonly health: SensorHealth;
   /** Sensors whose case is open. */
+  private readonly flood = new AlarmFlood();
   private readonly tampered = new Set<SensorId>();
   /** Share of time a receiver was overdriven, as its sensor said last. */
   private readonly saturation = new Map<SensorId, number>();
@@ -255,6 +257,7 @@ export class BlockPipeline {
   }
 
   private lookAtHealth(endMs: number): void {
+    this.endFlood(endMs);
     const { opened, ended } = this.health.look(endMs, this.lanes.sensors(this.tampered, this.saturation, endMs));
     for (const fault of opened) this.openFault(fault, endMs);
     for (const fault of ended) {
@@ -351,9 +354,38 @@ export class BlockPipeline {
   }
 
   private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {
-    const change = changed(type, before, after);
+    const change = changed(type, before, type === "new" ? this.admit(after, tMs) : after);
     this.put(change.after);
     this.events.push({ type: "alert", tMs, change });
+  }
+
+  /** An alert that opens, in a flood named under the one that speaks for all. */
+  private admit(alert: Alert, tMs: number): Alert {
+    const floodId = `${this.block}-${tMs.toString(36)}-flood`;
+    const { suppressedBy, begins } = this.flood.admit(alert, tMs, floodId);
+    if (begins) {
+      const opening = {
+        id: floodId,
+        site: this.options.site.id,
+        block: this.block,
+        kind: "service-fault" as const,
+        severity: "critical" as const,
+        text: `A flood of alerts in ${this.block}: too many in ten minutes to announce each. Those that follow are listed, not announced.`,
+        tMs,
+        firstEvidenceMs: tMs,
+        latched: false,
+      };
+      const change = changed("new", null, open(opening));
+      this.put(change.after);
+      this.events.push({ type: "alert", tMs, change });
+    }
+    return suppressedBy === null ? alert : { ...alert, suppressed_by: suppressedBy };
+  }
+
+  /** The flood is over: what it spoke for stays listed as it was; new alerts are announced again. */
+  private endFlood(endMs: number): void {
+    const alert = this.alerts.get(this.flood.over(endMs) ?? "");
+    if (alert) this.tell("end", alert, close({ ...alert, last_evidence_at: endMs }, endMs), endMs);
   }
 
   private put(alert: Alert): void {
@@ -393,6 +425,7 @@ export class BlockPipeline {
       health: this.health.snapshot(),
       tampered: [...this.tampered],
       saturation: [...this.saturation],
+      flood: this.flood.snapshot(),
     };
   }
 
@@ -408,6 +441,7 @@ export class BlockPipeline {
       health: unknown;
       tampered: SensorId[];
       saturation: [SensorId, number][];
+      flood: unknown;
     };
     this.detector.restore(data.detector);
     this.lanes.restore(data.lanes);
@@ -418,6 +452,7 @@ export class BlockPipeline {
     for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
+    this.flood.restore(data.flood);
     for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
   }
 }

@@ -11,6 +11,6 @@ it("fault bench: short slice with real kills: every target met, every control ca
     timeout: 240_000,
   });
   expect(done.stdout, done.stdout).not.toMatch(/MISSED|NOT CAUGHT/);
-  expect(done.stdout.match(/: caught/g)?.length).toBe(7);
+  expect(done.stdout.match(/: caught/g)?.length).toBe(8);
   expect(done.status).toBe(0);
 }, 300_000);
