@@ -49,7 +49,7 @@ const FLOOD_END_MS = 60_000;
 /** From so many sensors on, wrong clocks of more than half of them are our own clock's, or a recording that is played. */
 const COMMON_FROM = 4;
 /** Sensors are looked at every so many looks: they are thousands, and nothing of theirs is a matter of seconds. */
-const SENSORS_EVERY = 10;
+const SENSORS_EVERY = 5;
 
 export class ServiceWatch {
   private readonly book: FaultBook;

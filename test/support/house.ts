@@ -380,22 +380,20 @@ export class House {
     for (const { id } of this.site.sensors) {
       if (this.excluded.has(id)) continue;
       // An instant that just missed its window counts in the roll-up of the next second or two, never before.
-      let owed = 0;
-      let sinceS = 0;
+      const owed: { second: number; n: number }[] = [];
       for (const second of seconds) {
-        if (owed > 0 && second - sinceS > 2) {
-          lost += owed;
-          owed = 0;
+        while (owed.length > 0 && second - owed[0]!.second > 2) lost += owed.shift()!.n;
+        let over = (have.get(`${id} ${second}`) ?? 0) - (want.get(`${id} ${second}`) ?? 0);
+        if (over < 0) owed.push({ second, n: -over });
+        while (over > 0 && owed.length > 0) {
+          const paid = Math.min(over, owed[0]!.n);
+          over -= paid;
+          owed[0]!.n -= paid;
+          if (owed[0]!.n === 0) owed.shift();
         }
-        const over = (have.get(`${id} ${second}`) ?? 0) - (want.get(`${id} ${second}`) ?? 0);
-        if (over < 0 && owed === 0) sinceS = second;
-        owed -= over;
-        if (owed < 0) {
-          doubled -= owed;
-          owed = 0;
-        }
+        if (over > 0) doubled += over;
       }
-      lost += owed;
+      for (const { n } of owed) lost += n;
     }
     return { sent: this.sent.length, lost, doubled, late, ...this.alertVerdict() };
   }
