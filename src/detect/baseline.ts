@@ -342,9 +342,11 @@ export class Baseline {
   }
 
   #insert(lane: number, d: number): void {
-    histPush(binOf(d, this.binDb[lane]!), lane, this.ring, this.counts, this.pos[lane]!, this.fill[lane]!);
-    this.pos[lane] = (this.pos[lane]! + 1) % HIST_WINDOW;
-    if (this.fill[lane]! < HIST_WINDOW) this.fill[lane]!++;
+    const pos = this.pos[lane]!;
+    const fill = this.fill[lane]!;
+    histPush(binOf(d, this.binDb[lane]!), lane, this.ring, this.counts, pos, fill);
+    this.pos[lane] = pos + 1 < HIST_WINDOW ? pos + 1 : 0;
+    if (fill < HIST_WINDOW) this.fill[lane] = fill + 1;
   }
 
   #respread(lane: number): void {

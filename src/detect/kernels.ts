@@ -501,8 +501,8 @@ export const BINS_PER_SIGMA = 4;
 
 /** Bin of a residual; outliers go to the outermost bins. */
 export function binOf(residualDb: number, binDb: number): number {
-  const b = Math.round(residualDb / binDb) + HIST_CENTRE;
-  return b < 0 ? 0 : b >= HIST_BINS ? HIST_BINS - 1 : b;
+  const b = residualDb / binDb + (HIST_CENTRE + 0.5);
+  return b >= HIST_BINS ? HIST_BINS - 1 : b > 0 ? b | 0 : 0;
 }
 
 /** Puts a bin into the lane's ring and histogram and takes the oldest out. `fill` is how many the ring holds already. */
@@ -540,25 +540,25 @@ export function histQuantile(counts: Uint8Array, lane: number, fill: number, q: 
  */
 export function histMad(counts: Uint8Array, lane: number, fill: number, medianBins: number): number {
   const c = lane * HIST_BINS;
+  for (let b = 0; b < HIST_BINS; b++) below[b + 1] = below[b]! + counts[c + b]!;
+  const at = medianBins + HIST_CENTRE + 0.5;
   let lo = 0;
   let hi = HIST_BINS;
   for (let i = 0; i < 20; i++) {
     const mid = (lo + hi) / 2;
-    if (massWithin(counts, c, medianBins - mid, medianBins + mid) * 2 < fill) lo = mid;
+    if ((massBelow(at + mid) - massBelow(at - mid)) * 2 < fill) lo = mid;
     else hi = mid;
   }
   return hi;
 }
 
-/** Readings between two places, in bins relative to residual 0. */
-function massWithin(counts: Uint8Array, c: number, from: number, to: number): number {
-  const a = Math.max(0, from + HIST_CENTRE + 0.5);
-  const b = Math.min(HIST_BINS, to + HIST_CENTRE + 0.5);
-  let mass = 0;
-  for (let k = Math.floor(a); k < b && k < HIST_BINS; k++) {
-    const left = k > a ? k : a;
-    const right = k + 1 < b ? k + 1 : b;
-    mass += counts[c + k]! * (right - left);
-  }
-  return mass;
+/** Readings below the begin of each bin, of the lane that `histMad` looks at. */
+const below = new Float64Array(HIST_BINS + 1);
+
+/** Readings below a place, in bins from the begin of the first, spread evenly within each bin. */
+function massBelow(place: number): number {
+  if (place <= 0) return 0;
+  if (place >= HIST_BINS) return below[HIST_BINS]!;
+  const b = place | 0;
+  return below[b]! + (place - b) * (below[b + 1]! - below[b]!);
 }
