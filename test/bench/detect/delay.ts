@@ -19,7 +19,7 @@ for (const arl of [1e5, 1e8]) {
     const sampled = sampledArl(setting, threshold, Math.round(40_000 * effort), 11);
     let line = `ARL ${arl.toExponential(0)} drift ${drift * 1000} dB/1000: h ${threshold.toFixed(2)} measured/nominal ${(sampled.arl / arl).toFixed(2)} ±${((196 * sampled.relativeError * sampled.arl) / arl / 100).toFixed(2)} (sampled)`;
     if (arl <= 1e5) {
-      const direct = directArl(setting, threshold, Math.round(8e6 * effort), 12);
+      const direct = directArl(setting, threshold, Math.round(3e7 * effort), 12);
       line += `, ${(direct.arl / arl).toFixed(2)} (direct, ${direct.alarms} alarms)`;
     }
     console.log(line);
