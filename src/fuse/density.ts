@@ -72,8 +72,8 @@ export interface Doubt {
   readonly groups: Patches;
 }
 
-/** The range is 127 dB; no sensor hears through more. */
-export const OBSTACLE_STEP_DB = 1 / 2;
+/** The range is 510 dB, as that of gains; rounding moves a direction of doubt by 0.6 dB of its tens. */
+export const OBSTACLE_STEP_DB = 2;
 
 /** Levels of the sensors that heard, loudest first. */
 export interface Heard {

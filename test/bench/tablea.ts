@@ -1,7 +1,9 @@
 /**
  * The localiser beside the exact Bayesian on the blocks of the localisation tables: share of right cells from the plan alone,
- * and after one noisy walk-test reading a cell with a tenth of the cells skipped.
- * Run: node bin/bench.js tablea [trials] [base|hard|walk] [layout]
+ * and after one noisy walk-test reading a cell with a tenth of the cells skipped. `wrong` gives the localiser plans that are
+ * wrong: walls and slabs off by half, or doors left out, or both, and says at the end how often cells of a stated probability
+ * were the right one.
+ * Run: node bin/bench.js tablea [trials] [base|hard|walk|walkhard|wrong] [layout]
  */
 
 import {
@@ -20,7 +22,7 @@ import {
 } from "../../simulator/table-a.ts";
 import { fitBand, type LabelledPoint } from "../../src/fuse/fit.ts";
 import { Locator, type Observation } from "../../src/fuse/locate.ts";
-import type { Calibration } from "../../src/model.ts";
+import type { Calibration, LossDb, Site } from "../../src/model.ts";
 import { random } from "./locate.ts";
 
 const BAND = "lte800-ul";
@@ -37,6 +39,34 @@ export interface Row {
   readonly ours: number;
   readonly stated: number;
   readonly trials: number;
+}
+
+/** What the localiser is told of a block. */
+export const PLANS = {
+  right: (site: Site): Site => site,
+  half: (site: Site): Site => ({
+    ...site,
+    walls: site.walls.map((w) => ({ ...w, lossDb: halved(w.lossDb) })),
+    floors: site.floors.map((f) => ({ ...f, slabLossDb: f.slabLossDb === null ? null : f.slabLossDb / 2 })),
+  }),
+  double: (site: Site): Site => ({
+    ...site,
+    walls: site.walls.map((w) => ({ ...w, lossDb: typeof w.lossDb === "number" ? w.lossDb * 1.5 : w.lossDb })),
+  }),
+  shut: (site: Site): Site => ({ ...site, walls: site.walls.map((w) => ({ ...w, door: null })) }),
+  both: (site: Site): Site => PLANS.shut(PLANS.half(site)),
+} as const;
+export type PlanKind = keyof typeof PLANS;
+
+function halved(loss: LossDb): LossDb {
+  return typeof loss === "number" ? loss / 2 : loss;
+}
+
+/** Cells by tenths of their stated probability: how many, the sum of what was stated, how many were right. */
+export type Tenths = [count: number, stated: number, right: number][];
+
+export function emptyTenths(): Tenths {
+  return Array.from({ length: 10 }, () => [0, 0, 0]);
 }
 
 function observe(block: Block, levelDbm: Float64Array): Observation {
@@ -58,30 +88,46 @@ function tally(
   levelDbm: Float64Array,
   cell: number,
   sums: number[],
+  tenths?: Tenths,
 ): void {
   if (argMax(limit.posterior(levelDbm)) === cell) sums[0]!++;
   const log = new Float64Array(locator.size);
   locator.logLikelihood(observe(block, levelDbm), log);
   const prior = locator.logPrior();
   for (let c = 0; c < log.length; c++) log[c]! += prior[c]!;
-  const top = locator.fix(log).candidates[0];
+  const { candidates } = locator.fix(log);
+  const top = candidates[0];
+  for (const { cell: id, p } of candidates) {
+    const tenth = tenths?.[Math.min(9, Math.floor(10 * p))];
+    if (tenth === undefined) continue;
+    tenth[0]++;
+    tenth[1] += p;
+    if (id === cellId(cell)) tenth[2]++;
+  }
   if (top?.cell === cellId(cell)) sums[1]!++;
   sums[2]! += top?.p ?? 0;
 }
 
 /** From the plan alone: every trial a fresh world. */
-export function planOnly(hard: boolean, layout: Layout, trials: number, seed: number): Row {
+export function planOnly(
+  hard: boolean,
+  layout: Layout,
+  trials: number,
+  seed: number,
+  plan: PlanKind = "right",
+  tenths?: Tenths,
+): Row {
   const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
   const world = new World(block, normals(seed));
   const next = random(seed + 1);
-  const locator = new Locator(block.site, { block: "b1", calibration: null });
+  const locator = new Locator(PLANS[plan](block.site), { block: "b1", calibration: null });
   const limit = new Limit(block);
   const sums = [0, 0, 0];
   for (let t = 0; t < trials; t++) {
     const at = Math.floor(next() * block.positions.length);
     const shadow = world.shadows([block.positions[at]!])[0]!;
     const { levelDbm, cell } = world.burst(at, shadow);
-    tally(locator, limit, block, levelDbm, cell, sums);
+    tally(locator, limit, block, levelDbm, cell, sums, tenths);
   }
   return { limit: sums[0]! / trials, ours: sums[1]! / trials, stated: sums[2]! / trials, trials };
 }
@@ -130,18 +176,41 @@ export function walked(hard: boolean, layout: Layout, trials: number, seed: numb
   return { limit: sums[0]! / trials, ours: sums[1]! / trials, stated: sums[2]! / trials, trials };
 }
 
+/** All plans over some layouts, base and hard; then the tenths of each plan. */
+function wrongPlans(
+  trials: number,
+  only: string | undefined,
+  print: (name: string, layout: Layout, row: Row) => void,
+): void {
+  const layouts = LAYOUTS.filter((l) => (only === undefined ? ["stag/2", "stag/1", "door"].includes(l) : l === only));
+  const lines: string[] = [];
+  for (const plan of Object.keys(PLANS) as PlanKind[]) {
+    const tenths = emptyTenths();
+    for (const layout of layouts) {
+      print(`${plan} b`, layout, planOnly(false, layout, trials, 21, plan, tenths));
+      print(`${plan} h`, layout, planOnly(true, layout, trials, 22, plan, tenths));
+    }
+    const cells = tenths.map(([n, stated, right]) =>
+      n === 0 ? "-" : `${((100 * stated) / n).toFixed(0)}/${((100 * right) / n).toFixed(0)} (${n})`,
+    );
+    lines.push(`${plan.padEnd(7)}${cells.map((c) => c.padEnd(14)).join("")}`);
+  }
+  process.stdout.write(`stated / right % (cells), by tenths of the stated probability\n${lines.join("\n")}\n`);
+}
+
 function main(): void {
   const trials = Number(process.argv[2] ?? 300);
   const what = process.argv[3] ?? "all";
   const only = process.argv[4];
-  process.stdout.write("block layout   limit   ours    ours/limit  stated  trials\n");
+  process.stdout.write("block    layout   limit   ours    ours/limit  stated  trials\n");
   const print = (name: string, layout: Layout, row: Row): void => {
     const f = (x: number): string => (100 * x).toFixed(1).padEnd(8);
     const ratio = ((100 * row.ours) / row.limit).toFixed(1).padEnd(12);
     process.stdout.write(
-      `${name.padEnd(6)}${layout.padEnd(9)}${f(row.limit)}${f(row.ours)}${ratio}${f(row.stated)}${row.trials}\n`,
+      `${name.padEnd(9)}${layout.padEnd(9)}${f(row.limit)}${f(row.ours)}${ratio}${f(row.stated)}${row.trials}\n`,
     );
   };
+  if (what === "wrong") wrongPlans(trials, only, print);
   for (const layout of LAYOUTS) {
     if (only !== undefined && only !== layout) continue;
     if (what === "all" || what === "base") print("base", layout, planOnly(false, layout, trials, 11));
