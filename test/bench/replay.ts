@@ -10,7 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { simulate } from "../../simulator/index.ts";
-import { alertsJsonl, replayInProcess } from "../../src/replay.ts";
+import { scoringOf } from "../../simulator/run.ts";
+import { matchRun, summarise } from "../../simulator/score.ts";
+import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 import { createTraceWriter, openTrace } from "../../src/trace/index.ts";
 
@@ -56,6 +58,8 @@ try {
       return n;
     });
     const end = await timed(async () => replayInProcess(await openTrace(path), { site: site.site }));
+    const { alerts } = end.value;
+    const score = summarise([matchRun({ ...scoringOf(sim), alerts, site: site.site, run: `${hour} h` })]);
     const result = {
       bench: `replay ${values.scenario}, from ${hour} h`,
       node: process.version,
@@ -63,7 +67,12 @@ try {
       messages: read.value,
       megabytes: Math.round(statSync(path).size / 1e6),
       episodes: sim.truth.length,
-      alert_events: alertsJsonl(end.value.alerts).split("\n").length - 1,
+      alert_events: end.value.alerts.length,
+      uses: score.detection.uses.n,
+      found: score.detection.uses.hits,
+      right_cell: score.location.top1.hits,
+      false_alerts: score.alerts.false,
+      false_by_cause: JSON.stringify(score.alerts.false_by_cause),
       cpu_s: Number(end.cpuS.toFixed(2)),
       realtime_per_cpu_s: Math.round(seconds / end.cpuS),
       realtime_per_wall_s: Math.round(seconds / end.wallS),
