@@ -1,15 +1,17 @@
 import { FaultBook } from "./alert/fault-book.ts";
+import { Neighbours } from "./alert/neighbours.ts";
 import type { Alert, BlockId, Command, CommandResult, PipelineEvent, SensorMessage, Site } from "./model.ts";
 import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
 
 /**
- * All pipelines of a site: one a block. Routes messages by block; holds no other state, so that blocks can be spread over
- * machines by routing their topics.
+ * All pipelines of a site: one a block. Routes messages by block, and hands on what each block heard loudest, so that one
+ * phone is one alert; holds no other state, so that blocks can be spread over machines by routing their topics.
  */
 export class Blocks {
   readonly site: Site;
   /** Alerts that no block's windows show. */
   readonly faults: FaultBook;
+  private readonly neighbours: Neighbours;
   private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
 
   constructor(options: Omit<PipelineOptions, "block">) {
@@ -17,9 +19,9 @@ export class Blocks {
     this.faults = new FaultBook(options.site.id);
     // The budget is the site's; every block gets its share.
     const falseAlarmsPerDay = options.falseAlarmsPerDay / Math.max(1, options.site.blocks.length);
-    this.pipelines = new Map(
-      options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...options, falseAlarmsPerDay, block: b.id })]),
-    );
+    this.neighbours = new Neighbours(options.site);
+    const each = { ...options, falseAlarmsPerDay, neighbours: this.neighbours };
+    this.pipelines = new Map(options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...each, block: b.id })]));
   }
 
   /** Hands a decoded message to its block. Judging waits for `tick`. */
@@ -54,7 +56,13 @@ export class Blocks {
   /** Judges everything filed: the end of a trace. */
   flush(): PipelineEvent[] {
     const events: PipelineEvent[] = [];
-    for (const pipeline of this.pipelines.values()) for (const event of pipeline.flush()) events.push(event);
+    const flush = () => {
+      for (const pipeline of this.pipelines.values()) for (const event of pipeline.flush()) events.push(event);
+    };
+    flush();
+    // Now that all have told what they heard, the rest is decided.
+    this.neighbours.close();
+    flush();
     events.push(...this.faults.take());
     return events;
   }
@@ -82,13 +90,18 @@ export class Blocks {
 
   snapshot(): unknown {
     const blocks = Object.fromEntries([...this.pipelines].map(([id, p]) => [id, p.snapshot()]));
-    return { blocks, faults: this.faults.snapshot() };
+    return { blocks, faults: this.faults.snapshot(), neighbours: this.neighbours.snapshot() };
   }
 
   restore(snapshot: unknown): void {
-    const { blocks, faults } = snapshot as { blocks: Record<BlockId, unknown>; faults: unknown };
+    const { blocks, faults, neighbours } = snapshot as {
+      blocks: Record<BlockId, unknown>;
+      faults: unknown;
+      neighbours: unknown;
+    };
     for (const [id, state] of Object.entries(blocks)) this.pipelines.get(id)?.restore(state);
     this.faults.restore(faults);
+    this.neighbours.restore(neighbours);
   }
 
   private of(block: BlockId): BlockPipeline {

@@ -10,12 +10,13 @@ import {
   withTrack,
   worthTelling,
 } from "./alert/lifecycle.ts";
+import type { Hearing, Neighbours } from "./alert/neighbours.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
 import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
 import { Locator } from "./fuse/locate.ts";
-import type { BandWindow } from "./fuse/sighting.ts";
-import { TRACKER_DEFAULTS, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
+import { type BandWindow, sightingOf } from "./fuse/sighting.ts";
+import { TRACKER_DEFAULTS, type TrackChange, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
 import { vicinity } from "./fuse/vicinity.ts";
 import { type ChannelDescription, Lanes } from "./lanes.ts";
 import type {
@@ -57,6 +58,8 @@ export interface PipelineOptions {
   readonly falseAlarmsPerDay: number;
   readonly policy?: Partial<PolicyOptions>;
   readonly tracker?: Partial<Omit<TrackerOptions, "block">>;
+  /** What the site's other blocks hear; without it this block is alone. */
+  readonly neighbours?: Neighbours;
   readonly health?: Partial<HealthOptions>;
 }
 
@@ -69,6 +72,10 @@ export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPe
 const USE_DENSITY = { cell: 1, corridor: 0.15, staff: 0.3, gate: 0.3, yard: 0.15, perimeter: 0.1 } as const;
 /** How often, in event time, the sensors' health is looked at. */
 const HEALTH_LOOK_MS = 5000;
+/** Live, a block waits so long for what its neighbours heard of a window; then it decides without them. */
+const NEIGHBOUR_WAIT_MS = 2000;
+/** What stands out less than this explains nothing at the distance of another block. */
+const LOUD_DB = 12;
 /** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
 const MAX_OPEN_ALERTS = 1000;
 
@@ -93,6 +100,10 @@ export class BlockPipeline {
   /** Share of time a receiver was overdriven, as its sensor said last. */
   private readonly saturation = new Map<SensorId, number>();
   private readonly events: PipelineEvent[] = [];
+  /** Tracks that another block's emitter explained, and how loud they were then, dB over the floor. */
+  private readonly explainedDb = new Map<string, number>();
+  /** Windows that were judged and whose alerts wait for what the neighbours heard. */
+  private undecided: { readonly endMs: number; readonly changes: readonly TrackChange[] }[] = [];
   private flushing = false;
 
   constructor(options: PipelineOptions) {
@@ -182,7 +193,8 @@ export class BlockPipeline {
 
   /** Whether `tick(nowMs)` would change anything. */
   due(nowMs: number): boolean {
-    return this.lanes.due(nowMs);
+    const first = this.undecided[0];
+    return this.lanes.due(nowMs) || (first !== undefined && first.endMs <= this.toldMs(nowMs));
   }
 
   /** Judges every window that is ready at `nowMs` and gives everything there is to say since the last call. */
@@ -198,7 +210,9 @@ export class BlockPipeline {
   *steps(nowMs: number): Generator<void, void> {
     for (let endMs = this.lanes.ready(nowMs); endMs !== null; endMs = this.lanes.ready(nowMs)) {
       yield* this.judge(endMs);
+      this.decide(nowMs);
     }
+    this.decide(nowMs);
   }
 
   /** Judges everything filed, however recent: the end of a trace. Who is silent by then may only have been cut off. */
@@ -207,6 +221,7 @@ export class BlockPipeline {
     for (let endMs = this.lanes.next(); endMs !== null; endMs = this.lanes.next()) {
       for (const _ of this.judge(endMs));
     }
+    this.decide(Number.NEGATIVE_INFINITY);
     this.flushing = false;
     return this.take();
   }
@@ -233,27 +248,61 @@ export class BlockPipeline {
     return [...this.alerts.values()];
   }
 
-  /** One window: detect, fuse, alert. */
+  /** One window: detect and fuse; what it means for alerts waits for `decide`. */
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
-    const changes = this.tracker.observe(endMs, this.options.windowMs, this.bandWindows(endMs));
-    for (const { kind, track } of changes) {
+    const windows = this.bandWindows(endMs);
+    const changes = this.tracker.observe(endMs, this.options.windowMs, windows).map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
-      const judged = { ...track, activity, activityP: p };
-      this.events.push({ type: "track", tMs: endMs, track: judged });
-      this.alertFor(judged, kind === "ended", endMs);
-    }
+      return { kind, track: { ...track, activity, activityP: p } };
+    });
+    for (const { track } of changes) this.events.push({ type: "track", tMs: endMs, track });
     yield;
-    // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
-    for (const track of this.waiting.values()) {
-      if (this.policy.opens(track, endMs)) this.alertFor(track, false, endMs);
-    }
-    for (const alert of this.alerts.values()) {
-      const expired = expireShelf(alert, endMs);
-      if (expired !== alert) this.tell("update", alert, expired, endMs);
-    }
+    this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
+    this.undecided.push({ endMs, changes });
     this.detector.closeWindow(endMs);
     if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
+  }
+
+  /** Up to which window the neighbours have told what they heard, or have been waited for long enough. */
+  private toldMs(nowMs: number): number {
+    const told = this.options.neighbours?.toldMs(this.block) ?? Number.POSITIVE_INFINITY;
+    return this.options.eager ? Math.max(told, nowMs - NEIGHBOUR_WAIT_MS) : told;
+  }
+
+  /** Alerts of the windows that every neighbour has judged too. */
+  private decide(nowMs: number): void {
+    const toldMs = this.toldMs(nowMs);
+    while (this.undecided.length > 0 && this.undecided[0]!.endMs <= toldMs) {
+      const { endMs, changes } = this.undecided.shift()!;
+      for (const { kind, track } of changes) this.alertFor(track, kind === "ended", endMs);
+      // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
+      for (const track of this.waiting.values()) {
+        if (this.opens(track, endMs)) this.alertFor(track, false, endMs);
+      }
+      for (const alert of this.alerts.values()) {
+        const expired = expireShelf(alert, endMs);
+        if (expired !== alert) this.tell("update", alert, expired, endMs);
+      }
+    }
+  }
+
+  /**
+   * Whether a track should open an alert here: the policy wants it, and no other block's emitter explains it. What was explained
+   * once opens only when it is louder than it was then: the last of it, half in the noise, may be heard by one block alone.
+   */
+  private opens(track: Track, tMs: number): boolean {
+    const { neighbours } = this.options;
+    if (neighbours !== undefined) {
+      const loudestDb = track.sensors.reduce((most, s) => Math.max(most, s.excessDb), Number.NEGATIVE_INFINITY);
+      const explainedDb = this.explainedDb.get(track.id) ?? Number.NEGATIVE_INFINITY;
+      if (neighbours.explains(track, tMs) !== null) {
+        this.explainedDb.set(track.id, Math.max(explainedDb, loudestDb));
+        return false;
+      }
+      if (loudestDb <= explainedDb) return false;
+    }
+    return this.policy.opens(track, tMs);
   }
 
   private lookAtHealth(endMs: number): void {
@@ -322,7 +371,7 @@ export class BlockPipeline {
       } else {
         this.put({ ...after, active: true });
       }
-    } else if (!known && !this.policy.opens(track, tMs)) {
+    } else if (!known && !this.opens(track, tMs)) {
       this.waiting.set(track.id, track);
     } else if (!known) {
       this.waiting.delete(track.id);
@@ -350,6 +399,7 @@ export class BlockPipeline {
     if (ended) {
       this.alertOfTrack.delete(track.id);
       this.waiting.delete(track.id);
+      this.explainedDb.delete(track.id);
     }
   }
 
@@ -421,6 +471,8 @@ export class BlockPipeline {
       alerts: [...this.alerts.values()],
       alertOfTrack: [...this.alertOfTrack],
       waiting: [...this.waiting.values()],
+      undecided: this.undecided,
+      explainedDb: [...this.explainedDb],
       alertOfFault: [...this.alertOfFault],
       health: this.health.snapshot(),
       tampered: [...this.tampered],
@@ -437,6 +489,8 @@ export class BlockPipeline {
       alerts: Alert[];
       alertOfTrack: [string, string][];
       waiting: Track[];
+      explainedDb: [string, number][];
+      undecided: { endMs: number; changes: TrackChange[] }[];
       alertOfFault: [string, string][];
       health: unknown;
       tampered: SensorId[];
@@ -448,6 +502,8 @@ export class BlockPipeline {
     this.tracker.restore(data.tracker);
     for (const alert of data.alerts) this.alerts.set(alert.id, alert);
     for (const [track, alert] of data.alertOfTrack) this.alertOfTrack.set(track, alert);
+    this.undecided = [...data.undecided];
+    for (const [track, db] of data.explainedDb) this.explainedDb.set(track, db);
     for (const track of data.waiting) this.waiting.set(track.id, track);
     for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
     this.health.restore(data.health);
@@ -476,4 +532,17 @@ function coverOf(site: Site, block: BlockId): ZoneCover[] {
     far.sort((a, b) => a.m - b.m);
     return { zone: zone.id, sensors: far.slice(0, COVERING_SENSORS).map((f) => f.sensor) };
   });
+}
+
+/** The loudest of each band in which something stands out far. */
+function hearings(windows: readonly BandWindow[], tMs: number): Hearing[] {
+  const out: Hearing[] = [];
+  for (const window of windows) {
+    if (!window.channels.some((c) => c.peakDbm - c.floorDbm >= LOUD_DB)) continue;
+    const loudest = sightingOf(window, tMs)?.heard[0]?.evidence;
+    if (loudest === undefined || loudest.excessDb < LOUD_DB) continue;
+    const { band, sensor, floorDbm, excessDb } = loudest;
+    out.push({ tMs, band, sensor, levelDbm: floorDbm + excessDb });
+  }
+  return out;
 }

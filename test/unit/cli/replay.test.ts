@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SensorLoss } from "../../../simulator/score.ts";
+import type { AlertLine } from "../../../src/replay.ts";
 import { callCli } from "../../support/cli.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "cellward-replay-"));
@@ -18,6 +19,15 @@ people:
   - {id: p1, phone: lte, actions: [{do: call, at_s: 140, duration_s: 25}]}
   - {id: p2, phone: lte, actions: [{do: call, at_s: 180, duration_s: 25}]}
   - {id: p3, phone: gsm-mini, actions: [{do: call, at_s: 220, duration_s: 25}]}
+`;
+const TWO_BLOCKS = `
+name: two
+about: A phone at full power, heard in the next block too.
+expect: {why: One phone is one alert., alerts: [1, 1]}
+site: {generate: {id: two, blocks: 2, floors: 1, columns: 4, layout: door, wall: concrete-200, bands: [gsm900-ul], street: false}}
+duration_s: 200
+people:
+  - {id: p1, phone: gsm-mini, at: b1-0-02, actions: [{do: call, at_s: 140, duration_s: 25, band: gsm900-ul}]}
 `;
 const single = join(dir, "single");
 const batched = join(dir, "batched");
@@ -56,6 +66,28 @@ describe("cellward replay --site", () => {
     expect(read("b", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
     expect(read("b", "score.json")).toBe(read("a", "score.json"));
     expect(read("c", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
+  });
+
+  it("replay: two blocks that hear the same phone: one alert, in its block, and the same bytes from another batch cut", async () => {
+    const path = join(dir, "two.yaml");
+    writeFileSync(path, TWO_BLOCKS);
+    const alerts: string[] = [];
+    for (const batch of ["1", "7"]) {
+      const out = join(dir, `two-${batch}`);
+      const made = await callCli(["simulate", path, "--seed", "5", "--out", out, "--batch", batch]);
+      expect(made.code, made.stderr).toBe(0);
+      const files = [join(out, "two.jsonl"), "--site", join(out, "site.yaml"), "--truth", join(out, "two.truth.jsonl")];
+      const end = await callCli(["replay", ...files, "--out", join(out, "report")]);
+      expect(end.code, end.stderr).toBe(0);
+      alerts.push(readFileSync(join(out, "report", "alerts.jsonl"), "utf8"));
+    }
+    expect(alerts[1]).toBe(alerts[0]);
+    const lines = alerts[0]!
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as AlertLine);
+    const phones = lines.filter((l) => l.type === "new" && l.after.kind === "phone-active").map((l) => l.after.block);
+    expect(phones).toEqual(["b1"]);
   });
 
   it("replay: a missed threshold: exit 99; a part of the trace: its part of the truth", async () => {
