@@ -320,6 +320,8 @@ export interface Track {
   readonly active: boolean;
   /** False while it may still be the fading of another emitter. */
   readonly confirmed: boolean;
+  /** Times that it was found elsewhere than it had been: people in cells stay, people in corridors walk. */
+  readonly moves: number;
   readonly fix: Fix;
   readonly activity: Activity;
   readonly activityP: number;

@@ -80,10 +80,11 @@ const round = (value: number, digits: number) => Number(value.toFixed(digits));
 /** The alert with what a track says now. Does not touch what people did. */
 export function withTrack(alert: Alert, track: Track, severity: Severity, falseAlarmsPerDay: number): Alert {
   const fix = track.fix;
+  const cell = named(alert.cell, fix);
   return {
     ...alert,
     severity,
-    cell: fix.candidates[0]?.cell ?? null,
+    cell,
     candidates: fix.candidates.map((c) => ({ cell: c.cell, p: round(c.p, 4) })),
     p_outside: round(fix.pOutside, 4),
     p_allowed: round(fix.pAllowed, 4),
@@ -93,7 +94,7 @@ export function withTrack(alert: Alert, track: Track, severity: Severity, falseA
     active: track.active,
     first_evidence_at: Math.min(alert.first_evidence_at, track.firstEvidenceMs),
     last_evidence_at: Math.max(alert.last_evidence_at, track.lastEvidenceMs),
-    text: describe(track),
+    text: describe(track, cell),
     evidence: {
       sensors: track.sensors.map((s) => ({
         sensor: s.sensor,
@@ -118,6 +119,19 @@ export function withCompanion(alert: Alert, track: Track): Alert {
   };
 }
 
+/** Odds at which another cell takes over the alert's name. */
+const RENAME_ODDS = 2;
+
+/**
+ * The cell that an alert names: the likeliest, but the one it named before for as long as no other is clearly likelier, so that two
+ * equal neighbours do not send an officer to and fro. `candidates` always say which is likeliest now.
+ */
+function named(before: string | null, fix: Fix): string | null {
+  const top = fix.candidates[0];
+  const was = fix.candidates.find((c) => c.cell === before);
+  return was && top && top.p < RENAME_ODDS * was.p ? was.cell : (top?.cell ?? null);
+}
+
 function positionOf(fix: Fix): Alert["position"] {
   const p = fix.position;
   return {
@@ -129,12 +143,13 @@ function positionOf(fix: Fix): Alert["position"] {
 }
 
 /** One sentence: where, how sure, and why. */
-function describe(track: Track): string {
-  const top = track.fix.candidates[0];
+function describe(track: Track, cell: string | null): string {
+  const top = track.fix.candidates.find((c) => c.cell === cell);
   const strongest = track.sensors[0];
   const where = top ? `${top.cell} (${Math.round(top.p * 100)} %)` : "outside";
   const rest = track.fix.candidates
-    .slice(1, 3)
+    .filter((c) => c.cell !== cell)
+    .slice(0, 2)
     .map((c) => `${c.cell} ${Math.round(c.p * 100)} %`)
     .join(", ");
   const why = strongest

@@ -20,6 +20,13 @@ export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, 
  */
 const HELD: ReadonlySet<ZoneKind> = new Set(["cell", "yard"]);
 
+/**
+ * How much likelier a walk is of somebody free to walk than of somebody in a cell, each time. A phone in a cell is told to have
+ * moved when a fade looks like it, or when it is handed on.
+ */
+const WALKER_ODDS = 6;
+const MOST_MOVES = 5;
+
 /** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
 const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
 /**
@@ -52,7 +59,7 @@ export class Policy {
   heldP(track: Track): number {
     let p = 0;
     for (const c of track.fix.candidates) if (this.held.has(c.cell)) p += c.p;
-    return p;
+    return p / (p + (1 - p) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
   }
 
   /** Whether this track should open an alert now. `nowMs` is event time. */

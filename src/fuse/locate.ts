@@ -35,6 +35,7 @@ import { Motion } from "./motion.ts";
 import { type Patches, patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
+import { type SourceGrid, thinned } from "./sources.ts";
 
 /** What one sensor measured of one band in one window. */
 export interface SensorLevel {
@@ -184,6 +185,7 @@ export class Locator {
   readonly #sensors: readonly SensorSite[];
   readonly #index = new Map<SensorId, number>();
   readonly #models = new Map<BandId, BandModel>();
+  readonly #sources = new Map<BandId, SourceGrid>();
   readonly #prior: Float64Array;
   readonly #motion: Motion;
   readonly #calibration: Calibration | null;
@@ -324,6 +326,19 @@ export class Locator {
       silent.push({ sensor, floorDbm: stated ? floorDbm : hearing.floorDbm, table, looks });
     }
     return silent;
+  }
+
+  /** A thinned set of positions with expected gains, for looking for several emitters at once; null for an unknown band. */
+  sources(band: BandId): SourceGrid | null {
+    const model = this.#model(band);
+    if (model === null) return null;
+    let made = this.#sources.get(band);
+    if (made === undefined) {
+      const ids = this.#sensors.map((s) => s.id);
+      made = thinned(this.grid, this.#prior, ids, model.gain, GAIN_STEP_DB, model.power, model.shadowDb);
+      this.#sources.set(band, made);
+    }
+    return made;
   }
 
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */

@@ -1,10 +1,14 @@
-import type { BandId, BlockId, Fix, SensorEvidence, Track } from "../model.ts";
+import type { BandId, BlockId, Fix, SensorEvidence, SensorId, Track } from "../model.ts";
+import { Fingerprint } from "./fingerprint.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";
 import type { Observation } from "./locate.ts";
+import { adds, background, type Source } from "./mixture.ts";
+import { findAll } from "./newcomers.ts";
+import { read } from "./reading.ts";
 import {
   type BandWindow,
   FADING_DB,
-  Fingerprint,
+  levelsOf,
   observationOf,
   type Sighting,
   sightingOf,
@@ -12,6 +16,7 @@ import {
   split,
   windowNats,
 } from "./sighting.ts";
+import type { SourceGrid } from "./sources.ts";
 
 /**
  * From the evidence of a block's channels to one track per emitter: decides that something transmits, which emitter it is,
@@ -24,6 +29,7 @@ export interface Locating {
   logPrior(): Float64Array;
   logLikelihood(observation: Observation, out: Float64Array): void;
   fix(logPosterior: Float64Array): Fix;
+  sources(band: BandId): SourceGrid | null;
 }
 
 export interface TrackerOptions {
@@ -60,14 +66,36 @@ const STILL_ON_LOG_ODDS = 3;
 const OTHER_BAND_LOG_ODDS = -1;
 /** A phone transmits in one band at a time, but for carrier aggregation on the uplink, which is rare. */
 const TWO_BANDS_LOG_ODDS = -4;
-/** A second emitter must explain the levels better by this much, nats: it brings a place and a power of its own. */
-const SECOND_EMITTER_NATS = 4;
 /** A sighting that continues in time but disagrees with the place by this much (nats) means that the emitter moved. */
 const MOVED_LOG_ODDS = -2;
-/** The surplus over another emitter counts as an emitter once it was seen so often: one deep fade looks the same. */
+/**
+ * Log odds against one more emitter coming on in a window: a busy block starts a few transmissions an hour, a thousandth a
+ * second.
+ */
+const QUIET_NATS = 7;
+/** Log odds of a known emitter's being on: just heard, or silent for a while. */
+const ON_NATS = 2;
+const OFF_NATS = -1;
+const JUST_HEARD_MS = 3000;
+/** In a busy block births are as frequent as the confirmed ones of the last minutes; never likelier than this. */
+const BUSY_NATS = 2;
+const BUSY_MS = 120_000;
+/**
+ * An emitter that others outshine counts once it was seen in so many windows and the odds for its existence are so good, nats. Errors
+ * of the plan go together for neighbouring sensors, so what rests on the plan counts for less.
+ */
 const CONFIRM_WINDOWS = 3;
-/** An emitter seen this many windows ago in a band counts as on in it. */
-const ON_WINDOWS = 3;
+const CONFIRM_NATS = 6;
+const PLAN_WEIGHT = 0.4;
+/** What one window may say for or against an emitter's existence, nats: levels of one window share their errors. */
+const WINDOW_NATS = 5;
+/** One that is not confirmed is given up after so long a silence. */
+const UNCONFIRMED_HOLD_MS = 15_000;
+/** Emitters of one band that may come on in one window, and into which one fingerprint may fall. */
+const MOST_NEW = 4;
+/** After so many windows a place is judged anew only now and then: averages hardly move any more. */
+const SETTLED_WINDOWS = 8;
+const SETTLED_EVERY = 4;
 const MAX_EPISODES = 64;
 
 interface Live {
@@ -79,17 +107,47 @@ interface Live {
   readonly firstEvidenceMs: number;
   lastSeenMs: number;
   readonly posterior: Float64Array;
+  /** Its most likely position on the grids of its bands; forgotten whenever its place is judged. */
+  readonly at: Map<SourceGrid, number>;
   sensors: SensorEvidence[];
   llr: number;
   /** What the evidence had to reach: the least of the channels that fired alone, or the block's sum. */
   readonly threshold: number;
-  /** Windows it was seen in, and whether it was first seen as the surplus over another emitter. */
+  /** Windows it was seen in, and whether it was first seen beside another emitter. */
   windows: number;
   readonly beside: boolean;
+  /**
+   * For its existence beside the others: what it adds where theirs was learned (each window is news), and where theirs is from
+   * the plan (a wrong plan is wrong in every window alike: the mean counts), and its price, nats.
+   */
+  learnedNats: number;
+  plannedNats: number;
+  looks: number;
+  price: number;
+  /** Times that it was found elsewhere than it had been. */
+  moves: number;
+  confirmed: boolean;
+  /** Among the births of late. */
+  counted: boolean;
   /** The most that one window added by itself. */
   windowNats: number;
   episodes: { startMs: number; endMs: number }[];
   fix: Fix;
+}
+
+/** Part of a sighting, and the emitter that it is of; null: one not seen before. */
+interface Part {
+  readonly track: Live | null;
+  readonly sighting: Sighting;
+  /** Log odds against it before its levels were looked at, nats. */
+  readonly price: number;
+  /** By how much its power has changed, dB; null where its fingerprint did not tell that it is this one: it may have moved. */
+  readonly movedDb: number | null;
+}
+
+interface Space {
+  readonly grid: SourceGrid;
+  readonly indexOf: ReadonlyMap<SensorId, number>;
 }
 
 export type TrackChange = { readonly kind: "opened" | "changed" | "ended"; readonly track: Track };
@@ -98,7 +156,10 @@ export class Tracker {
   private readonly locator: Locating;
   private readonly options: TrackerOptions;
   private readonly prior: Float64Array;
+  private readonly spaces = new Map<BandId, Space | null>();
   private live: Live[] = [];
+  /** When confirmed emitters came on of late. */
+  private births: number[] = [];
   private opened = 0;
   /** Sightings that opened no track because `maxTracks` were open. */
   droppedSightings = 0;
@@ -122,17 +183,21 @@ export class Tracker {
       const sighting = sightingOf(window, tMs);
       if (sighting === null || !this.isOn(sighting)) continue;
       const parts = this.attribute(sighting, windowMs);
-      for (const [track, part] of parts) {
-        const of = track ?? this.start(part, tMs, parts.length > 1);
-        if (of === null) continue;
+      parts.forEach(({ track, sighting: part, price, movedDb }, k) => {
+        const of = track ?? this.start(part, tMs, k > 0);
+        if (of === null) return;
         of.windows++;
-        this.update(of, part, windowMs);
+        if (track === null) of.price = price;
+        this.confirm(of, tMs);
+        this.update(of, part, windowMs, movedDb);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
-      }
+        for (const other of this.fallApart(of, part, windowMs)) touched.set(other, "opened");
+      });
     }
     const changes: TrackChange[] = [];
     for (const [track, kind] of touched) changes.push({ kind, track: this.view(track, true) });
     this.live = this.live.filter((track) => {
+      if (!track.confirmed && tMs - track.lastSeenMs >= UNCONFIRMED_HOLD_MS) return false;
       if (tMs - track.lastSeenMs < this.options.holdOffMs) return true;
       changes.push({ kind: "ended", track: this.view(track, false) });
       return false;
@@ -155,33 +220,81 @@ export class Tracker {
   }
 
   /** Which emitters a sighting is of; null stands for one not seen before. Nothing for a sighting too weak to be new. */
-  private attribute(s: Sighting, windowMs: number): [Live | null, Sighting][] {
-    const on = this.live.filter(
-      (t) => t.fingerprints.has(s.band) && s.tMs - (t.bands.get(s.band) ?? 0) <= ON_WINDOWS * windowMs,
-    );
-    // The fading that was learned of those that are on: a burst that fades much must not be read as two phones.
-    const fadingDb = on.reduce((most, t) => Math.max(most, t.fingerprints.get(s.band)!.fadingDb()), FADING_DB);
-    const one = this.asOne(s, windowMs, fadingDb);
-    if (on.length === 0) return one.track || this.fires(s) ? [[one.track, s]] : [];
-    const { parts, rest } = split(
-      s,
-      on.map((t) => t.fingerprints.get(s.band)!),
-    );
-    const several: [Live | null, Sighting][] = [];
-    let nats = 0;
-    parts.forEach((part, k) => {
-      if (part === null) return;
-      several.push([on[k]!, part]);
-      nats += logEvidence(on[k]!.posterior, this.likelihood(part, fadingDb)) + STILL_ON_LOG_ODDS;
-    });
-    const anew = rest !== null && this.fires(rest) ? rest : null;
-    if (anew) {
-      const { track, nats: restNats } = this.asOne(anew, windowMs, fadingDb, on);
-      several.push([track, anew]);
-      nats += restNats - SECOND_EMITTER_NATS;
+  private attribute(s: Sighting, windowMs: number): Part[] {
+    const space = this.space(s.band);
+    if (space === null) {
+      const { track } = this.asOne(s, windowMs, FADING_DB);
+      return track || this.fires(s) ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
     }
-    if (several.length < 2 || nats <= one.nats) return one.track || this.fires(s) ? [[one.track, s]] : [];
-    return several;
+    const { grid, indexOf } = space;
+    const levels = levelsOf(s, grid, indexOf);
+    const known = this.live.filter((t) => t.fingerprints.has(s.band));
+    const sources = known.map((t) => this.sourceOf(t, s, grid));
+    const birthNats = this.birthNats(s.tMs);
+    const told = read(grid, levels, sources, FADING_DB, birthNats, MOST_NEW);
+    const stay = known.flatMap((track, k) => {
+      const shift = told.shiftDb[k]!;
+      if (Number.isNaN(shift)) return [];
+      return [{ track, shift, source: { ...sources[k]!, levelDbm: sources[k]!.levelDbm.map((l) => l + shift) } }];
+    });
+    const { found } = told;
+    if (stay.length === 0 && !this.fires(s)) {
+      const { track } = this.asOne(s, windowMs, FADING_DB);
+      return track ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
+    }
+    const walked = new Map(told.walked.map((w) => [w.found, known[w.known]!]));
+    //DBG
+    const shares = split(s, indexOf, [...stay.map((k) => k.source), ...found.map((f) => f.source)]);
+    const parts: Part[] = [];
+    stay.forEach(({ track, source, shift }, k) => {
+      const sighting = shares[k];
+      if (sighting) parts.push({ track, sighting, price: 0, movedDb: shift });
+      if (track.confirmed) return;
+      const others = [...stay.filter((o) => o.track !== track).map((o) => o.source), ...found.map((f) => f.source)];
+      const [learned, planned] = adds(levels, others, source, grid.shadowDb);
+      track.learnedNats += Math.max(-WINDOW_NATS, Math.min(WINDOW_NATS, learned));
+      track.plannedNats += planned;
+      track.looks++;
+    });
+    const taken = [...stay.map((k) => k.track), ...walked.values()];
+    found.forEach((f, k) => {
+      const sighting = shares[stay.length + k];
+      if (!sighting) return;
+      const walker = walked.get(f);
+      if (walker) {
+        walker.moves++;
+        walker.fingerprints.clear();
+        parts.push({ track: walker, sighting, price: 0, movedDb: null });
+        return;
+      }
+      const { track } = this.asOne(sighting, windowMs, FADING_DB, taken);
+      if (track) taken.push(track);
+      if (track || this.fires(sighting)) parts.push({ track, sighting, price: f.price + birthNats, movedDb: null });
+    });
+    return parts;
+  }
+
+  /** The positions looked at for several emitters, and their sensors' indices. */
+  private space(band: BandId): Space | null {
+    let space = this.spaces.get(band);
+    if (space === undefined) {
+      const grid = this.locator.sources(band);
+      space = grid === null ? null : { grid, indexOf: new Map(grid.sensors.map((id, i) => [id, i])) };
+      this.spaces.set(band, space);
+    }
+    return space;
+  }
+
+  /** What a track is expected to give in a band. */
+  private sourceOf(track: Live, s: Sighting, grid: SourceGrid): Source {
+    let at = track.at.get(grid);
+    if (at === undefined) {
+      at = 0;
+      for (let c = 1; c < grid.size; c++) if (track.posterior[grid.at[c]!]! > track.posterior[grid.at[at]!]!) at = c;
+      track.at.set(grid, at);
+    }
+    const justHeard = s.tMs - (track.bands.get(s.band) ?? 0) <= JUST_HEARD_MS;
+    return track.fingerprints.get(s.band)!.source(grid, at, justHeard ? ON_NATS : OFF_NATS);
   }
 
   /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */
@@ -202,6 +315,25 @@ export class Tracker {
       if (nats > best.nats) best = { track, nats };
     }
     return best;
+  }
+
+  /** Log odds against a birth in a window, from how many there were of late: mean of a Gamma posterior of the rate. */
+  private birthNats(tMs: number): number {
+    const recent = this.births.filter((t) => tMs - t < BUSY_MS);
+    if (recent.length < this.births.length) this.births = recent;
+    const perWindow = recent.length / (BUSY_MS / 1000) + Math.exp(-QUIET_NATS);
+    return Math.max(BUSY_NATS, -Math.log(perWindow));
+  }
+
+  private confirm(track: Live, tMs: number): void {
+    if (!track.confirmed && track.windows >= CONFIRM_WINDOWS) {
+      const planned = (PLAN_WEIGHT * track.plannedNats) / Math.max(1, track.looks);
+      track.confirmed = track.learnedNats + planned - track.price >= CONFIRM_NATS;
+    }
+    if (track.confirmed && !track.counted) {
+      track.counted = true;
+      this.births.push(tMs);
+    }
   }
 
   /** Strong enough to open a track of its own. */
@@ -241,6 +373,14 @@ export class Tracker {
       ),
       windows: 0,
       beside,
+      learnedNats: 0,
+      plannedNats: 0,
+      looks: 0,
+      price: 0,
+      moves: 0,
+      confirmed: !beside,
+      counted: false,
+      at: new Map(),
       windowNats: 0,
       episodes: [],
       fix: this.locator.fix(this.prior),
@@ -249,30 +389,84 @@ export class Tracker {
     return track;
   }
 
-  /** Takes a sighting into a track's place, evidence and episodes. */
-  private update(track: Live, s: Sighting, windowMs: number): void {
+  /**
+   * Looks again, at growing intervals, whether a fingerprint is that of several emitters which came on together: its averages
+   * are read from the plan alone. Returns the tracks that come of it.
+   */
+  private fallApart(track: Live, s: Sighting, windowMs: number): Live[] {
+    const own = track.fingerprints.get(s.band);
+    const space = this.space(s.band);
+    if (own === undefined || space === null || own.count < 2 || (own.count & (own.count - 1)) !== 0) return [];
+    const { grid, indexOf } = space;
+    const levels = own.levels(grid);
+    const birthNats = Math.max(BUSY_NATS, this.birthNats(s.tMs) - Math.log(own.count));
+    const found = findAll(grid, levels, background(levels), [], 0, birthNats, true, MOST_NEW);
+    if (found.length < 2) return [];
+    const parts = split(
+      s,
+      indexOf,
+      found.map((f) => f.source),
+    );
+    const out: Live[] = [];
+    for (let k = 1; k < found.length; k++) {
+      const part = parts[k];
+      if (!part) continue;
+      const other = this.start(part, s.tMs, true);
+      if (other === null) continue;
+      const theirs = new Set<SensorId>();
+      grid.sensors.forEach((id, i) => {
+        if (found.every((f) => f.source.levelDbm[i]! <= found[k]!.source.levelDbm[i]!)) theirs.add(id);
+      });
+      other.fingerprints.set(s.band, own.give(theirs));
+      other.windows = 1;
+      other.price = found[k]!.price + birthNats;
+      other.plannedNats = found[k]!.nats + found[k]!.price;
+      other.looks = 1;
+      this.place(other, s.tMs);
+      this.note(other, part, windowMs);
+      out.push(other);
+    }
+    this.place(track, s.tMs);
+    return out;
+  }
+
+  /** Takes a sighting into a track's place, evidence and episodes. `movedDb` as in `Part`. */
+  private update(track: Live, s: Sighting, windowMs: number, movedDb: number | null): void {
     const { posterior, fingerprints } = track;
-    if (track.bands.size > 0) {
+    if (movedDb === null && fingerprints.size > 0) {
       const window = this.likelihood(s);
       if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
+        track.moves++;
         for (const f of fingerprints.values()) f.clear();
         for (const band of fingerprints.keys()) if (band !== s.band) fingerprints.delete(band);
       }
     }
     const own = fingerprints.get(s.band) ?? new Fingerprint();
     fingerprints.set(s.band, own);
-    own.learn(s);
+    own.learn(s, movedDb);
+    if (own.count <= SETTLED_WINDOWS || own.count % SETTLED_EVERY === 0) this.place(track, s.tMs);
+    this.note(track, s, windowMs);
+  }
+
+  /** Judges where a track is from its fingerprints. */
+  private place(track: Live, tMs: number): void {
+    const { posterior, fingerprints } = track;
     // Shadowing is partly common to the bands, so each further band counts less: N_eff = N / (1 + (N - 1) rho).
     const weight = 1 / (1 + (fingerprints.size - 1) * this.options.bandCorrelation);
     posterior.set(this.prior);
     const likelihood = new Float64Array(this.locator.size);
     for (const [band, fingerprint] of fingerprints) {
-      this.locator.logLikelihood(fingerprint.observation(s.tMs, band), likelihood);
+      this.locator.logLikelihood(fingerprint.observation(tMs, band), likelihood);
       for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
     }
     normaliseLog(posterior);
     track.fix = this.locator.fix(posterior);
 
+    track.at.clear();
+  }
+
+  /** What a sighting says of a track beside its place. */
+  private note(track: Live, s: Sighting, windowMs: number): void {
     track.bands.set(s.band, s.tMs);
     extend(track.episodes, Math.max(s.tMs - windowMs, track.firstEvidenceMs), s.tMs, windowMs);
     track.lastSeenMs = s.tMs;
@@ -293,7 +487,8 @@ export class Tracker {
       firstEvidenceMs: track.firstEvidenceMs,
       lastEvidenceMs: track.lastSeenMs,
       active,
-      confirmed: !track.beside || track.windows >= CONFIRM_WINDOWS,
+      confirmed: track.confirmed,
+      moves: track.moves,
       fix: track.fix,
       activity: "unknown",
       activityP: 0,
@@ -306,21 +501,26 @@ export class Tracker {
 
   /** Everything needed to go on as if never stopped; survives structured cloning. */
   snapshot(): unknown {
-    const live = this.live.map((t) => ({
+    const live = this.live.map(({ at: _, ...t }) => ({
       ...t,
       fingerprints: [...t.fingerprints].map(([band, f]) => [band, f.snapshot()]),
     }));
-    return { opened: this.opened, live };
+    return { opened: this.opened, births: this.births, live };
   }
 
   restore(snapshot: unknown): void {
-    type Saved = Omit<Live, "fingerprints"> & { fingerprints: [BandId, unknown][] };
-    const data = snapshot as { opened: number; live: Saved[] };
+    type Saved = Omit<Live, "fingerprints" | "at"> & { fingerprints: [BandId, unknown][] };
+    const data = snapshot as { opened: number; births: number[]; live: Saved[] };
+    this.births = [...data.births];
     this.opened = data.opened;
     // Another plan or calibration makes another grid: what was followed on the old one starts anew.
     this.live = data.live
       .filter((t) => t.posterior.length === this.locator.size)
-      .map((t) => ({ ...t, fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])) }));
+      .map((t) => ({
+        ...t,
+        at: new Map(),
+        fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])),
+      }));
   }
 }
 

@@ -36,6 +36,7 @@ const track = (p: number): Track => ({
   lastEvidenceMs: T + 5000,
   active: true,
   confirmed: true,
+  moves: 0,
   fix: {
     position: { xM: 1.23456, yM: 2, floor: "0", covM2: [1, 0, 1] },
     candidates: [
@@ -54,6 +55,21 @@ const track = (p: number): Track => ({
 });
 
 describe("alert lifecycle", () => {
+  it("two equal neighbours take turns as the likeliest: the alert goes on naming the first, until the odds are two to one", () => {
+    const first = withTrack(fresh(), track(0.55), "high", 0.5);
+    expect(first.cell).toBe("b1-0-01");
+    const swapped = (p: number): Track => {
+      const t = track(1 - p);
+      return { ...t, fix: { ...t.fix, candidates: [...t.fix.candidates].reverse() } };
+    };
+    const even = withTrack(first, swapped(0.6), "high", 0.5);
+    expect(even.cell).toBe("b1-0-01");
+    expect(even.candidates[0]).toEqual({ cell: "b1-0-02", p: 0.6 });
+    expect(even.text).toMatch(/^Phone in use in b1-0-01 \(40 %\), else b1-0-02 60 %/);
+    const clear = withTrack(even, swapped(0.7), "high", 0.5);
+    expect(clear.cell).toBe("b1-0-02");
+  });
+
   it("a new detection alert: active, unacknowledged, latched", () => {
     expect(displayState(fresh(), T)).toBe("unacked");
     expect(canClose(fresh())).toBe(false);

@@ -1,0 +1,239 @@
+import type { BandId, SensorId } from "../model.ts";
+import type { Observation, SensorLevel } from "./locate.ts";
+import type { Levels, Source } from "./mixture.ts";
+import { FADING_DB, type Sighting } from "./sighting.ts";
+import type { SourceGrid } from "./sources.ts";
+
+/** A sensor that hears less than this share of what the best one hears is at its limit. */
+const RARELY = 0.25;
+/** With so few sensors that hear, silence is needed to tell places apart. */
+const FEW = 4;
+const FADING_REACH_DB = 15;
+/** Departures that this assumption counts as. */
+const FADING_WEIGHT = 20;
+/** A fingerprint remembers about so many windows, so that a slow walk shows. */
+const MEMORY_WINDOWS = 20;
+
+function median(values: number[]): number {
+  if (values.length === 0) return 0;
+  values.sort((a, b) => a - b);
+  return values[(values.length - 1) >> 1]!;
+}
+
+interface Learned {
+  /** Mean level, dBm at the emitter's power of the last window, and the windows it stands for. */
+  meanDbm: number;
+  heard: number;
+  quiet: number;
+  floorDbm: number;
+  sigmaDb: number;
+}
+
+/**
+ * How loud the sensors hear one emitter in one band, averaged over its windows. Fading differs from window to window and
+ * averages out; what stays (distance, walls, shadowing) is the emitter's fingerprint, and its place is judged from that, once,
+ * instead of from every window as if each brought news.
+ */
+export class Fingerprint {
+  private readonly sensors = new Map<SensorId, Learned>();
+  private windows = 0;
+  private taught = 0;
+  /** Sum of squared departures from the means and their number: the fading, learned. */
+  private square = FADING_DB * FADING_DB * FADING_WEIGHT;
+  private departures = FADING_WEIGHT;
+
+  /** Level expected at a sensor, dBm; -Infinity where the emitter was not heard. */
+  expectedDbm(sensor: SensorId): number {
+    const known = this.sensors.get(sensor);
+    return known !== undefined && known.heard > 0 ? known.meanDbm : Number.NEGATIVE_INFINITY;
+  }
+
+  /** `movedDb`: by how much the power has changed; null where nobody said. */
+  learn(s: Sighting, movedDb: number | null = null): void {
+    // Power control moves all levels together; the fingerprint keeps their differences and takes the newest power.
+    const moves: number[] = [];
+    for (const { level } of s.heard) {
+      const known = this.sensors.get(level.sensor);
+      if (movedDb === null && known && known.heard > 0) moves.push(level.levelDbm - known.meanDbm);
+    }
+    const shiftDb = movedDb ?? median(moves);
+    if (shiftDb !== 0) for (const known of this.sensors.values()) known.meanDbm += shiftDb;
+    this.windows = Math.min(this.windows + 1, MEMORY_WINDOWS);
+    this.taught++;
+    for (const { level } of s.heard) {
+      const known = this.entry(level);
+      if (known.heard > 0) {
+        const off = level.levelDbm - known.meanDbm;
+        // Departures beyond what fading does are another emitter's.
+        if (Math.abs(off) < FADING_REACH_DB) {
+          this.square += off * off;
+          this.departures++;
+        }
+        known.meanDbm += off / Math.min(known.heard + 1, MEMORY_WINDOWS);
+      } else {
+        known.meanDbm = level.levelDbm;
+      }
+      known.heard++;
+      known.sigmaDb = level.sigmaDb;
+      known.floorDbm = level.floorDbm;
+    }
+    for (const level of s.quiet) {
+      const known = this.entry(level);
+      known.quiet++;
+      known.floorDbm = level.floorDbm;
+    }
+  }
+
+  /** Standard deviation of one window's level around its mean, dB. */
+  fadingDb(): number {
+    return Math.sqrt(this.square / this.departures);
+  }
+
+  /** All windows as one observation. */
+  observation(tMs: number, band: BandId): Observation {
+    const sensors: SensorLevel[] = [];
+    const fading = this.fadingDb();
+    let heardBy = 0;
+    let most = 0;
+    for (const k of this.sensors.values()) {
+      if (k.heard > 0) heardBy++;
+      most = Math.max(most, k.heard / (k.heard + k.quiet));
+    }
+    for (const [sensor, k] of this.sensors) {
+      // A receiver that sweeps misses bursts whoever is near: what counts is how often it hears against the others.
+      const share = k.heard / (k.heard + k.quiet) / most;
+      if (k.heard > 0 && share >= RARELY) {
+        const n = Math.min(k.heard, MEMORY_WINDOWS);
+        const sigmaDb = Math.sqrt((k.sigmaDb * k.sigmaDb + fading * fading) / n);
+        sensors.push({ sensor, levelDbm: k.meanDbm, floorDbm: k.floorDbm, sigmaDb });
+      } else if (k.quiet >= 2 || heardBy <= FEW) {
+        // Heard now and then, or never: about at its floor or below. One silence says so only where little else does.
+        sensors.push({ sensor, levelDbm: Number.NaN, floorDbm: k.floorDbm, sigmaDb: fading });
+      }
+    }
+    return { tMs, band, sensors };
+  }
+
+  /** Windows that taught this fingerprint since it was last cleared. */
+  get count(): number {
+    return this.taught;
+  }
+
+  /**
+   * What the emitter gives at its newest power: learned where it was heard, from the plan (row `at` of the grid) elsewhere, but
+   * nowhere louder than sensors that heard nothing of it allow.
+   */
+  source(grid: SourceGrid, at: number, logOn: number): Source {
+    const n = grid.sensors.length;
+    const levelDbm = new Float64Array(n);
+    const sdDb = new Float64Array(n);
+    const fading = this.fadingDb();
+    const powers: number[] = [];
+    for (let i = 0; i < n; i++) {
+      const k = this.sensors.get(grid.sensors[i]!);
+      if (k !== undefined && k.heard > 0) powers.push(k.meanDbm - grid.gainDb[at * n + i]!);
+    }
+    const powerDbm = powers.length > 0 ? median(powers) : Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < n; i++) {
+      const k = this.sensors.get(grid.sensors[i]!);
+      if (k !== undefined && k.heard > 0) {
+        levelDbm[i] = k.meanDbm;
+        sdDb[i] = fading * Math.sqrt(1 + 1 / Math.min(k.heard, MEMORY_WINDOWS));
+      } else {
+        const planned = powerDbm + grid.gainDb[at * n + i]!;
+        levelDbm[i] = k !== undefined && k.quiet >= 2 ? Math.min(planned, k.floorDbm) : planned;
+        sdDb[i] = Math.hypot(grid.shadowDb, fading);
+      }
+    }
+    return { levelDbm, sdDb, logOn, certain: true, at };
+  }
+
+  /** The averages as one window's levels: what is heard too rarely counts as not heard. */
+  levels(grid: SourceGrid): Levels {
+    const n = grid.sensors.length;
+    const levelDbm = new Float64Array(n).fill(Number.NaN);
+    const sdDb = new Float64Array(n);
+    const floorDbm = new Float64Array(n).fill(Number.NaN);
+    const fading = this.fadingDb();
+    for (let i = 0; i < n; i++) {
+      const k = this.sensors.get(grid.sensors[i]!);
+      if (k === undefined) continue;
+      floorDbm[i] = k.floorDbm;
+      if (k.heard === 0 || k.heard < RARELY * k.quiet) continue;
+      levelDbm[i] = k.meanDbm;
+      sdDb[i] = Math.hypot(k.sigmaDb, fading) / Math.sqrt(Math.min(k.heard, MEMORY_WINDOWS));
+    }
+    return { levelDbm, sdDb, floorDbm };
+  }
+
+  /** Gives the sensors of `theirs` to a fingerprint of its own: two emitters were taken for one. Each caps the other. */
+  give(theirs: ReadonlySet<SensorId>): Fingerprint {
+    const other = new Fingerprint();
+    other.windows = this.windows;
+    other.taught = this.taught;
+    for (const [sensor, k] of this.sensors) {
+      if (k.heard === 0) other.sensors.set(sensor, { ...k });
+      else {
+        const cap = {
+          ...k,
+          meanDbm: Number.NEGATIVE_INFINITY,
+          heard: 0,
+          quiet: k.heard + k.quiet,
+          floorDbm: k.meanDbm,
+        };
+        const mine = theirs.has(sensor);
+        other.sensors.set(sensor, mine ? { ...k } : cap);
+        if (mine) this.sensors.set(sensor, cap);
+      }
+    }
+    return other;
+  }
+
+  clear(): void {
+    this.sensors.clear();
+    this.taught = 0;
+    this.windows = 0;
+  }
+
+  snapshot(): unknown {
+    return {
+      sensors: this.sensors,
+      windows: this.windows,
+      taught: this.taught,
+      square: this.square,
+      departures: this.departures,
+    };
+  }
+
+  static restored(snapshot: unknown): Fingerprint {
+    const data = snapshot as {
+      sensors: Map<SensorId, Learned>;
+      windows: number;
+      taught: number;
+      square: number;
+      departures: number;
+    };
+    const made = new Fingerprint();
+    for (const [sensor, learned] of data.sensors) made.sensors.set(sensor, { ...learned });
+    made.windows = data.windows;
+    made.taught = data.taught;
+    made.square = data.square;
+    made.departures = data.departures;
+    return made;
+  }
+
+  private entry(level: SensorLevel): Learned {
+    let known = this.sensors.get(level.sensor);
+    if (!known) {
+      known = {
+        meanDbm: Number.NEGATIVE_INFINITY,
+        heard: 0,
+        quiet: 0,
+        floorDbm: level.floorDbm,
+        sigmaDb: level.sigmaDb,
+      };
+      this.sensors.set(level.sensor, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { Policy } from "../../../src/alert/policy.ts";
+import type { Track } from "../../../src/model.ts";
+import { box, site, zone } from "../fuse/world.ts";
+
+const POLICY = new Policy(
+  site({ zones: [zone("c1", box(0, 0, 3, 4)), zone("hall", box(0, 4, 30, 7), { kind: "corridor" })] }),
+);
+
+function track(more: Partial<Track>): Track {
+  return {
+    id: "t",
+    block: "b1",
+    bands: ["lte800-ul"],
+    openedAtMs: 0,
+    firstEvidenceMs: 0,
+    lastEvidenceMs: 0,
+    active: true,
+    confirmed: true,
+    moves: 0,
+    fix: {
+      position: { xM: 1, yM: 1, floor: "0", covM2: [1, 0, 1] },
+      candidates: [
+        { cell: "c1", p: 0.7 },
+        { cell: "hall", p: 0.3 },
+      ],
+      pOutside: 0,
+      pAllowed: 0,
+    },
+    activity: "unknown",
+    activityP: 0,
+    episodes: [],
+    llr: 30,
+    threshold: 24,
+    sensors: [],
+    ...more,
+  };
+}
+
+describe("policy", () => {
+  it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
+    expect(POLICY.opens(track({}), 1000)).toBe(false);
+    expect(POLICY.opens(track({}), 2000)).toBe(true);
+  });
+
+  it("the same phone once it has walked: followed, not alerted; nearly surely in a cell: alerted all the same", () => {
+    expect(POLICY.heldP(track({ moves: 1 }))).toBeLessThan(0.3);
+    expect(POLICY.opens(track({ moves: 1 }), 10_000)).toBe(false);
+    const sure = track({ moves: 1 });
+    const fix = {
+      ...sure.fix,
+      candidates: [
+        { cell: "c1", p: 0.97 },
+        { cell: "hall", p: 0.03 },
+      ],
+    };
+    expect(POLICY.opens({ ...sure, fix }, 10_000)).toBe(true);
+  });
+
+  it("a track that may still be another's fading: waits, however sure its place is", () => {
+    expect(POLICY.opens(track({ confirmed: false }), 60_000)).toBe(false);
+  });
+});
