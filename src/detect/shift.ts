@@ -34,9 +34,10 @@ export class Shift {
   rows = 0;
 
   #level = 0;
+  #origin = 0;
   #sigma = 0;
   readonly #first = new Float64Array(FIRST);
-  /** Level and sum of all (bounded) rows, as they were after each of the last RING rows. */
+  /** Level and sum of all (bounded) rows, both from the first level on, as they were after each of the last RING rows. */
   readonly #levels = new Float64Array(RING);
   readonly #sums = new Float64Array(RING);
   /** Variance of a window's difference in units of the spread, for each window, as it was after each of the last RING rows. */
@@ -49,6 +50,8 @@ export class Shift {
   #before = 0;
   #sum = 0;
   #n = 0;
+  /** The only value so far; NaN when there is none such. */
+  #constant = Number.NaN;
 
   /** Takes a row; sets `up` and `down`. */
   take(x: number): void {
@@ -66,8 +69,8 @@ export class Shift {
     const off = (x - this.#level) / this.#sigma;
     const limit = CLIP * Math.sqrt(this.#c0);
     const r = off > limit ? limit : off < -limit ? -limit : off;
-    const y = this.#level + r * this.#sigma;
-    this.#sum += y;
+    // Sums are of distances from the first level: a large level must not eat the digits of a long sum.
+    this.#sum += this.#level - this.#origin + r * this.#sigma;
     const at = i % RING;
     this.#sums[at] = this.#sum;
 
@@ -111,7 +114,7 @@ export class Shift {
     const rho = Math.min(0.98, Math.max(0, this.#c1 / this.#c0));
     const levelRows = Math.min(LEVEL_ROWS, FIRST + this.rows);
     this.#level += (r * this.#sigma) / levelRows;
-    this.#levels[at] = this.#level;
+    this.#levels[at] = this.#level - this.#origin;
     const white = (this.#c0 * (1 + rho)) / (1 - rho);
     for (let k = 0; k < WINDOWS.length; k++) {
       const m = WINDOWS[k]!;
@@ -132,14 +135,21 @@ export class Shift {
     const deviations = sorted.map((v) => Math.abs(v - median)).sort();
     let sigma = 1.4826 * deviations[FIRST / 2]!;
     if (sigma === 0) sigma = (sorted[FIRST - 1]! - sorted[0]!) / 4;
-    if (sigma === 0) return;
+    if (sigma === 0) {
+      this.#constant = median;
+      return;
+    }
     this.#sigma = sigma;
-    this.#level = median;
-    this.#levels.fill(median);
+    // What has never changed before it did is the level, and what came since is to be judged by it.
+    const level = Number.isNaN(this.#constant) ? median : this.#constant;
+    this.#level = level;
+    this.#origin = level;
+    this.#levels.fill(0);
     for (let k = 0; k < WINDOWS.length; k++) {
       const v = 2 / WINDOWS[k]! + 2 / FIRST;
       for (let at = 0; at < RING; at++) this.#noise[at * WINDOWS.length + k] = v;
     }
+    if (!Number.isNaN(this.#constant)) for (const row of this.#first) this.#row(row);
   }
 }
 

@@ -32,8 +32,10 @@ describe("detect series", () => {
 
   it("detect series: level of another unit and offset: the same alarms", () => {
     const s = radio(7, 700, 0.06, 0.1, 0.1, 600);
-    const other = { ...s, x: s.x.map((v) => 1e6 + 64 * v) };
-    expect(alarmsOf(other)).toEqual(alarmsOf(s));
+    const alarms = alarmsOf(s);
+    expect(alarms.length).toBeGreaterThan(0);
+    expect(alarmsOf({ ...s, x: s.x.map((v) => 1e6 + 64 * v) })).toEqual(alarms);
+    expect(alarmsOf({ ...s, x: s.x.map((v) => -1e9 + 1024 * v) })).toEqual(alarms);
   });
 
   it("detect series: a job at the same hour every day: no alarm from the fifth day on", () => {
@@ -80,6 +82,15 @@ describe("detect series", () => {
     b.row(s.tMs[3000]!, 1e9);
     expect(a.score).toBe(scoreAt);
     expect(b.score).toBeGreaterThan(scoreAt);
+  });
+
+  it("detect series: a value that never changed takes another one for good: one alarm within 60 rows", () => {
+    const x = Float64Array.from({ length: 4000 }, (_, i) => (i < 2000 ? 7 : 9));
+    const tMs = Float64Array.from(x, (_, i) => 1.4e12 + i * 300_000);
+    const alarms = alarmsOf({ family: "jump", tMs, x, windows: [], onsets: [] });
+    expect(alarms.length).toBe(1);
+    expect(alarms[0]).toBeGreaterThanOrEqual(2000);
+    expect(alarms[0]).toBeLessThan(2060);
   });
 
   it("detect series: constant, huge, tiny or missing values: finite scores, no alarm on a constant", () => {
