@@ -89,7 +89,8 @@ describe("sensor health", () => {
 
   it("an overdriven receiver: a fault while it lasts", () => {
     const health = new SensorHealth();
-    expect(health.look(T, [sensor("s1", T, { saturation: 0.2 })]).opened.map((f) => f.key)).toEqual(["saturated:s1"]);
+    expect(health.look(T - 5000, [sensor("s1", T - 5000, { saturation: 0.2 })]).opened).toEqual([]);
+    expect(health.look(T, [sensor("s1", T, { saturation: 0.4 })]).opened.map((f) => f.key)).toEqual(["saturated:s1"]);
     expect(health.look(T + 5000, [sensor("s1", T, { saturation: 0 })]).ended).toHaveLength(1);
   });
 
