@@ -3,7 +3,15 @@
  */
 import type { Band, SensorSite, Site } from "../model.ts";
 import { type Grid, insidePolygon } from "./grid.ts";
-import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanGeometry } from "./propagation.ts";
+import {
+  addPowersDb,
+  type DoorPoint,
+  distanceLossDb,
+  type PathLoss,
+  Plan,
+  PlanGeometry,
+  STEEL_DOOR_DB,
+} from "./propagation.ts";
 
 /**
  * In sites too large for a ray a position: beyond the first distance walls are counted once a room, from its middle, or once a
@@ -18,6 +26,7 @@ const MOST_RAYS = 500_000;
 /** A door belongs to a zone when its middle is this close to the zone's polygon. */
 const DOOR_REACH_M = 0.35;
 const STEP_OUT_M = 0.05;
+const DOOR_WIDTH_M = 0.9;
 /** Exponent along a single path; what obstacles add is counted as walls. */
 const FREE_SPACE = 2;
 
@@ -166,12 +175,48 @@ function roomDoorsOf(site: Site, plan: Plan, sensor: SensorSite, floor: number):
 function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   if (group.zone === "") return [];
   const { floor } = group;
-  return doorsNear(site, places.plan, group.zone, floor).map((index) => {
-    const door = places.plan.doors(floor)[index]!;
+  const stated = doorsNear(site, places.plan, group.zone, floor);
+  const assumed = stated.length === 0 ? assumedDoor(site, group, places.plan) : null;
+  return (assumed === null ? stated : [-1]).map((index) => {
+    const door = assumed ?? places.plan.doors(floor)[index]!;
     const square = squareOf(places, `door ${door.nx > 0} ${door.ny > 0}`, floor, door.xM, door.yM);
-    const legs = places.sensors.map((_, s) => bestLeg(places, group, index, s, square));
+    const legs = places.sensors.map((_, s) => bestLeg(places, group, door, index, s, square));
     return { xM: door.xM, yM: door.yM, legs };
   });
+}
+
+/**
+ * Every room has a door, in whatever plan: where walls are stated and none has it, the middle of an edge towards a corridor, or
+ * else towards the middle of the floor, but not of one shared with another room. Walls without any way through would look far
+ * more telling than they are.
+ */
+function assumedDoor(site: Site, group: PlaceGroup, plan: Plan): DoorPoint | null {
+  const zone = site.zones.find((z) => z.id === group.zone);
+  if (zone === undefined || (zone.kind !== "cell" && zone.kind !== "staff") || !plan.hasWalls) return null;
+  const others = site.zones.filter((z) => z.floor === zone.floor && z !== zone && z.kind !== "outside");
+  const corners = others.flatMap((z) => z.polygon);
+  const middleX = corners.reduce((sum, c) => sum + c[0] / corners.length, 0);
+  const middleY = corners.reduce((sum, c) => sum + c[1] / corners.length, 0);
+  let best: DoorPoint | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  for (let k = 0, j = zone.polygon.length - 1; k < zone.polygon.length; j = k++) {
+    const [[ax, ay], [bx, by]] = [zone.polygon[j]!, zone.polygon[k]!];
+    const lengthM = Math.hypot(bx - ax, by - ay);
+    if (lengthM < DOOR_WIDTH_M) continue;
+    const [xM, yM] = [(ax + bx) / 2, (ay + by) / 2];
+    const [nx, ny] = [(by - ay) / lengthM, (ax - bx) / lengthM];
+    const side = insidePolygon(zone.polygon, xM + DOOR_REACH_M * nx, yM + DOOR_REACH_M * ny) ? -1 : 1;
+    const [ox, oy] = [xM + side * DOOR_REACH_M * nx, yM + side * DOOR_REACH_M * ny];
+    const beyondIt = others.find((z) => insidePolygon(z.polygon, ox, oy));
+    // Corridors first, then what is no room, then rooms; the nearest to the middle among those.
+    const rank = beyondIt === undefined ? 1 : beyondIt.kind === "corridor" ? 0 : 2;
+    const value = 1e6 * rank + Math.hypot(xM - middleX, yM - middleY);
+    if (value < least) {
+      least = value;
+      best = { xM, yM, lossDb: STEEL_DOOR_DB, nx, ny };
+    }
+  }
+  return best;
 }
 
 /** What a square of the plan knows of each sensor, for one kind of ray. */
@@ -192,10 +237,16 @@ function beyond(door: DoorPoint, xM: number, yM: number): readonly [xM: number, 
 }
 
 /** From a room's door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
-function bestLeg(places: Places, group: PlaceGroup, index: number, s: number, square: Float64Array): Leg {
+function bestLeg(
+  places: Places,
+  group: PlaceGroup,
+  door: DoorPoint,
+  index: number,
+  s: number,
+  square: Float64Array,
+): Leg {
   const { plan } = places;
   const { floor, zM } = group;
-  const door = plan.doors(floor)[index]!;
   const [ax, ay] = beyond(door, group.xM[0]!, group.yM[0]!);
   const [sx, sy, sz] = places.sensors[s]!.positionM!;
   const floorB = places.floorOf[s]!;

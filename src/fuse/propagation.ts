@@ -12,7 +12,7 @@ const LN10_10 = Math.LN10 / 10;
 /** Near field and body: closer than this, distance says nothing more. */
 const NEAREST_M = 0.7;
 /** A gap-leaking steel door; ranges of 10 to 20 dB are seen. */
-const STEEL_DOOR_DB = 15;
+export const STEEL_DOOR_DB = 15;
 /** Sheet metal without gaps is opaque; energy goes round, at a loss of this order. */
 const METAL_DB = 25;
 

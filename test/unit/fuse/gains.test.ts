@@ -113,3 +113,29 @@ describe("gains of a large site", () => {
     expect(Math.sqrt(square / far)).toBeLessThan(2);
   });
 });
+
+describe("gains of a plan without doors", () => {
+  it("rooms whose plan leaves the doors out: as with doors towards the corridor, to 2 dB", () => {
+    const open = corridorSite();
+    const shut = { ...open, walls: open.walls.map((w) => ({ ...w, lossDb: 40, door: null })) };
+    const stated = { ...open, walls: open.walls.map((w) => ({ ...w, lossDb: 40 })) };
+    const grid = buildGrid(open, { stepM: 1, phoneHeightM: 1.2, anchors: [] });
+    const path = { exponent: 2, wallFactor: 1, slabFactor: 1 };
+    const [assumed, known] = [shut, stated].map((s) => planGains(s, grid, s.sensors, s.bands[0]!, path).gain);
+    const cells = grid.zones.filter((z) => z.kind === "cell");
+    let [square, count] = [0, 0];
+    for (const zone of cells) {
+      for (let c = zone.from; c < zone.to; c++) {
+        for (let s = 0; s < open.sensors.length; s++) {
+          const at = c * open.sensors.length + s;
+          square += (assumed![at]! - known![at]!) ** 2;
+          count++;
+          // Straight through the front it would lose 40 dB more than through the air.
+          expect(assumed![at]!).toBeGreaterThan(-20 * Math.log10(12) - 25);
+        }
+      }
+    }
+    // What is left are straight rays through the doorway itself.
+    expect(Math.sqrt(square / count)).toBeLessThan(2);
+  });
+});
