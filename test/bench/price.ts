@@ -58,7 +58,7 @@ async function round(enabled: boolean): Promise<{ rate: number; cpuUs: number }>
     await start();
     await stop();
     await sensors.unsubscribeAsync("cellward/v1/toy/_svc/main/state");
-    const t0 = Date.now() - (MESSAGES / SENSORS) * COUNT * 20;
+    const t0 = Math.floor(Date.now() - (MESSAGES / SENSORS) * COUNT * 20);
     const sent: Promise<unknown>[] = [];
     for (let k = 0; k < MESSAGES; k++) {
       const sensor = `s${k % 2}-${(k >> 1) % 6}`;
@@ -87,6 +87,8 @@ async function round(enabled: boolean): Promise<{ rate: number; cpuUs: number }>
     await until(
       "the backlog",
       async () => {
+        // The service limits how often it may be asked.
+        await new Promise((resolve) => setTimeout(resolve, 100));
         const text = await (await fetch(new URL("/metrics", url))).text();
         const of = (name: string) => Number(new RegExp(`^cellward_${name} (\\S+)`, "m").exec(text)?.[1]);
         const taken = of('readings_total\\{result="accepted"\\}') / COUNT;
