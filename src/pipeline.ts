@@ -73,7 +73,7 @@ export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPe
  */
 const USE_DENSITY = { cell: 1, corridor: 0.25, staff: 1, gate: 1, yard: 0.15, perimeter: 0.1 } as const;
 /** Share of phones heard that are outside the walls: streets have more of them than a block, but few of those are heard. */
-const OUTSIDE_P = 0.1;
+const OUTSIDE_P = 0.05;
 /** How often, in event time, the sensors' health is looked at. */
 const HEALTH_LOOK_MS = 5000;
 /** Live, a block waits so long for what its neighbours heard of a window; then it decides without them. */

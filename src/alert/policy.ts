@@ -65,8 +65,9 @@ export class Policy {
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
     if (!track.confirmed || this.heldP(track) < this.options.minForbiddenP) return false;
-    const top = track.fix.candidates[0];
-    if (!top || !this.held.has(top.cell) || this.heardOutdoors(track, top.cell)) return false;
+    // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
+    const top = track.fix.candidates.find((c) => this.held.has(c.cell));
+    if (!top || this.heardOutdoors(track, top.cell)) return false;
     return top.p >= this.options.sureP || nowMs - track.openedAtMs >= this.options.patienceMs || !track.active;
   }
 
