@@ -23,13 +23,35 @@ export function toySiteText(cells = 6): string {
   ];
   const walls: object[] = [];
   const sensors: object[] = [];
+  // The facade: without it the street would be a place like any other.
+  const endM = cells * 2.5;
+  for (const [from, to] of [
+    [
+      [0, 0],
+      [endM, 0],
+    ],
+    [
+      [0, 11],
+      [endM, 11],
+    ],
+    [
+      [0, 0],
+      [0, 11],
+    ],
+    [
+      [endM, 0],
+      [endM, 11],
+    ],
+  ]) {
+    walls.push({ floor: "0", from, to, loss_db: 10 });
+  }
   for (let row = 0; row < 2; row++) {
     const y0 = row === 0 ? 0 : 7;
     for (let i = 0; i < cells; i++) {
       const id = `c${row}-${i}`;
       const x0 = i * 2.5;
       zones.push({ id, block: "b1", floor: "0", kind: "cell", polygon: rect(x0, y0, x0 + 2.5, y0 + 4) });
-      walls.push({ floor: "0", from: [x0 + 2.5, y0], to: [x0 + 2.5, y0 + 4], loss_db: 10 });
+      if (i < cells - 1) walls.push({ floor: "0", from: [x0 + 2.5, y0], to: [x0 + 2.5, y0 + 4], loss_db: 10 });
       const wallY = row === 0 ? 4 : 7;
       walls.push({ floor: "0", from: [x0, wallY], to: [x0 + 2.5, wallY], loss_db: 10 });
       sensors.push({
