@@ -7,12 +7,15 @@ export interface PolicyOptions {
    * costs: at 0.5 a needless search costs as much as a missed phone.
    */
   readonly minForbiddenP: number;
-  /** With the leading cell at least this likely the alert opens at once; else it waits for `patienceMs` to become surer. */
+  /**
+   * With the leading cell at least this likely the alert opens at once; else it waits for `patienceMs` to become surer. In five
+   * seconds a person who walks the corridor passes two or three cells, and shows as one who walks.
+   */
   readonly sureP: number;
   readonly patienceMs: number;
 }
 
-export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, patienceMs: 2000 };
+export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, patienceMs: 5000 };
 
 /**
  * Zone kinds whose phones are an officer's business. Corridors are forbidden to phones too, but staff walk them all day: a
