@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Policy } from "../../../src/alert/policy.ts";
+import { POLICY_DEFAULTS, Policy } from "../../../src/alert/policy.ts";
 import type { Track } from "../../../src/model.ts";
 import { box, site, zone } from "../fuse/world.ts";
 
@@ -39,8 +39,8 @@ function track(more: Partial<Track>): Track {
 
 describe("policy", () => {
   it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
-    expect(POLICY.opens(track({}), 1000)).toBe(false);
-    expect(POLICY.opens(track({}), 2000)).toBe(true);
+    expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs - 1000)).toBe(false);
+    expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs)).toBe(true);
   });
 
   it("the same phone once it has walked: followed, not alerted; nearly surely in a cell: alerted all the same", () => {
