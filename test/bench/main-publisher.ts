@@ -7,7 +7,16 @@
  */
 import { createHash } from "node:crypto";
 import mqtt, { type MqttClient } from "mqtt";
-import { BANDS, type BenchCell, type BenchSensor, benchCells, benchSensors, SENSORS_A_BLOCK } from "./prison.ts";
+import {
+  BANDS,
+  type BenchCell,
+  type BenchSensor,
+  benchCells,
+  benchSensors,
+  CELL_DEPTH_M,
+  CORRIDOR_M,
+  SENSORS_A_BLOCK,
+} from "./prison.ts";
 
 export interface Plan {
   readonly url: string;
@@ -40,9 +49,12 @@ const CONNECTIONS = 20;
 const QUIET_VARIANTS = 64;
 const NOISE_DBM = -105;
 const NOISE_SD_DB = 1.5;
-/** Path loss of the bench's own world: 40 dB at 1 m, exponent 3, 18 dB a slab; phones send 10 dBm. */
+/**
+ * Path loss of the bench's own world, which is that of its plan: concrete walls are opaque, so waves leave a cell by its steel
+ * door (15 dB) and run along the corridor; 40 dB at 1 m, 20 dB a decade, 18 dB a slab. Phones send 10 dBm.
+ */
 const LOSS_1M_DB = 40;
-const EXPONENT = 3;
+const DOOR_DB = 15;
 const SLAB_DB = 18;
 const PHONE_DBM = 10;
 const FADING_DB = 3;
@@ -129,8 +141,10 @@ function levelDbm(sensor: BenchSensor, cell: BenchCell): number {
   const [x, y, z] = sensor.positionM;
   const [cx, cy, cz] = cell.centreM;
   const floors = Math.abs(sensor.floor - Number(cell.id.split("-")[1]));
-  const distanceM = Math.max(1, Math.hypot(x - cx, y - cy, z - cz));
-  return PHONE_DBM - LOSS_1M_DB - 10 * EXPONENT * Math.log10(distanceM) - SLAB_DB * floors;
+  // The door stands in the middle of the cell's wall to the corridor.
+  const doorY = cy < CELL_DEPTH_M ? CELL_DEPTH_M : CELL_DEPTH_M + CORRIDOR_M;
+  const distanceM = Math.abs(doorY - cy) + Math.hypot(x - cx, y - doorY, z - cz);
+  return PHONE_DBM - LOSS_1M_DB - 20 * Math.log10(distanceM) - DOOR_DB - SLAB_DB * floors;
 }
 
 class Publisher {

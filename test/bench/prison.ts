@@ -20,8 +20,8 @@ export const FLOORS_A_BLOCK = 4;
 export const SENSORS_A_FLOOR = 50;
 export const SENSORS_A_BLOCK = FLOORS_A_BLOCK * SENSORS_A_FLOOR;
 const CELL_WIDTH_M = 2.5;
-const CELL_DEPTH_M = 4;
-const CORRIDOR_M = 3;
+export const CELL_DEPTH_M = 4;
+export const CORRIDOR_M = 3;
 const STOREY_M = 3.2;
 /** Blocks stand in a row, this far from each other: too far for a phone of one to be heard in the next. */
 const BLOCK_PITCH_M = 200;
