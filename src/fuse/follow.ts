@@ -176,20 +176,9 @@ export class Follower {
       .filter((m) => m.bursts > 0);
     // Windows that share their errors must not count as so many: their static part is scaled up to add up to one.
     const persistenceMs = this.#options.persistenceMs ?? defaults.persistenceMs;
-    const sinceMs = endMs - this.#startMs + windowMs;
-    const staticFactor = Math.max(1, Math.min(persistenceMs, sinceMs) / windowMs);
-    const lastingFactor = Math.max(1, sinceMs / windowMs);
+    const staticFactor = Math.max(1, Math.min(persistenceMs, endMs - this.#startMs + windowMs) / windowMs);
     const powerDbm = new Float64Array(this.#locator.size);
-    const left2 = this.#locator.windowLikelihood(
-      window.band,
-      levels,
-      misses,
-      state.prior,
-      staticFactor,
-      lastingFactor,
-      out,
-      powerDbm,
-    );
+    const left2 = this.#locator.windowLikelihood(window.band, levels, misses, state.prior, staticFactor, out, powerDbm);
     return () => this.#learnPower(state, powerDbm, left2, windowMs, POWER_LEAST * defaults.shadowDb);
   }
 

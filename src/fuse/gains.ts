@@ -113,17 +113,11 @@ export function walkPaths(
   if (!geometry.isComplete) geometry.complete();
 }
 
-export interface PlanGains {
-  /** dB, 0 at 1 m, negative beyond; the emitter's power and the loss of the first metre are not in it. */
-  readonly gain: Float32Array;
-  /** What walls and slabs take of it, dB, positive. */
-  readonly obstacle: Float32Array;
-}
-
 /**
  * Gains relative to 1 m from the sensor, all candidates by all sensors.
  *
- * Shape: `grid.size * sensors.length`, row a candidate.
+ * Shape: `grid.size * sensors.length`, row a candidate. Units: dB, 0 at 1 m, negative beyond; the emitter's power and the
+ * loss of the first metre are not in it.
  */
 export function planGains(
   site: Site,
@@ -132,16 +126,17 @@ export function planGains(
   band: Band,
   pathLoss: PathLoss,
   geometry?: PlanGeometry,
-): PlanGains {
-  const gain = new Float32Array(grid.size * sensors.length);
-  const obstacle = new Float32Array(gain.length);
+): Float32Array {
+  const out = new Float32Array(grid.size * sensors.length);
   const sink: PathSink = (place, sensor, distanceDb, wallDb, slabDb) => {
-    const at = place * sensors.length + sensor;
-    obstacle[at] = pathLoss.wallFactor * wallDb + pathLoss.slabFactor * slabDb;
-    gain[at] = -pathLoss.exponent * distanceDb - obstacle[at]!;
+    out[place * sensors.length + sensor] = -(
+      pathLoss.exponent * distanceDb +
+      pathLoss.wallFactor * wallDb +
+      pathLoss.slabFactor * slabDb
+    );
   };
   walkPaths(site, gridGroups(grid), sensors, band, sink, geometry);
-  return { gain, obstacle };
+  return out;
 }
 
 function doorsNear(site: Site, plan: Plan, zoneId: string, floor: number): number[] {

@@ -18,14 +18,7 @@ import type {
   ZoneKind,
 } from "../model.ts";
 import type { WindowLevels } from "./bursts.ts";
-import {
-  Density,
-  type Expectation,
-  GAIN_STEP_DB,
-  OBSTACLE_STEP_DB,
-  type SilenceTable,
-  type Silent,
-} from "./density.ts";
+import { Density, type Expectation, GAIN_STEP_DB, type Heard, type SilenceTable, type Silent } from "./density.ts";
 import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
 import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
@@ -123,23 +116,10 @@ const SHADOW_DB = 7;
 const SHADOW_RX_M = 3.5;
 const DEFAULT_PATH = { exponent: 2, wallFactor: 1, slabFactor: 1 };
 /**
- * Doubt about a plan's losses. Stated losses of one material differ by about a third between sources (ITU-R P.2040 and COST 231
- * on concrete), the exponent along a path whose walls are counted by 0.3 (ITU-R P.1238). The variance of shadowing as from 8
- * residuals: spreads from 3.9 to 9.3 dB are seen.
+ * Without walls in the plan nobody knows how much stands in the way: a waveguide of a hall (1.6), free space, offices (2.8;
+ * ITU-R P.1238 has 2.2 to 3.3), all equally likely.
  */
-const OBSTACLE_SD = 0.3;
-const EXPONENT_SD = 0.3;
-const SHADOW_FREEDOM = 8;
-/**
- * Without walls in the plan nobody knows how much stands in the way: the exponent lies between that of a hall's waveguide
- * (1.6) and of offices (2.8; ITU-R P.1238 has 2.2 to 3.3).
- */
-const OPEN_PATH = { ...DEFAULT_PATH, exponent: 2.2 };
-const OPEN_EXPONENT_SD = 0.5;
-/** A cell: within it, doubt about the plan has one direction. */
-const GROUP_M = 4.5;
-/** Receivers of one kind that nobody compared: gains differ by 1 to 3 dB, cables and mounting included. */
-const OFFSET_DB = 2;
+const OPEN_EXPONENTS = [1.6, 2.1, 2.8];
 // A phone's 5 dBm (between -40 and 33) less 6 dB of body and antenna and about 35 dB of the first metre.
 const POWER: PowerPrior = { meanDbm: -36, sdDb: 15 };
 const DEFAULT_KIND_WEIGHT: Record<ZoneKind, number> = {
@@ -157,7 +137,7 @@ const IDLE_MISS = 0.05;
 /** Sensors whose sensitivity nobody stated. */
 const BLIND_HEARING: Hearing = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 };
 /** Errors of a plan are larger and reach further than those of a map. */
-const PERSISTENCE_MS = 20_000;
+const PERSISTENCE_MS = 4_000;
 /** One narrow-band packet, partly averaged over its bandwidth. */
 const FADING_DB = 4;
 /** Spread of power between devices of a kind and the ways they are held. */
@@ -165,10 +145,10 @@ const DEVICE_DB = 6;
 /** What is left of the power's uncertainty once several sensors have heard the burst. */
 const SILENCE_POWER_DB = 2;
 /**
- * The place follows from the loudest sensors; a limit on the cost. With 32 of 80 the rate of right cells in a block with a sensor
- * over every door falls by 9 to 12 points (table A), so it is not lower.
+ * The place follows from the loudest sensors: far ones differ little between neighbouring cells, while the cost grows with
+ * the square of their number.
  */
-const MOST_HEARD = 80;
+const MOST_HEARD = 64;
 /** Bursts missed in one window share their cause: so many count at the most. */
 const MOST_LOOKS = 4;
 /** A sensor that stated its floor; levels are counted from there. */
@@ -184,7 +164,7 @@ export class Locator {
   readonly #site: Site;
   readonly #sensors: readonly SensorSite[];
   readonly #index = new Map<SensorId, number>();
-  readonly #models = new Map<BandId, BandModel>();
+  readonly #models = new Map<BandId, readonly BandModel[]>();
   readonly #sources = new Map<BandId, SourceGrid>();
   readonly #prior: Float64Array;
   readonly #motion: Motion;
@@ -192,7 +172,6 @@ export class Locator {
   readonly #leftOut: (point: number) => boolean;
   readonly #density = new Density();
   readonly #patches: Patches;
-  readonly #groups: Patches;
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
 
@@ -207,7 +186,6 @@ export class Locator {
     this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
     this.#patches = patchesOf(this.grid);
-    this.#groups = patchesOf(this.grid, this.size, GROUP_M);
     this.#prior = buildPrior(site, this.grid, options);
     this.#motion = new Motion(site, this.grid, this.#prior);
   }
@@ -218,7 +196,7 @@ export class Locator {
    */
   *prepare(): Generator<void, void> {
     for (const { id } of this.#site.bands) {
-      this.#model(id);
+      this.#variants(id);
       yield;
     }
   }
@@ -236,9 +214,9 @@ export class Locator {
    * to that depth. Units: nats, of a density in dB. Cost: see `Density`.
    */
   logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
-    const model = this.#model(o.band);
+    const models = this.#variants(o.band);
     out.fill(0);
-    if (model === null) return;
+    if (models === null) return;
     const heard: { sensor: number; level: number; variance: number }[] = [];
     const silent: Quiet[] = [];
     for (const { sensor, levelDbm, floorDbm, sigmaDb } of o.sensors) {
@@ -253,17 +231,14 @@ export class Locator {
     if (n + silent.length === 0) return;
     const covariance = new Float64Array(n * n);
     for (let i = 0; i < n; i++) covariance[i * n + i] = heard[i]!.variance;
-    const sensor = heard.map((h) => h.sensor);
-    const levels = { sensor, level: heard.map((h) => h.level), covariance, whole: false };
-    const audible = this.#silent(model, silent, 1);
-    this.#density.evaluate(model, power ?? model.power, levels, audible, 1, 1, out, null);
+    const levels = { sensor: heard.map((h) => h.sensor), level: heard.map((h) => h.level), covariance };
+    this.#mix(models, power ?? models[0]!.power, levels, silent, 1, out, null);
   }
 
   /**
    * The same for a window's bursts reduced to levels with their full error covariance. `staticFactor` multiplies the
-   * variance of what does not change from window to window; above 1 where windows repeat each other; `lastingFactor` that of
-   * what never changes. `powerDbm`, where given, receives the power's posterior mean at each candidate; returned is its
-   * variance at the best one.
+   * variance of what does not change from window to window; above 1 where windows repeat each other. `powerDbm`, where
+   * given, receives the power's posterior mean at each candidate; returned is its variance (of the surest class).
    */
   windowLikelihood(
     band: BandId,
@@ -271,13 +246,12 @@ export class Locator {
     misses: readonly Miss[],
     power: PowerPrior,
     staticFactor: number,
-    lastingFactor: number,
     out: Float64Array,
     powerDbm: Float64Array | null,
   ): number {
-    const model = this.#model(band);
+    const models = this.#variants(band);
     out.fill(0);
-    if (model === null) return power.sdDb * power.sdDb;
+    if (models === null) return power.sdDb * power.sdDb;
     const keep = levels.sensors.map((_, i) => i).filter((i) => this.#index.has(levels.sensors[i]!));
     keep.sort((a, b) => levels.levelDbm[b]! - levels.levelDbm[a]! || a - b);
     const n = keep.length;
@@ -291,21 +265,20 @@ export class Locator {
       const i = this.#index.get(miss.sensor);
       if (i === undefined) continue;
       // A sensor of unknown sensitivity that heard some bursts missed the others by chance, for all that is known.
-      const blind = model.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
+      const blind = models[0]!.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
       if (blind && miss.heard > 0) continue;
       silent.push({ sensor: i, floorDbm: miss.floorDbm, bursts: blind ? 1 : miss.bursts });
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
     const sensor = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
-    const heard = { sensor, level: keep.map((i) => levels.levelDbm[i]!), covariance, whole: true };
-    const audible = this.#silent(model, silent, staticFactor);
-    return this.#density.evaluate(model, power, heard, audible, staticFactor, lastingFactor, out, powerDbm);
+    const heard = { sensor, level: keep.map((i) => levels.levelDbm[i]!), covariance };
+    return this.#mix(models, power, heard, silent, staticFactor, out, powerDbm);
   }
 
   /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */
   bandDefaults(band: BandId): BandDefaults | null {
-    const model = this.#model(band);
-    if (model === null) return null;
+    const model = this.#variants(band)?.[0];
+    if (model === undefined) return null;
     const { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb } = model;
     return { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb };
   }
@@ -328,10 +301,40 @@ export class Locator {
     return silent;
   }
 
+  /** Likelihoods of several models of the same band averaged, candidate by candidate. */
+  #mix(
+    models: readonly BandModel[],
+    power: PowerPrior,
+    heard: Heard,
+    quiet: readonly Quiet[],
+    staticFactor: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): number {
+    const silent = this.#silent(models[0]!, quiet, staticFactor);
+    const evaluate = (model: BandModel, log: Float64Array, mean: Float64Array | null): number =>
+      this.#density.evaluate(model, power, heard, silent, staticFactor, log, mean);
+    if (models.length === 1) return evaluate(models[0]!, out, powerDbm);
+    const log = new Float64Array(this.size);
+    const mean = powerDbm === null ? null : new Float64Array(this.size);
+    let left2 = evaluate(models[0]!, out, powerDbm);
+    for (const model of models.slice(1)) {
+      left2 = Math.min(left2, evaluate(model, log, mean));
+      for (let c = 0; c < log.length; c++) {
+        const share = 1 / (1 + Math.exp(out[c]! - log[c]!));
+        out[c] = log[c]! + Math.log1p(Math.exp(Math.min(700, out[c]! - log[c]!)));
+        if (powerDbm !== null) powerDbm[c]! += share * (mean![c]! - powerDbm[c]!);
+      }
+    }
+    const each = Math.log(models.length);
+    for (let c = 0; c < out.length; c++) out[c]! -= each;
+    return left2;
+  }
+
   /** A thinned set of positions with expected gains, for looking for several emitters at once; null for an unknown band. */
   sources(band: BandId): SourceGrid | null {
-    const model = this.#model(band);
-    if (model === null) return null;
+    const model = this.#variants(band)?.[0];
+    if (model === undefined) return null;
     let made = this.#sources.get(band);
     if (made === undefined) {
       const ids = this.#sensors.map((s) => s.id);
@@ -359,42 +362,31 @@ export class Locator {
     return logSumExp(out, 0, out.length);
   }
 
-  /** Null for a band the site doesn't know. */
-  #model(id: BandId): BandModel | null {
-    let model = this.#models.get(id);
-    if (model === undefined) {
+  /** Equally likely models of a band, at least one; null for a band the site doesn't know. */
+  #variants(id: BandId): readonly BandModel[] | null {
+    let models = this.#models.get(id);
+    if (models === undefined) {
       const band = this.#site.bands.find((b) => b.id === id);
       if (band === undefined) return null;
-      model = this.#build(band);
-      this.#models.set(id, model);
+      models = this.#build(band);
+      this.#models.set(id, models);
       if (this.#models.size === this.#site.bands.length) this.#geometry = null;
     }
-    return model;
+    return models;
   }
 
-  #build(band: Band): BandModel {
+  #build(band: Band): readonly BandModel[] {
     const calibration = this.#calibration?.bands.find((b) => b.band === band.id) ?? null;
-    if (calibration !== null) return this.#calibratedModel(band, calibration);
-    const { walls } = this.#site;
-    return walls.length > 0
-      ? this.#planModel(band, DEFAULT_PATH, EXPONENT_SD)
-      : this.#planModel(band, OPEN_PATH, OPEN_EXPONENT_SD);
+    if (calibration !== null) return [this.#calibratedModel(band, calibration)];
+    if (this.#site.walls.length > 0) return [this.#planModel(band, DEFAULT_PATH)];
+    return OPEN_EXPONENTS.map((exponent) => this.#planModel(band, { ...DEFAULT_PATH, exponent }));
   }
 
-  #planModel(band: Band, path: PathLoss, exponentSd: number): BandModel {
+  #planModel(band: Band, path: PathLoss): BandModel {
     this.#geometry ??= new PlanGeometry(this.#site);
-    const { gain, obstacle } = planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry);
     return {
       band,
-      ...this.#layout(gain),
-      offsetVariance: OFFSET_DB * OFFSET_DB,
-      doubt: {
-        obstacle: Uint8Array.from(obstacle, (db) => Math.min(255, Math.round(db / OBSTACLE_STEP_DB))),
-        obstacleSd: OBSTACLE_SD,
-        distanceSd: exponentSd / path.exponent,
-        freedom: SHADOW_FREEDOM,
-        groups: this.#groups,
-      },
+      ...this.#layout(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry)),
       classOf: new Uint8Array(this.size),
       classVariance: [SHADOW_DB * SHADOW_DB],
       correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
@@ -413,11 +405,9 @@ export class Locator {
   #layout(gainDb: Float32Array): Pick<Expectation, "gain" | "sensors" | "nearest" | "patches"> {
     const sensors = this.#sensors.length;
     const nearest = new Int32Array(sensors);
-    const { middle } = this.#patches;
-    for (let p = 1; p < middle.length; p++) {
+    for (let c = 1; c < this.size; c++) {
       for (let s = 0; s < sensors; s++) {
-        const best = gainDb[middle[nearest[s]!]! * sensors + s]!;
-        if (gainDb[middle[p]! * sensors + s]! > best) nearest[s] = p;
+        if (gainDb[c * sensors + s]! > gainDb[nearest[s]! * sensors + s]!) nearest[s] = c;
       }
     }
     return { gain: packed(gainDb), sensors, nearest, patches: this.#patches };
@@ -429,8 +419,6 @@ export class Locator {
     return {
       band,
       ...this.#layout(map.gain),
-      offsetVariance: 0,
-      doubt: null,
       ...classes,
       shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),

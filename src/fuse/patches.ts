@@ -11,8 +11,6 @@ export interface Patches {
   readonly from: Int32Array;
   /** The member nearest to the patch's mean. */
   readonly middle: Int32Array;
-  /** Patch of each candidate. */
-  readonly patchOf: Int32Array;
 }
 
 /** Members of a patch at the most, and its extent: expected levels change by little within. */
@@ -20,24 +18,18 @@ const MOST_MEMBERS = 12;
 const MOST_EXTENT_M = 2;
 
 /** Halves each zone along its longer side until its parts are small. Cost: a sort a halving. */
-export function patchesOf(
-  grid: Pick<Grid, "xM" | "yM" | "zones" | "size">,
-  mostMembers = MOST_MEMBERS,
-  mostExtentM = MOST_EXTENT_M,
-): Patches {
+export function patchesOf(grid: Pick<Grid, "xM" | "yM" | "zones" | "size">): Patches {
   const member: number[] = [];
   const from: number[] = [];
   const middle: number[] = [];
-  const patchOf = new Int32Array(grid.size);
   const close = (part: readonly number[]): void => {
-    for (const c of part) patchOf[c] = from.length;
     from.push(member.length);
     middle.push(middleOf(grid, part));
     member.push(...part);
   };
   const halve = (part: number[]): void => {
     const [xM, yM] = [spread(grid.xM, part), spread(grid.yM, part)];
-    if (part.length === 1 || (part.length <= mostMembers && Math.max(xM, yM) <= mostExtentM)) {
+    if (part.length === 1 || (part.length <= MOST_MEMBERS && Math.max(xM, yM) <= MOST_EXTENT_M)) {
       close(part);
       return;
     }
@@ -49,7 +41,7 @@ export function patchesOf(
   };
   for (const zone of grid.zones) halve(Array.from({ length: zone.to - zone.from }, (_, i) => zone.from + i));
   from.push(member.length);
-  return { member: Int32Array.from(member), from: Int32Array.from(from), middle: Int32Array.from(middle), patchOf };
+  return { member: Int32Array.from(member), from: Int32Array.from(from), middle: Int32Array.from(middle) };
 }
 
 function spread(values: Float64Array, part: readonly number[]): number {

@@ -34,7 +34,7 @@ describe("locator", () => {
     const loud = locator.fix(posterior(locator, observe({ s1: -50, s2: -70, s3: -50, s4: -70 })));
     const faint = locator.fix(posterior(locator, observe({ s1: -65, s2: -85, s3: -65, s4: -85 })));
     expect(loud.candidates[0]!.cell).toBe("west");
-    expect(Math.abs(loud.position.xM - faint.position.xM)).toBeLessThan(0.3);
+    expect(Math.abs(loud.position.xM - faint.position.xM)).toBeLessThan(0.2);
     expect(loud.position.xM).toBeLessThan(5);
   });
 
