@@ -20,7 +20,9 @@ export class Blocks {
     // The budget is the site's; every block gets its share.
     const falseAlarmsPerDay = options.falseAlarmsPerDay / Math.max(1, options.site.blocks.length);
     this.neighbours = new Neighbours(options.site);
-    const each = { ...options, falseAlarmsPerDay, neighbours: this.neighbours };
+    // The only block of a site has nobody to listen to it.
+    const alone = options.site.blocks.length < 2;
+    const each = { ...options, falseAlarmsPerDay, ...(alone ? {} : { neighbours: this.neighbours }) };
     this.pipelines = new Map(options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...each, block: b.id })]));
   }
 

@@ -1,4 +1,5 @@
 import type { BandId, SensorId } from "../model.ts";
+import { median } from "./linalg.ts";
 import type { Observation, SensorLevel } from "./locate.ts";
 import type { Levels, Source } from "./mixture.ts";
 import { FADING_DB, type Sighting } from "./sighting.ts";
@@ -13,12 +14,6 @@ const FADING_REACH_DB = 15;
 const FADING_WEIGHT = 20;
 /** A fingerprint remembers about so many windows, so that a slow walk shows. */
 const MEMORY_WINDOWS = 20;
-
-function median(values: number[]): number {
-  if (values.length === 0) return 0;
-  values.sort((a, b) => a - b);
-  return values[(values.length - 1) >> 1]!;
-}
 
 interface Learned {
   /** Mean level, dBm at the emitter's power of the last window, and the windows it stands for. */

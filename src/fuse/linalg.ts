@@ -116,3 +116,10 @@ export function normalCdf(z: number): number {
   if (!(i >= 0)) return Number.NaN;
   return PHI[i]! + (at - i) * (PHI[i + 1]! - PHI[i]!);
 }
+
+/** The lower middle of the values, 0 for none; sorts them in place. Cost: n log n. */
+export function median(values: number[]): number {
+  if (values.length === 0) return 0;
+  values.sort((a, b) => a - b);
+  return values[(values.length - 1) >> 1]!;
+}

@@ -2,6 +2,7 @@
  * What one window says of one band when several emitters may be on: which of the known ones, each with a power of the moment, and
  * which new ones. Whole readings are compared by likelihood times prior, since what one emitter explains another need not.
  */
+import { median } from "./linalg.ts";
 import { background, type Levels, logDensity, logLikelihood, plus, type Source, type Sum } from "./mixture.ts";
 import { type Found, findAll, WALK_M } from "./newcomers.ts";
 import { distanceM, type SourceGrid } from "./sources.ts";
@@ -31,12 +32,6 @@ function shiftsOf(levels: Levels, source: Source, loudest: readonly number[]): n
   // Other emitters only add: where there are many, the quarter that moved least shows the power.
   const all = median(moves);
   return [median(leading), all, moves[moves.length >> 2]!];
-}
-
-function median(values: number[]): number {
-  if (values.length === 0) return 0;
-  values.sort((a, b) => a - b);
-  return values[(values.length - 1) >> 1]!;
 }
 
 /** Indices of the sensors that a source reaches, loudest first. */

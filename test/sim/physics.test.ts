@@ -6,6 +6,7 @@ import { RADIO_DEFAULTS, Radio } from "../../simulator/radio.ts";
 import { Receiver, type ReceiverSpec } from "../../simulator/receiver.ts";
 import { generateSite, readSite } from "../../simulator/site.ts";
 import type { Episode } from "../../simulator/world.ts";
+import { HOUSE } from "../support/burst-table.ts";
 
 const QUIET_RADIO = { ...RADIO_DEFAULTS, wallOffsetDb: 0, shadow: { sigmaDb: 0, dTxM: 1, dRxM: 1, bandRho: 1 } };
 
@@ -362,28 +363,7 @@ describe("bursts", () => {
   ];
 
   it("scanning receivers: the visibility table of the domain page: within 0.15, on average within 0.04", () => {
-    const house = readSite(
-      JSON.stringify({
-        id: "bursts",
-        blocks: [{ id: "b1" }],
-        floors: [{ id: "0", level: 0, z_m: 0 }],
-        zones: [
-          {
-            id: "c1",
-            block: "b1",
-            floor: "0",
-            kind: "cell",
-            polygon: [
-              [0, 0],
-              [4, 0],
-              [4, 4],
-              [0, 4],
-            ],
-          },
-        ],
-        sensors: [{ id: "s1", block: "b1", floor: "0", type: "rf", position_m: [2, 2, 2], bands: ["gsm900-ul"] }],
-      }),
-    );
+    const house = readSite(HOUSE);
     const band = house.bandIndex.get("gsm900-ul")!;
     const radio = new Radio(house, QUIET_RADIO, 1);
     const place = radio.place(1, 1, "0");

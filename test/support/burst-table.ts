@@ -27,7 +27,8 @@ export const EVENTS: readonly (readonly [name: string, service: Service, ms: num
   ["LTE update 0.2 s", "lte-tau", 200],
 ];
 
-const HOUSE = JSON.stringify({
+/** One room with one sensor in it, as the text of a site file. */
+export const HOUSE = JSON.stringify({
   id: "bursts",
   blocks: [{ id: "b1" }],
   floors: [{ id: "0", level: 0, z_m: 0 }],
