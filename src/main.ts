@@ -82,7 +82,7 @@ const REPEAT_MS = 10_000;
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 2;
+const STATE_FORMAT = 3;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
