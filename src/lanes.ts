@@ -52,6 +52,8 @@ const MISSED_PERIODS = 3;
 const MAX_PENDING = 4096;
 /** A second of 16 sensors of 8 bands at 50 Hz is 6,400 samples, well under a millisecond of the detector. */
 const LANES_A_STEP = 16;
+/** Longer than a track, an alert or a channel's doubt lasts without new readings (minutes), and than silence takes to be told. */
+const IDLE_MS = 3600_000;
 const LN10_10 = Math.LN10 / 10;
 
 interface Slot {
@@ -166,6 +168,7 @@ export class Lanes {
     const { windowMs, holdMs, eager } = this.options;
     this.judgedMs ??= Math.floor((nowMs - holdMs) / windowMs) * windowMs;
     if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, nowMs - holdMs);
+    else if (nowMs - this.judgedMs > IDLE_MS) this.judgedMs = this.skipIdle(this.judgedMs, nowMs - holdMs);
     const endMs = this.judgedMs + windowMs;
     if (nowMs >= endMs + holdMs) return endMs;
     if (nowMs < endMs) return null;
@@ -185,9 +188,10 @@ export class Lanes {
   /** The end of the next window while any instant waits; for the end of a trace. */
   next(): number | null {
     if (this.judgedMs === null) return null;
+    if (![...this.lanes.values()].some((lane) => lane.pending.length > 0)) return null;
     if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, Number.POSITIVE_INFINITY);
-    for (const lane of this.lanes.values()) if (lane.pending.length > 0) return this.judgedMs + this.options.windowMs;
-    return null;
+    else this.judgedMs = this.skipIdle(this.judgedMs, Number.POSITIVE_INFINITY);
+    return this.judgedMs + this.options.windowMs;
   }
 
   /** Feeds all instants before `endMs` to the detector, in order of time within each sensor; a step is a few sensors. */
@@ -212,6 +216,22 @@ export class Lanes {
     }
     const { windowMs } = this.options;
     return Math.max(judgedMs, Math.floor(Math.min(first, limitMs) / windowMs) * windowMs);
+  }
+
+  /**
+   * After IDLE_MS of windows in which nobody was heard, everything that ends or falls silent has done so, and the windows up to
+   * the next instant say nothing: jumps there. A trace with a gap of a year, or a service whose messages are years old, would
+   * otherwise go through every window between.
+   */
+  private skipIdle(judgedMs: number, limitMs: number): number {
+    let first = limitMs;
+    for (const lane of this.lanes.values()) {
+      if (lane.drainedMs > judgedMs - IDLE_MS) return judgedMs;
+      const head = lane.pending[0];
+      if (head) first = Math.min(first, head.tsMs + head.dtMs * lane.cursor);
+    }
+    const { windowMs } = this.options;
+    return Math.max(judgedMs, Math.floor(first / windowMs) * windowMs);
   }
 
   bandOf(channel: number): BandId {

@@ -59,6 +59,26 @@ const run = (emitters: readonly ToyEmitter[], seconds: number, seed = 1) =>
   play(pipeline(), toyReadings(site, emitters, { fromMs: T0, untilMs: s(seconds), seed }));
 
 describe("pipeline", () => {
+  it("readings of years ago: the empty years since, and a gap of years in a trace, cost no windows", () => {
+    const made = pipeline();
+    const emitters = [{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: 0 }];
+    play(made, toyReadings(site, emitters, { fromMs: T0, untilMs: s(100), seed: 1 }));
+    const yearsLater = T0 + 7 * 365 * 86_400_000;
+    let steps = 0;
+    for (const _ of made.steps(yearsLater)) steps++;
+    // An hour of windows of a second is stepped through, whatever comes after it is not.
+    expect(steps).toBeGreaterThanOrEqual(3600);
+    expect(steps).toBeLessThan(3 * 3700);
+    expect(changes(made.take()).some((c) => c.type === "end")).toBe(true);
+    const again = { fromMs: yearsLater + 60_000, untilMs: yearsLater + 90_000, xM: 6.2, yM: 2, eirpDbm: 0 };
+    const later = play(
+      made,
+      toyReadings(site, [again], { fromMs: yearsLater, untilMs: yearsLater + 100_000, seed: 2 }),
+    );
+    expect(opened(later).filter((a) => a.kind === "phone-active")).toHaveLength(1);
+    expect(made.due(yearsLater + 86_400_000)).toBe(true);
+  });
+
   it("one phone heard by twelve sensors: one alert, in its cell, within two seconds, ended a minute after it fell silent", () => {
     const all = changes(run([{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: 0 }], 200));
     expect(all.filter((c) => c.type === "new")).toHaveLength(1);
