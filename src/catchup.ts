@@ -1,40 +1,59 @@
+import type { SensorId } from "./model.ts";
+
 /**
  * The clock that judging goes by while the service catches up: after a start or a reconnection the broker hands over what
- * came meanwhile, and a window judged by the wall clock would be judged before its readings are here, so that all of them
- * came too late to raise an alert.
+ * came meanwhile, and sensors send again what they kept. A window judged by the wall clock would be judged before its readings
+ * are here, so that all of them came too late to raise an alert.
  *
- * Until it has caught up, time is what the messages say: the median of the newest instants of the last messages (so that a
- * few wrong clocks do not move it), never backwards and never ahead of the wall. It has caught up when that is near the
- * wall, when nothing comes any more, or when the distance has not shrunk for a minute (then the clocks are wrong, or the
- * machine is too slow, and waiting helps nobody).
+ * Until it has caught up, time is what the sensors show: the oldest of their newest instants, never backwards and never ahead of
+ * the wall. They come back in any order, one after the other with minutes each, so each is waited for by itself: until it is as
+ * near to the wall as it was before, or falls silent while nobody else comes nearer either, or goes on at the same distance (its
+ * clock is wrong, or the machine is too slow, and waiting helps nobody). Those are waited for that were heard before, and those
+ * that are heard now.
  */
 
 export interface CatchUpOptions {
-  /** As near to the wall as this is caught up: a sensor's usual period. */
+  /** As near to where it was before (or to the wall) a sensor is there: one usual period. */
   readonly nearMs: number;
-  /** The distance must shrink within this. */
+  /** Sensors that send and come no nearer are waited for so long; where most are there already, the shorter time. */
   readonly patienceMs: number;
+  readonly fewPatienceMs: number;
 }
 
-const DEFAULTS: CatchUpOptions = { nearMs: 1000, patienceMs: 60_000 };
+const DEFAULTS: CatchUpOptions = { nearMs: 1000, patienceMs: 60_000, fewPatienceMs: 5000 };
 /** Without a message for so long there is nothing to catch up with: Sparkplug's reorder time, "a couple of seconds". */
 export const QUIET_MS = 2000;
 /** For so long a lost connection may come back before time goes on without it. */
 export const AWAY_MS = 10_000;
-/** Messages the median is over, and how old they may be: where few come, old ones would hold it back. */
-const MEDIAN_OF = 31;
-const RECENT_MS = 500;
+/** A sensor is expected back that was heard within this before the last message of all: as long as until it is called silent. */
+const EXPECTED_MS = 15_000;
+/** So much nearer is progress; less is noise of arrivals. */
+const PROGRESS_MS = 500;
+
+interface Sensor {
+  /** Newest instant, and when (monotonic) the sensor was heard last. */
+  tsMs: number;
+  atMs: number;
+  /** Newest instant less monotonic time: how near it is; the same as it was while nothing had to be caught up. */
+  aheadMs: number;
+  usualMs: number;
+  /** The nearest that counted as progress since `begin`, and when. */
+  bestMs: number;
+  bestAtMs: number;
+  waited: boolean;
+}
 
 export class CatchUp {
   private readonly options: CatchUpOptions;
-  private recent: { readonly tsMs: number; readonly monotonicMs: number }[] = [];
+  private readonly sensors = new Map<SensorId, Sensor>();
   private active = false;
   private heard = false;
   private quietMs = QUIET_MS;
   private atMs = Number.NEGATIVE_INFINITY;
   private lastMonotonicMs = 0;
-  private leastGapMs = Number.POSITIVE_INFINITY;
-  private leastAtMs = 0;
+  /** When any sensor came nearer, and how many are there again. */
+  private progressMs = 0;
+  private there = 0;
 
   constructor(options: Partial<CatchUpOptions> = {}) {
     this.options = { ...DEFAULTS, ...options };
@@ -46,23 +65,48 @@ export class CatchUp {
 
   /** What was missed may come now. Without any message it is over after `quietMs`. */
   begin(monotonicMs: number, quietMs = QUIET_MS): void {
+    for (const s of this.sensors.values()) {
+      if (!this.active) s.waited = s.atMs >= this.lastMonotonicMs - EXPECTED_MS;
+      s.bestMs = Number.NEGATIVE_INFINITY;
+    }
     this.active = true;
     this.heard = false;
+    this.there = 0;
     this.quietMs = quietMs;
-    this.recent = [];
     this.lastMonotonicMs = monotonicMs;
-    this.leastGapMs = Number.POSITIVE_INFINITY;
-    this.leastAtMs = monotonicMs;
+    this.progressMs = monotonicMs;
   }
 
   /** A message was taken; `lastTsMs` is its newest instant. */
-  note(lastTsMs: number, monotonicMs: number): void {
+  note(sensor: SensorId, lastTsMs: number, monotonicMs: number): void {
     this.lastMonotonicMs = monotonicMs;
-    if (!this.active) return;
+    const aheadMs = lastTsMs - monotonicMs;
+    let s = this.sensors.get(sensor);
+    if (!s) {
+      s = {
+        tsMs: lastTsMs,
+        atMs: monotonicMs,
+        aheadMs,
+        usualMs: Number.POSITIVE_INFINITY,
+        bestMs: Number.NEGATIVE_INFINITY,
+        bestAtMs: monotonicMs,
+        waited: this.active,
+      };
+      this.sensors.set(sensor, s);
+    }
+    s.atMs = monotonicMs;
+    if (lastTsMs > s.tsMs) s.tsMs = lastTsMs;
+    s.aheadMs = s.tsMs - monotonicMs;
+    if (!this.active) {
+      s.usualMs = s.aheadMs;
+      return;
+    }
     this.heard = true;
     this.quietMs = QUIET_MS;
-    this.recent.push({ tsMs: lastTsMs, monotonicMs });
-    if (this.recent.length > MEDIAN_OF) this.recent.shift();
+    if (s.aheadMs <= s.bestMs + PROGRESS_MS) return;
+    s.bestMs = s.aheadMs;
+    s.bestAtMs = monotonicMs;
+    if (s.waited) this.progressMs = monotonicMs;
   }
 
   /** The time to judge by at `wallMs`; -Infinity: nothing yet. */
@@ -71,25 +115,43 @@ export class CatchUp {
       this.atMs = wallMs;
       return wallMs;
     }
-    const { nearMs, patienceMs } = this.options;
-    while (this.recent.length > 0 && monotonicMs - this.recent[0]!.monotonicMs > RECENT_MS) this.recent.shift();
-    if (this.recent.length > 0) this.atMs = Math.max(this.atMs, Math.min(wallMs, median(this.recent)));
-    const gapMs = wallMs - this.atMs;
-    // Half a second less is progress; less than that is noise of arrivals.
-    if (gapMs < this.leastGapMs - 500) {
-      this.leastGapMs = gapMs;
-      this.leastAtMs = monotonicMs;
-    }
     const quiet = monotonicMs - this.lastMonotonicMs >= this.quietMs;
-    if (quiet || (this.heard && gapMs <= nearMs) || monotonicMs - this.leastAtMs >= patienceMs) {
+    if (quiet || (this.heard && !this.waits(wallMs - monotonicMs, monotonicMs))) {
       this.active = false;
       this.atMs = wallMs;
+      return wallMs;
     }
+    if (!this.heard) return this.atMs;
+    let leastMs = wallMs;
+    for (const s of this.sensors.values()) if (s.waited && s.tsMs < leastMs) leastMs = s.tsMs;
+    this.atMs = Math.max(this.atMs, leastMs);
     return this.atMs;
   }
-}
 
-function median(of: readonly { readonly tsMs: number }[]): number {
-  const sorted = of.map((m) => m.tsMs).sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
+  /** Lets those go that are there, or that are not worth waiting for; whether any is left. */
+  private waits(offsetMs: number, monotonicMs: number): boolean {
+    const { nearMs, patienceMs, fewPatienceMs } = this.options;
+    let left = 0;
+    for (const s of this.sensors.values()) {
+      if (!s.waited) continue;
+      const back = s.bestMs > Number.NEGATIVE_INFINITY;
+      if (back && s.aheadMs >= Math.min(offsetMs, s.usualMs) - nearMs) {
+        s.waited = false;
+        this.there++;
+      } else left++;
+    }
+    if (left === 0) return false;
+    const patience = this.there > left ? fewPatienceMs : patienceMs;
+    const still = monotonicMs - this.progressMs >= QUIET_MS;
+    for (const s of this.sensors.values()) {
+      if (!s.waited) continue;
+      const back = s.bestMs > Number.NEGATIVE_INFINITY;
+      const silent = monotonicMs - (back ? s.atMs : Number.NEGATIVE_INFINITY) >= QUIET_MS;
+      if ((silent && still) || (back && monotonicMs - s.bestAtMs >= patience)) {
+        s.waited = false;
+        left--;
+      }
+    }
+    return left > 0;
+  }
 }

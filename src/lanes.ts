@@ -74,6 +74,8 @@ interface Lane {
   /** Newest instant offered, and when the last batch came. */
   lastTsMs: number;
   lastArrivalMs: number;
+  /** When it was last heard again after it had not been waited for any more. */
+  returnedMs: number;
   /** Time that the last batch spanned: how long the next one may take to come. */
   spanMs: number;
   drainedMs: number;
@@ -135,6 +137,7 @@ export class Lanes {
   offer(batch: ReadingBatch, nowMs: number): void {
     const lane = this.lane(batch.block, batch.sensor);
     lane.online = true;
+    if (nowMs - lane.lastArrivalMs > patienceMs(lane)) lane.returnedMs = nowMs;
     lane.lastArrivalMs = nowMs;
     lane.spanMs = batch.dtMs * (batch.count - 1);
     const open = this.firstOpen(lane);
@@ -173,14 +176,24 @@ export class Lanes {
     if (nowMs >= endMs + holdMs) return endMs;
     if (nowMs < endMs) return null;
     let waitedFor = 0;
+    let periodic = 0;
+    let leaving = 0;
+    let returning = 0;
     for (const lane of this.lanes.values()) {
       if (lane.periodMs === 0 || !lane.online) continue;
       const period = lane.periodMs;
       if (period === null) return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
-      if (eager && nowMs - lane.lastArrivalMs > Math.max(REORDER_MS, MISSED_PERIODS * period) + lane.spanMs) continue;
+      periodic++;
+      if (eager && nowMs - lane.lastArrivalMs > patienceMs(lane)) {
+        if (nowMs - lane.lastArrivalMs < holdMs) leaving++;
+        continue;
+      }
       if ((eager ? lane.lastTsMs + period : lane.lastTsMs) < endMs) return null;
+      if (nowMs - lane.returnedMs < REORDER_MS) returning++;
       waitedFor++;
     }
+    // Most fell silent together: their network did, and what they keep comes when it is back. Nobody else's alert is held up.
+    if (leaving > 0 && 2 * (leaving + returning) > periodic) return null;
     if (waitedFor > 0) return endMs;
     return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
   }
@@ -312,6 +325,7 @@ export class Lanes {
         online: false,
         lastTsMs: Number.NEGATIVE_INFINITY,
         lastArrivalMs: Number.NEGATIVE_INFINITY,
+        returnedMs: Number.NEGATIVE_INFINITY,
         spanMs: 0,
         drainedMs: Number.NEGATIVE_INFINITY,
         pending: [],
@@ -423,6 +437,11 @@ export class Lanes {
       for (const slot of slots) Object.assign(this.slot(lane, slot.band), slot);
     }
   }
+}
+
+/** How long after its last message a sensor is waited for. */
+function patienceMs(lane: Lane): number {
+  return Math.max(REORDER_MS, MISSED_PERIODS * (lane.periodMs ?? 0)) + lane.spanMs;
 }
 
 /** Adds `count` values to a second's sums. Mean of power, not of dBm. */

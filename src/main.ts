@@ -349,7 +349,7 @@ class RunningService implements Service {
 
   private keepRaw(batch: ReadingBatch): void {
     this.newestMs = this.clock.monotonicMs();
-    this.catchUp.note(batch.tsMs + batch.dtMs * (batch.count - 1), this.newestMs);
+    this.catchUp.note(batch.sensor, batch.tsMs + batch.dtMs * (batch.count - 1), this.newestMs);
     for (const alert of this.ring.offer(batch, this.clock.nowMs())) this.store.writeRaw(alert, [batch]);
   }
 
@@ -465,6 +465,14 @@ class RunningService implements Service {
     ]);
   }
 
+  /** A broker that lost what it retained, or came back with an older state of it, shows again what is open. */
+  private showOpenAlerts(): void {
+    for (const alert of this.blocks.openAlerts()) {
+      const topic = `cellward/v1/${this.site.id}/_alert/${alert.id}`;
+      this.link.publish(topic, JSON.stringify(alert), { qos: 1, retain: true });
+    }
+  }
+
   private command(command: Command): CommandResult {
     const atMs = this.clock.nowMs();
     this.finishLook();
@@ -541,6 +549,8 @@ class RunningService implements Service {
         this.log[full ? "error" : "warn"](full ? "the disk of the durable log is full" : "the disk has room again"),
     });
     const pipelines = new Map([...this.blocks.all()].map((p) => [p.block, p]));
+    // The log's stamps are as old as the stop was long: they say who is expected back, not how near anybody usually is.
+    this.catchUp.begin(this.clock.monotonicMs());
     const { messages, snapshotMs } = await this.durable.recover({
       restore: (state) => this.restoreState(state),
       told: (change) => {
@@ -660,6 +670,7 @@ class RunningService implements Service {
       onConnect: () => {
         this.catchUp.begin(this.clock.monotonicMs());
         this.link.publish(state, this.stateText(true), { qos: 1, retain: true });
+        this.showOpenAlerts();
       },
       log: this.log,
       clock: this.clock,

@@ -194,3 +194,79 @@ describe("lanes", () => {
     expect(rollups[0]!.readings).toBe(2);
   });
 });
+
+describe("lanes, live", () => {
+  const START = 1_700_000_000_000;
+  const birth = (sensor: string) => ({
+    block: "b1",
+    sensor,
+    boot: 1,
+    tsMs: START,
+    type: "rf" as const,
+    model: null,
+    firmware: null,
+    periodMs: 100,
+    dwellMs: null,
+    revisitMs: null,
+    bands: [],
+    calId: null,
+  });
+
+  /** Sensors that send ten times a second; those of `away` send nothing from 5 s on and all they kept at `backMs`, one after the other. */
+  function live(names: readonly string[], away: ReadonlySet<string>, backMs: number) {
+    const { sink } = recorder();
+    let late = 0;
+    const judged: { endMs: number; atMs: number }[] = [];
+    const lanes = new Lanes(sink, {
+      windowMs: 1000,
+      holdMs: 10_000,
+      eager: true,
+      tdd: new Set(),
+      onRollup: () => {},
+      onLate: (b) => {
+        late += b.count;
+      },
+    });
+    for (const name of names) lanes.birth(birth(name));
+    const look = (atMs: number) => {
+      for (let end = lanes.ready(START + atMs); end !== null; end = lanes.ready(START + atMs)) {
+        run(lanes.drain(end));
+        judged.push({ endMs: end - START, atMs });
+      }
+    };
+    lanes.ready(START + 10_000);
+    for (let ms = 10_000; ms < 30_000; ms += 100) {
+      for (const [i, name] of names.entries()) {
+        const isAway = away.has(name) && ms >= 15_000 && ms < backMs + 40 * i;
+        if (isAway) continue;
+        const kept = away.has(name) && ms >= backMs + 40 * i && ms < backMs + 40 * i + 100;
+        for (let t = kept ? 15_000 : ms; t <= ms; t += 100) lanes.offer(series(name, START + t, 0, 1), START + ms);
+      }
+      look(ms);
+    }
+    return { late, judged };
+  }
+
+  const names = ["s1", "s2", "s3", "s4", "s5"];
+
+  it("most sensors fall silent together and come back within the hold: nothing is late", () => {
+    for (const who of [names, names.slice(0, 3)]) {
+      expect(live(names, new Set(who), 22_000).late).toBe(0);
+    }
+  });
+
+  it("one sensor falls silent: windows of the others are judged as soon as ever", () => {
+    const { late, judged } = live(names, new Set(["s1"]), 22_000);
+    expect(late).toBeGreaterThan(0);
+    for (const { endMs, atMs } of judged.filter((w) => w.endMs > 11_000))
+      expect(atMs - endMs).toBeLessThanOrEqual(2200);
+  });
+
+  it("most sensors stay away: held up until the hold has passed, then no more", () => {
+    const { judged } = live(names, new Set(names.slice(0, 3)), 60_000);
+    const delay = (endMs: number) => judged.find((w) => w.endMs === endMs)!.atMs - endMs;
+    expect(delay(14_000)).toBeLessThan(200);
+    expect(delay(16_000)).toBeGreaterThan(8000);
+    expect(delay(28_000)).toBeLessThan(200);
+  });
+});

@@ -22,6 +22,8 @@ export interface RunningServer {
   stop(): Promise<void>;
   /** SIGKILL, as a power cut would; the folder stays, so that `restart()` finds what was on disk. */
   kill(): Promise<void>;
+  /** SIGTERM, as an upgrade does; the folder stays. */
+  end(): Promise<void>;
   /** Starts the program again on the same port and folder; ends it first when it still runs. */
   restart(): Promise<void>;
 }
@@ -29,8 +31,11 @@ export interface RunningServer {
 export interface MosquittoOptions {
   /** A fixed port; by default a free one. */
   readonly port?: number;
-  /** Keep sessions and retained messages on disk across `kill()` and `restart()`. */
-  readonly persistence?: boolean;
+  /**
+   * Keep sessions and retained messages on disk across `kill()` and `restart()`: the whole database is written after every
+   * change, which makes a burst of 5,000 messages ten times slower (0.5 and 4.5 s). "at exit": across `end()` alone, at full speed.
+   */
+  readonly persistence?: boolean | "at exit";
   /** User name → password. With it, anonymous clients are refused. */
   readonly users?: Readonly<Record<string, string>>;
   /** Text of an ACL file. */
@@ -106,7 +111,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Ru
       // Senders keep their own window of unacknowledged messages; the broker's default of 20 would be the bottleneck.
       "max_inflight_messages 1000",
       "set_tcp_nodelay true",
-      `persistence ${options.persistence === true}`,
+      `persistence ${Boolean(options.persistence)}`,
       `persistence_location ${dir}/`,
       // Every change is saved at once, so that kill() loses nothing that was acknowledged.
       ...(options.persistence === true ? ["autosave_on_changes true", "autosave_interval 1"] : []),
@@ -273,6 +278,7 @@ class ServerProcess {
         this.remove();
       },
       kill: () => this.#end("SIGKILL"),
+      end: () => this.#end("SIGTERM"),
       restart: async () => {
         await this.#end("SIGTERM");
         await this.start();

@@ -74,7 +74,7 @@ const CONTROL_TRIES = 20;
 /** Runs faults with their controls, prints a line each; false when a target is missed or a control passes. */
 export async function runFaults(
   faults: readonly Fault[],
-  options: { seed: number; short: boolean; runs: number | null; controlsOnly: boolean },
+  options: { seed: number; short: boolean; runs: number | null; controlsOnly: boolean; faultsOnly?: boolean },
   say: (line: string) => void,
 ): Promise<boolean> {
   let good = true;
@@ -89,6 +89,7 @@ export async function runFaults(
       if (!result.met) say(`   repeat: ${again}`);
     }
     for (const [guard, control] of Object.entries(fault.controls)) {
+      if (options.faultsOnly) break;
       if (options.short && fault.shortControls && !fault.shortControls.includes(guard)) continue;
       let result = await inFolder(options.seed, Math.max(3, Math.ceil(runs / 5)), control);
       for (let more = 1; result.met && more < CONTROL_TRIES; more++) {

@@ -333,13 +333,13 @@ export const F15: Fault = {
 const awayForAlerts = (context: FaultContext, changes: readonly string[]): Promise<FaultResult> =>
   scene(
     context,
-    { changes, broker: { persistence: true } },
+    { changes, broker: { persistence: "at exit" } },
     async ({ house, broker }) => {
       for (let n = 0; n < context.runs; n++) {
         const known = house.expected().length;
         // Just when an alert has arisen from what the service has taken.
         await until("an alert", () => house.expected().length > known, 20_000).catch(() => {});
-        await broker.kill();
+        await broker.end();
         await sleep(1500);
         await broker.restart();
         await sleep(1500);

@@ -1,5 +1,5 @@
 /**
- * `npm run faults [-- --only F1,F2] [--short] [--seed N] [--runs N] [--controls]`: faults with their negative controls, one
+ * `npm run faults [-- --only F1,F2] [--short] [--seed N] [--runs N] [--controls] [--no-controls]`: faults with their negative controls, one
  * process at a time. Exit code 99 when a target is missed or a control is not caught.
  */
 import { parseArgs } from "node:util";
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     runs: { type: "string" },
     short: { type: "boolean", default: false },
     controls: { type: "boolean", default: false },
+    "no-controls": { type: "boolean", default: false },
   },
 });
 const only = values.only?.split(",");
@@ -35,6 +36,7 @@ const options = {
   short: values.short,
   runs: values.runs === undefined ? null : Number(values.runs),
   controlsOnly: values.controls,
+  faultsOnly: values["no-controls"],
 };
 process.stdout.write(`node ${process.version}, seed ${options.seed}${options.short ? ", short" : ""}\n`);
 const wanted = ALL.filter((fault) => (only ? only.includes(fault.id) : !options.short || SLICE.has(fault.id)));

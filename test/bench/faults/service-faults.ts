@@ -24,6 +24,7 @@ export function figuresOf(verdict: Verdict): Record<string, number> {
   return {
     sent: verdict.sent,
     lost: verdict.lost,
+    ...(verdict.kept > 0 ? { "of these kept by sensors": verdict.kept } : {}),
     "doubled rows": verdict.doubled,
     "stored late": verdict.late,
     "alerts expected": verdict.alertsExpected,
