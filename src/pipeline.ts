@@ -256,7 +256,8 @@ export class BlockPipeline {
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
     const windows = this.bandWindows(endMs);
-    const changes = this.tracker.observe(endMs, this.options.windowMs, windows).map(({ kind, track }): TrackChange => {
+    const observed = yield* this.tracker.observe(endMs, this.options.windowMs, windows);
+    const changes = observed.map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
       return { kind, track: { ...track, activity, activityP: p } };
     });

@@ -236,9 +236,9 @@ function nearest(grid: SourceGrid, lead: readonly number[]): Int32Array {
 
 /**
  * New emitters beside known ones, strongest evidence first, each looked for again once the others are there; at most `most`.
- * `on`: rows where known ones are. The first may be taken for granted (`first`), where somebody must be on.
+ * A step is one search. `on`: rows where known ones are. The first may be taken for granted (`first`), where somebody must be on.
  */
-export function findAll(
+export function* findAll(
   grid: SourceGrid,
   levels: Levels,
   known: Sum,
@@ -247,7 +247,7 @@ export function findAll(
   birthNats: number,
   first: boolean,
   most: number,
-): Found[] {
+): Generator<void, Found[]> {
   const found: Found[] = [];
   const least = (at: number, others: readonly Found[]): number => {
     const beside = (other: number) => distanceM(grid, at, other) <= WALK_M;
@@ -257,6 +257,7 @@ export function findAll(
   while (found.length < most) {
     const granted = first && found.length === 0;
     const next = findNew(grid, levels, sum, fadingDb, granted ? Number.NEGATIVE_INFINITY : birthNats);
+    yield;
     if (next === null || (!granted && next.nats < least(next.at, found))) break;
     found.push(next);
     sum = plus(sum, next.source, 0);
@@ -266,6 +267,7 @@ export function findAll(
   for (let k = 0; k < found.length; k++) {
     const others = found.reduce((s, f, j) => (j === k ? s : plus(s, f.source, 0)), known);
     const again = findNew(grid, levels, others, fadingDb, birthNats);
+    yield;
     const rest = found.filter((_, j) => j !== k);
     if (again !== null && again.nats >= least(again.at, rest)) found[k] = again;
     else if (found.length > 1 || !first) found.splice(k--, 1);

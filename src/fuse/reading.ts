@@ -64,7 +64,7 @@ interface Draft {
 }
 
 /** Adds known emitters to a draft, the one that explains most first, until none helps. */
-function addKnown(levels: Levels, sources: readonly Source[], draft: Draft): void {
+function* addKnown(levels: Levels, sources: readonly Source[], draft: Draft): Generator<void, void> {
   const loudest = sources.map(loudestOf);
   let now = logLikelihood(levels, draft.sum);
   for (;;) {
@@ -87,6 +87,7 @@ function addKnown(levels: Levels, sources: readonly Source[], draft: Draft): voi
     draft.shiftDb[best] = bestShift;
     draft.sum = bestSum;
     now = bestNow;
+    yield;
   }
 }
 
@@ -139,18 +140,18 @@ function prune(levels: Levels, sources: readonly Source[], draft: Draft, birthNa
 
 /**
  * Reads a window: which known emitters are on and with what power, and which new ones beside them. Two readings are compared,
- * the known first, and, where those fit badly, new ones first. At least one emitter is on.
+ * the known first, and, where those fit badly, new ones first. At least one emitter is on. Done in steps of about a millisecond.
  *
  * @param birthNats log odds against a new emitter's coming on in a window
  */
-export function read(
+export function* read(
   grid: SourceGrid,
   levels: Levels,
   sources: readonly Source[],
   fadingDb: number,
   birthNats: number,
   most: number,
-): Reading {
+): Generator<void, Reading> {
   const blank = (): Draft => ({
     shiftDb: sources.map(() => Number.NaN),
     nats: sources.map(() => Number.NEGATIVE_INFINITY),
@@ -160,19 +161,20 @@ export function read(
   const tries: { draft: Draft; score: number }[] = [];
   if (sources.length > 0) {
     const known = blank();
-    addKnown(levels, sources, known);
+    yield* addKnown(levels, sources, known);
     if (known.shiftDb.some((s) => !Number.isNaN(s))) {
       const on = sources.filter((_, k) => !Number.isNaN(known.shiftDb[k]!)).map((k) => k.at);
-      known.found = findAll(grid, levels, known.sum, on, fadingDb, birthNats, false, most);
+      known.found = yield* findAll(grid, levels, known.sum, on, fadingDb, birthNats, false, most);
       known.sum = sumOf(levels, sources, known.shiftDb, known.found);
       tries.push({ draft: known, score: prune(levels, sources, known, birthNats) });
     }
   }
   if (tries.length === 0 || misfit(levels, tries[0]!.draft.sum) > MISFIT_NATS) {
     const anew = blank();
-    anew.found = findAll(grid, levels, anew.sum, [], fadingDb, birthNats, true, most);
+    anew.found = yield* findAll(grid, levels, anew.sum, [], fadingDb, birthNats, true, most);
     anew.sum = sumOf(levels, sources, anew.shiftDb, anew.found);
-    addKnown(levels, sources, anew);
+    yield* addKnown(levels, sources, anew);
+    yield;
     tries.push({ draft: anew, score: prune(levels, sources, anew, birthNats) });
   }
   const best = tries.reduce((a, b) => (b.score > a.score ? b : a));

@@ -171,28 +171,29 @@ export class Tracker {
   }
 
   /**
-   * Judges one window.
+   * Judges one window, in steps of about a millisecond, between which nothing else of this tracker may be called.
    *
    * @param tMs end of the window, event time
    * @param windowMs its length
    * @param bands the bands in which any channel stood out
    */
-  observe(tMs: number, windowMs: number, bands: readonly BandWindow[]): TrackChange[] {
+  *observe(tMs: number, windowMs: number, bands: readonly BandWindow[]): Generator<void, TrackChange[]> {
     const touched = new Map<Live, "opened" | "changed">();
     for (const window of bands) {
       const sighting = sightingOf(window, tMs);
       if (sighting === null || !this.isOn(sighting)) continue;
-      const parts = this.attribute(sighting, windowMs);
-      parts.forEach(({ track, sighting: part, price, movedDb }, k) => {
+      const parts = yield* this.attribute(sighting, windowMs);
+      for (let k = 0; k < parts.length; k++) {
+        const { track, sighting: part, price, movedDb } = parts[k]!;
         const of = track ?? this.start(part, tMs, k > 0);
-        if (of === null) return;
+        if (of === null) continue;
         of.windows++;
         if (track === null) of.price = price;
         this.confirm(of, tMs);
-        this.update(of, part, windowMs, movedDb);
+        yield* this.update(of, part, windowMs, movedDb);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
-        for (const other of this.fallApart(of, part, windowMs)) touched.set(other, "opened");
-      });
+        for (const other of yield* this.fallApart(of, part, windowMs)) touched.set(other, "opened");
+      }
     }
     const changes: TrackChange[] = [];
     for (const [track, kind] of touched) changes.push({ kind, track: this.view(track, true) });
@@ -220,7 +221,7 @@ export class Tracker {
   }
 
   /** Which emitters a sighting is of; null stands for one not seen before. Nothing for a sighting too weak to be new. */
-  private attribute(s: Sighting, windowMs: number): Part[] {
+  private *attribute(s: Sighting, windowMs: number): Generator<void, Part[]> {
     const space = this.space(s.band);
     if (space === null) {
       const { track } = this.asOne(s, windowMs, FADING_DB);
@@ -231,7 +232,8 @@ export class Tracker {
     const known = this.live.filter((t) => t.fingerprints.has(s.band));
     const sources = known.map((t) => this.sourceOf(t, s, grid));
     const birthNats = this.birthNats(s.tMs);
-    const told = read(grid, levels, sources, FADING_DB, birthNats, MOST_NEW);
+    yield;
+    const told = yield* read(grid, levels, sources, FADING_DB, birthNats, MOST_NEW);
     const stay = known.flatMap((track, k) => {
       const shift = told.shiftDb[k]!;
       if (Number.isNaN(shift)) return [];
@@ -243,7 +245,6 @@ export class Tracker {
       return track ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
     }
     const walked = new Map(told.walked.map((w) => [w.found, known[w.known]!]));
-    //DBG
     const shares = split(s, indexOf, [...stay.map((k) => k.source), ...found.map((f) => f.source)]);
     const parts: Part[] = [];
     stay.forEach(({ track, source, shift }, k) => {
@@ -257,20 +258,22 @@ export class Tracker {
       track.looks++;
     });
     const taken = [...stay.map((k) => k.track), ...walked.values()];
-    found.forEach((f, k) => {
+    for (let k = 0; k < found.length; k++) {
       const sighting = shares[stay.length + k];
-      if (!sighting) return;
+      if (!sighting) continue;
+      const f = found[k]!;
       const walker = walked.get(f);
       if (walker) {
         walker.moves++;
         walker.fingerprints.clear();
         parts.push({ track: walker, sighting, price: 0, movedDb: null });
-        return;
+        continue;
       }
+      yield;
       const { track } = this.asOne(sighting, windowMs, FADING_DB, taken);
       if (track) taken.push(track);
       if (track || this.fires(sighting)) parts.push({ track, sighting, price: f.price + birthNats, movedDb: null });
-    });
+    }
     return parts;
   }
 
@@ -393,14 +396,14 @@ export class Tracker {
    * Looks again, at growing intervals, whether a fingerprint is that of several emitters which came on together: its averages
    * are read from the plan alone. Returns the tracks that come of it.
    */
-  private fallApart(track: Live, s: Sighting, windowMs: number): Live[] {
+  private *fallApart(track: Live, s: Sighting, windowMs: number): Generator<void, Live[]> {
     const own = track.fingerprints.get(s.band);
     const space = this.space(s.band);
     if (own === undefined || space === null || own.count < 2 || (own.count & (own.count - 1)) !== 0) return [];
     const { grid, indexOf } = space;
     const levels = own.levels(grid);
     const birthNats = Math.max(BUSY_NATS, this.birthNats(s.tMs) - Math.log(own.count));
-    const found = findAll(grid, levels, background(levels), [], 0, birthNats, true, MOST_NEW);
+    const found = yield* findAll(grid, levels, background(levels), [], 0, birthNats, true, MOST_NEW);
     if (found.length < 2) return [];
     const parts = split(
       s,
@@ -422,18 +425,19 @@ export class Tracker {
       other.price = found[k]!.price + birthNats;
       other.plannedNats = found[k]!.nats + found[k]!.price;
       other.looks = 1;
-      this.place(other, s.tMs);
+      yield* this.place(other, s.tMs);
       this.note(other, part, windowMs);
       out.push(other);
     }
-    this.place(track, s.tMs);
+    yield* this.place(track, s.tMs);
     return out;
   }
 
   /** Takes a sighting into a track's place, evidence and episodes. `movedDb` as in `Part`. */
-  private update(track: Live, s: Sighting, windowMs: number, movedDb: number | null): void {
+  private *update(track: Live, s: Sighting, windowMs: number, movedDb: number | null): Generator<void, void> {
     const { posterior, fingerprints } = track;
     if (movedDb === null && fingerprints.size > 0) {
+      yield;
       const window = this.likelihood(s);
       if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
         track.moves++;
@@ -444,21 +448,23 @@ export class Tracker {
     const own = fingerprints.get(s.band) ?? new Fingerprint();
     fingerprints.set(s.band, own);
     own.learn(s, movedDb);
-    if (own.count <= SETTLED_WINDOWS || own.count % SETTLED_EVERY === 0) this.place(track, s.tMs);
+    if (own.count <= SETTLED_WINDOWS || own.count % SETTLED_EVERY === 0) yield* this.place(track, s.tMs);
     this.note(track, s, windowMs);
   }
 
   /** Judges where a track is from its fingerprints. */
-  private place(track: Live, tMs: number): void {
+  private *place(track: Live, tMs: number): Generator<void, void> {
     const { posterior, fingerprints } = track;
     // Shadowing is partly common to the bands, so each further band counts less: N_eff = N / (1 + (N - 1) rho).
     const weight = 1 / (1 + (fingerprints.size - 1) * this.options.bandCorrelation);
     posterior.set(this.prior);
     const likelihood = new Float64Array(this.locator.size);
     for (const [band, fingerprint] of fingerprints) {
+      yield;
       this.locator.logLikelihood(fingerprint.observation(tMs, band), likelihood);
       for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
     }
+    yield;
     normaliseLog(posterior);
     track.fix = this.locator.fix(posterior);
 
