@@ -1,6 +1,17 @@
 import { FaultBook } from "./alert/fault-book.ts";
 import { Neighbours } from "./alert/neighbours.ts";
-import type { Alert, BlockId, Command, CommandResult, PipelineEvent, SensorMessage, Site } from "./model.ts";
+import type {
+  Alert,
+  BlockId,
+  BlockOutcomes,
+  CellBelief,
+  CellSearch,
+  Command,
+  CommandResult,
+  PipelineEvent,
+  SensorMessage,
+  Site,
+} from "./model.ts";
 import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
 
 /**
@@ -88,6 +99,23 @@ export class Blocks {
       if (pipeline.has(command.alert)) return pipeline.command(command, nowMs);
     }
     return this.faults.command(command, nowMs);
+  }
+
+  /** A cell was searched by hand; false: the site has no such cell. */
+  search(search: CellSearch, nowMs: number): boolean {
+    for (const pipeline of this.pipelines.values()) if (pipeline.search(search, nowMs)) return true;
+    return false;
+  }
+
+  /** Cells of all blocks by the probability that a phone is kept there, at most `limit` of each block. */
+  searchList(nowMs: number, limit: number): CellBelief[] {
+    const all = [...this.pipelines.values()].flatMap((p) => p.searchList(nowMs, limit));
+    return all.sort((a, b) => b.pKept - a.pKept || (a.cell < b.cell ? -1 : 1));
+  }
+
+  /** The precision reached in each block, by recorded outcomes. */
+  outcomes(nowMs: number): BlockOutcomes[] {
+    return [...this.pipelines.values()].map((p) => p.outcomes(nowMs));
   }
 
   snapshot(): unknown {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import type { Clock } from "./contracts.ts";
 import type { Logger } from "./log.ts";
-import type { AlertChange, BlockId, Command } from "./model.ts";
+import type { AlertChange, BlockId, CellSearch, Command } from "./model.ts";
 import { diskFiles, type FileLayer } from "./store/files.ts";
 import { Journal, type JournalOptions, settled } from "./store/journal.ts";
 import { Outbox } from "./store/outbox.ts";
@@ -34,7 +34,7 @@ export interface Recovery {
   /** An alert change that was told, oldest first; all of them before the first message. */
   told(change: AlertChange): void;
   message(message: LoggedMessage): void;
-  command(atMs: number, command: Command): void;
+  command(atMs: number, command: Command | CellSearch): void;
   /** A block was looked at and something was judged. */
   look(block: BlockId, nowMs: number): void;
 }
@@ -165,7 +165,7 @@ export class Durable {
     this.journal.append(KIND.alert, Buffer.from(JSON.stringify(change)), { urgent: true, onDurable });
   }
 
-  command(atMs: number, command: Command, waiting: number): void {
+  command(atMs: number, command: Command | CellSearch, waiting: number): void {
     this.journal.append(KIND.command, Buffer.from(JSON.stringify({ atMs, command, waiting })), { urgent: true });
   }
 

@@ -24,6 +24,7 @@ import type { Logger } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import type {
   AlertChange,
+  CellSearch,
   Command,
   CommandResult,
   PipelineEvent,
@@ -484,6 +485,15 @@ class RunningService implements Service {
     return result;
   }
 
+  /** A cell was searched by hand; false: the site has no such cell. */
+  private search(search: CellSearch): boolean {
+    const atMs = this.clock.nowMs();
+    this.finishLook();
+    const known = this.blocks.search(search, atMs);
+    if (known) this.durable?.command(atMs, search, this.waiting);
+    return known;
+  }
+
   /** Repeats states, so that what ended is seen to have ended and silence is seen as silence. */
   private repeat(): void {
     const nowMs = this.clock.nowMs();
@@ -559,7 +569,8 @@ class RunningService implements Service {
       },
       message: (m) => this.intake.take(m.topic, m.payload, m.retained, m.atMs),
       command: (atMs, command) => {
-        this.blocks.command(command, atMs);
+        if (command.type === "search") this.blocks.search(command, atMs);
+        else this.blocks.command(command, atMs);
         this.dispatch(this.blocks.take());
       },
       look: (block, nowMs) => {
@@ -745,6 +756,8 @@ class RunningService implements Service {
         link: () => this.link.status(),
         journal: () => this.durable?.status() ?? null,
         command: (command) => this.command(command),
+        search: (search) => this.search(search),
+        nowMs: () => this.clock.nowMs(),
         dataAgeMs: () => (this.newestMs === null ? null : this.clock.monotonicMs() - this.newestMs),
         metrics: () => metrics.metrics(),
         listeners: this.listeners,

@@ -101,6 +101,24 @@ export interface Site {
   readonly zones: readonly Zone[];
   readonly walls: readonly Wall[];
   readonly sensors: readonly SensorSite[];
+  /** What the site file says of the lasting belief; what is left out has a default. */
+  readonly belief?: BeliefFile;
+}
+
+/** Settings of the lasting belief that a site file may give: rates per day, probabilities, shares. */
+export interface BeliefFile {
+  readonly halfLifeDays?: number;
+  readonly prevalence?: number;
+  readonly usesPerDay?: number;
+  readonly strayPerDay?: number;
+  readonly usedElsewhere?: number;
+  readonly inCommon?: number;
+  readonly repeatShare?: number;
+  readonly searchHit?: number;
+  readonly carryShare?: number;
+  readonly methods?: Readonly<
+    Partial<Record<ScanMethod, { readonly hit?: number; readonly falseAlarm?: number; readonly trials?: number }>>
+  >;
 }
 
 // ---------------------------------------------------------------------------------------------------------- from sensors
@@ -168,6 +186,8 @@ export interface Scan {
   readonly tsMs: number;
   readonly method: ScanMethod;
   readonly place: ZoneId | null;
+  /** Extension: a zone of the wing that the person is on the way to, where the post knows it. */
+  readonly towards?: ZoneId | null;
   readonly alarm: boolean;
   readonly score: number | null;
   readonly h2Db: number | null;
@@ -482,6 +502,69 @@ export type CommandResult =
       readonly code: "alert-unknown" | "version-stale" | "alert-closed" | "command-invalid";
       readonly detail: string;
     };
+
+// --------------------------------------------------------------------------------------------------------------- belief
+
+/** A cell was searched by hand, whether or not an alert asked for it. */
+export interface CellSearch {
+  readonly type: "search";
+  readonly cell: ZoneId;
+  readonly outcome: "found" | "not-found";
+  readonly by: string;
+}
+
+/** One fact that speaks for or against a phone in a cell. */
+export interface SearchReason {
+  readonly tMs: number;
+  readonly kind: "use" | "scan" | "pass" | "search";
+  /** The alert, track, scan or search it comes from. */
+  readonly ref: string;
+  /** By how much it multiplies the odds now; fades to 1. */
+  readonly oddsRatio: number;
+  readonly text: string;
+}
+
+/** What is believed of one cell. */
+export interface CellBelief {
+  readonly cell: ZoneId;
+  readonly block: BlockId;
+  /** Place in the block's list, 1 the first. */
+  readonly rank: number;
+  /** Probability that a phone is kept there now. */
+  readonly pKept: number;
+  /** Probability that one was used there lately, within about the half-life. */
+  readonly pUsed: number;
+  /** Strongest first. */
+  readonly reasons: readonly SearchReason[];
+}
+
+/** Finds among searches; `stated` is the mean probability the list gave, `low` and `high` a 95 % interval of the share. */
+export interface Reached {
+  readonly searched: number;
+  readonly found: number;
+  readonly stated: number | null;
+  readonly share: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** The precision reached in one block, by recorded outcomes. */
+export interface BlockOutcomes {
+  readonly block: BlockId;
+  readonly searches: Reached;
+  /** Of searches of cells that were among the first five of the list. */
+  readonly first: Reached;
+  readonly byStated: readonly (Reached & { readonly from: number; readonly to: number })[];
+  readonly alerts: readonly { readonly kind: AlertKind; readonly outcome: Outcome; readonly count: number }[];
+  /** Means of the methods' rates after the results seen here. */
+  readonly methods: readonly {
+    readonly method: ScanMethod;
+    readonly hit: number;
+    readonly falseAlarm: number;
+    readonly stated: { readonly hit: number; readonly falseAlarm: number; readonly trials: number };
+    readonly results: number;
+  }[];
+}
 
 // ---------------------------------------------------------------------------------------------------- out of the pipeline
 

@@ -12,6 +12,7 @@ import {
 } from "./alert/lifecycle.ts";
 import type { Hearing, Neighbours } from "./alert/neighbours.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
+import { Belief } from "./belief/belief.ts";
 import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
 import { Locator } from "./fuse/locate.ts";
@@ -25,7 +26,10 @@ import type {
   BandId,
   Birth,
   BlockId,
+  BlockOutcomes,
   Calibration,
+  CellBelief,
+  CellSearch,
   ChannelEvidence,
   Command,
   CommandResult,
@@ -91,6 +95,7 @@ export class BlockPipeline {
   private readonly locator: Locator;
   private readonly tracker: Tracker;
   private readonly policy: Policy;
+  private readonly belief: Belief;
   private readonly alerts = new Map<string, Alert>();
   /** Which alert a track feeds; several tracks may feed one. */
   private readonly alertOfTrack = new Map<string, string>();
@@ -137,6 +142,7 @@ export class BlockPipeline {
     // A phone of the next block is heard here too: its own block raises the alert, and looks at it from nearer.
     const own = { ...around, zones: around.zones.filter((z) => z.block === block || z.block === null) };
     this.policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
+    this.belief = new Belief(site, block, { kindWeight: USE_DENSITY, pOutside: OUTSIDE_P });
   }
 
   /** Does in steps beforehand what the first evidence of a band would do inside a tick; results are the same without it. */
@@ -167,22 +173,23 @@ export class BlockPipeline {
   }
 
   /**
-   * A non-metallic scanner's result. A hit is an alert of its own at the scanner's place; it latches, as a search must
-   * answer it. `nowMs` is the arrival.
+   * A non-metallic scanner's result: alarm or not, it counts for what is believed of its place. A hit is an alert of its own at
+   * that place; it latches, as a search must answer it. `nowMs` is the arrival.
    */
   scan(scan: Scan): void {
-    if (!scan.alarm) return;
     const id = `${scan.sensor}-${scan.boot.toString(36)}-${scan.seq.toString(36)}`;
-    if (this.alerts.has(id)) return;
     const place = scan.place ?? this.options.site.sensors.find((s) => s.id === scan.sensor)?.place ?? null;
+    const told = this.belief.scan({ ...scan, place }, id);
+    if (!scan.alarm || told === null || this.alerts.has(id)) return;
     const where = place === null ? "" : ` at ${place}`;
+    const score = scan.score === null ? "" : `, score ${scan.score}`;
     const alert = open({
       id,
       site: this.options.site.id,
       block: this.block,
       kind: "phone-found",
       severity: "high",
-      text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${scan.score === null ? "" : `, score ${scan.score}`}.`,
+      text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${score}; its alarms multiply the odds of a phone by ${told.oddsRatio.toFixed(1)}.`,
       tMs: scan.tsMs,
       firstEvidenceMs: scan.tsMs,
       latched: true,
@@ -193,6 +200,23 @@ export class BlockPipeline {
       { ...alert, cell: place, candidates: place === null ? [] : [{ cell: place, p: 1 }] },
       scan.tsMs,
     );
+  }
+
+  /** A cell was searched by hand; false: it is no cell of this block. */
+  search(search: CellSearch, nowMs: number): boolean {
+    if (!this.belief.has(search.cell)) return false;
+    this.belief.search(search.cell, search.outcome === "found", nowMs, `${search.by} ${nowMs}`);
+    return true;
+  }
+
+  /** Cells by the probability that a phone is kept there at `nowMs`, with reasons; at most `limit`. */
+  searchList(nowMs: number, limit: number): CellBelief[] {
+    return this.belief.list(nowMs, limit);
+  }
+
+  /** The precision reached, by recorded outcomes. */
+  outcomes(nowMs: number): BlockOutcomes {
+    return this.belief.outcomes(nowMs);
   }
 
   /** Whether `tick(nowMs)` would change anything. */
@@ -242,6 +266,7 @@ export class BlockPipeline {
     const result = applyCommand(alert, command, nowMs);
     if (result.ok) {
       this.put(result.alert);
+      if (command.type === "close") this.belief.closed(result.alert, nowMs);
       this.events.push({ type: "alert", tMs: nowMs, change: { type: "update", before: alert, after: result.alert } });
     }
     return result;
@@ -266,6 +291,7 @@ export class BlockPipeline {
     this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
     this.undecided.push({ endMs, changes });
     this.detector.closeWindow(endMs);
+    this.belief.listened(endMs - this.options.windowMs, this.options.windowMs);
     if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
   }
 
@@ -362,7 +388,8 @@ export class BlockPipeline {
 
   private alertFor(track: Track, ended: boolean, tMs: number): void {
     const perDay = this.options.falseAlarmsPerDay;
-    const known = this.alerts.get(this.alertOfTrack.get(track.id) ?? "");
+    const fed = this.alertOfTrack.get(track.id);
+    const known = this.alerts.get(fed ?? "");
     if (known && known.closed_at === null) {
       const after =
         known.id === track.id
@@ -401,11 +428,19 @@ export class BlockPipeline {
         if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
       }
     }
+    const feeds = fed ?? this.alertOfTrack.get(track.id) ?? null;
+    if (ended || feeds !== (fed ?? null)) this.remember(track, feeds);
     if (ended) {
       this.alertOfTrack.delete(track.id);
       this.waiting.delete(track.id);
       this.explainedDb.delete(track.id);
     }
+  }
+
+  /** A use counts for what is believed of the cells, whether or not it opened an alert; another block's emitter does not. */
+  private remember(track: Track, alert: string | null): void {
+    if (!track.confirmed || (alert === null && this.explainedDb.has(track.id))) return;
+    this.belief.use(track, this.policy.heldP(track), alert);
   }
 
   private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {
@@ -483,6 +518,7 @@ export class BlockPipeline {
       tampered: [...this.tampered],
       saturation: [...this.saturation],
       flood: this.flood.snapshot(),
+      belief: this.belief.snapshot(),
     };
   }
 
@@ -501,6 +537,7 @@ export class BlockPipeline {
       tampered: SensorId[];
       saturation: [SensorId, number][];
       flood: unknown;
+      belief?: unknown;
     };
     this.detector.restore(data.detector);
     this.lanes.restore(data.lanes);
@@ -514,6 +551,7 @@ export class BlockPipeline {
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
     this.flood.restore(data.flood);
+    if (data.belief !== undefined) this.belief.restore(data.belief);
     for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
   }
 }

@@ -15,7 +15,7 @@ import {
   unknownKeys,
 } from "./document.ts";
 import { AppError } from "./errors.ts";
-import type { Band, Floor, Point2, SensorSite, Site, Wall, Zone, ZoneKind } from "./model.ts";
+import type { Band, BeliefFile, Floor, Point2, SensorSite, Site, Wall, Zone, ZoneKind } from "./model.ts";
 
 // --------------------------------------------------------------------------------------------------------- vocabulary
 
@@ -157,6 +157,41 @@ const sensorSchema = z.object({
   place: id.nullish(),
 });
 
+const perDay = z.number().min(0).max(1000);
+const share = z.number().min(0).max(1);
+/** A probability that may be neither 0 nor 1: evidence must be able to speak against it. */
+const odds = z.number().min(0.001).max(0.999);
+const ratesSchema = z.object({
+  hit: odds.optional().describe("Probability of an alarm where there is a phone"),
+  false_alarm: odds.optional().describe("Probability of an alarm where there is none"),
+  trials: z.number().min(0).max(1e6).optional().describe("Weight of these figures against outcomes recorded here"),
+});
+const beliefSchema = z.object({
+  half_life_days: z
+    .number()
+    .min(0.1)
+    .max(365)
+    .optional()
+    .describe("Half of what is known of a cell is out of date then"),
+  prevalence: odds.optional().describe("Share of cells in which a phone is kept, before anything is known"),
+  uses_per_day: perDay.optional().describe("Uses of a kept phone that the sensors hear"),
+  stray_per_day: z.number().min(0.001).max(1000).optional().describe("Uses in a block's cells of phones kept in none"),
+  used_elsewhere: share.optional().describe("Share of uses elsewhere in the wing than where the phone is kept"),
+  in_common: share.optional().describe("Part of those in corridors and yards"),
+  repeat_share: share.optional().describe("Share of a place's localisation error that repeats itself"),
+  search_hit: odds.optional().describe("Probability that a search by hand finds the phone that is there"),
+  carry_share: odds.optional().describe("Share of passes through a portal that carry a phone"),
+  methods: z
+    .object({
+      nljd: ratesSchema.optional(),
+      ferromagnetic: ratesSchema.optional(),
+      mmwave: ratesSchema.optional(),
+      xray: ratesSchema.optional(),
+      metal: ratesSchema.optional(),
+    })
+    .optional(),
+});
+
 /** Schema of the site file as written; `parseSite` adds what a schema can't say. */
 export const siteSchema = z.object({
   id,
@@ -169,6 +204,7 @@ export const siteSchema = z.object({
   zones: z.array(zoneSchema).min(1, "a site has at least one zone").max(50_000),
   walls: z.array(wallSchema).max(200_000).default([]),
   sensors: z.array(sensorSchema).max(50_000).default([]),
+  belief: beliefSchema.optional().describe("Settings of the belief that lasts over days; all have defaults"),
 });
 
 type ZoneFile = z.output<typeof zoneSchema>;
@@ -305,7 +341,20 @@ function checkedDraft(raw: unknown, report: Report): Site | null {
     zones: zoneList,
     walls: wallList,
     sensors: sensorList,
+    ...beliefOf(head.belief),
   };
+}
+
+/** The file's words as the model's; what is ill-shaped was reported already. */
+function beliefOf(raw: unknown): { belief?: BeliefFile } {
+  const parsed = beliefSchema.safeParse(raw);
+  if (!parsed.success) return {};
+  const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const renamed = (value: unknown): unknown =>
+    typeof value !== "object" || value === null
+      ? value
+      : Object.fromEntries(Object.entries(value).map(([key, v]) => [camel(key), renamed(v)]));
+  return { belief: renamed(parsed.data) as BeliefFile };
 }
 
 interface References {

@@ -4,7 +4,7 @@ import type { ReadinessCheck, SensorView, ServiceView } from "./http/service-vie
 import type { LinkStatus } from "./ingest/mqtt.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { Intake } from "./intake.ts";
-import type { AlertChange, Command, CommandResult, Site } from "./model.ts";
+import type { AlertChange, CellSearch, Command, CommandResult, Site } from "./model.ts";
 
 /** The running service as the HTTP side sees it. */
 export interface ViewSources {
@@ -19,6 +19,8 @@ export interface ViewSources {
   link(): LinkStatus;
   journal(): { readonly ready: boolean; readonly full: boolean; readonly failed: Error | null } | null;
   command(command: Command): CommandResult;
+  search(search: CellSearch): boolean;
+  nowMs(): number;
   dataAgeMs(): number | null;
   metrics(): Promise<string>;
   readonly listeners: Set<(change: AlertChange) => void>;
@@ -32,6 +34,9 @@ export function serviceView(s: ViewSources): ServiceView {
     site: s.site,
     alerts: () => s.blocks.openAlerts(),
     command: (command) => s.command(command),
+    search: (search) => s.search(search),
+    searchList: (limit) => s.blocks.searchList(s.nowMs(), limit),
+    outcomes: () => s.blocks.outcomes(s.nowMs()),
     sensors: () => sensorViews(s),
     rejects: () => s.rejects.rows(),
     readiness: () => readiness(s),

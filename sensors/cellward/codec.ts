@@ -115,6 +115,7 @@ function decodeScan(o: JsonObject, block: string, sensor: string): Decoded {
         tsMs: s.ts,
         method: s.method,
         place: s.place ?? null,
+        ...(s.towards == null ? {} : { towards: s.towards }),
         alarm: s.alarm,
         score: s.score ?? null,
         h2Db: s.h2_db ?? null,

@@ -68,6 +68,7 @@ function payloadOf(message: SensorMessage): Record<string, unknown> {
         ts: s.tsMs,
         method: s.method,
         place: s.place,
+        towards: s.towards ?? null,
         alarm: s.alarm,
         score: s.score,
         h2_db: s.h2Db,

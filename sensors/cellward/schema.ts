@@ -120,6 +120,7 @@ export const scanSchema = z.object({
   ts,
   method: z.enum(["nljd", "ferromagnetic", "mmwave", "xray", "metal"]),
   place: id.nullish().describe("Zone id"),
+  towards: id.nullish().describe("Extension: a zone of the wing the person is on the way to, where the post knows it"),
   alarm: z.boolean(),
   score: share.nullish(),
   h2_db: z.number().min(-300).max(300).nullish().describe("Second harmonic"),

@@ -177,6 +177,59 @@ export const readinessSchema = z
   })
   .meta({ id: "Readiness" });
 
+export const cellBeliefSchema = z
+  .object({
+    cell: z.string(),
+    block: z.string(),
+    rank: z.int().meta({ description: "Place in its block's list, 1 the first" }),
+    p_kept: z.number().meta({ description: "Probability that a phone is kept there now" }),
+    p_used: z.number().meta({ description: "Probability that one was used there lately, within about the half-life" }),
+    reasons: z.array(
+      z.object({
+        t: epochMs,
+        kind: z.enum(["use", "scan", "pass", "search"]),
+        ref: z.string().meta({ description: "The alert, track, scan or search" }),
+        odds_ratio: z.number().meta({ description: "By how much it multiplies the odds now; fades to 1" }),
+        text: z.string(),
+      }),
+    ),
+  })
+  .meta({ id: "CellBelief" });
+
+const reached = {
+  searched: z.int(),
+  found: z.int(),
+  stated: nullableNumber.meta({ description: "Mean probability that the list gave" }),
+  share: nullableNumber.meta({ description: "found / searched" }),
+  low: nullableNumber.meta({ description: "95 % interval of the share (Wilson)" }),
+  high: nullableNumber,
+};
+
+export const outcomesSchema = z
+  .object({
+    block: z.string(),
+    searches: z.object(reached),
+    first: z.object(reached).meta({ description: "Of cells that were among the first five of the list" }),
+    by_stated: z.array(z.object({ from: z.number(), to: z.number(), ...reached })),
+    alerts: z.array(z.object({ kind: z.string(), outcome, count: z.int() })),
+    methods: z.array(
+      z.object({
+        method: z.string(),
+        hit: z.number(),
+        false_alarm: z.number(),
+        stated: z.object({ hit: z.number(), false_alarm: z.number(), trials: z.number() }),
+        results: z.number(),
+      }),
+    ),
+  })
+  .meta({ id: "Outcomes" });
+
+export const searchBody = z.object({
+  cell: idSchema,
+  outcome: z.enum(["found", "not-found"]),
+  by: z.string().trim().min(1).max(64).meta({ description: "Who searched; kept in the log." }),
+});
+
 /** `next` is an opaque cursor for the following page; null at the end. */
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item).readonly(), next: z.string().nullable() });

@@ -26,6 +26,7 @@ import { addCommandRoutes } from "./routes/commands.ts";
 import type { RouteContext, Routes } from "./routes/context.ts";
 import { addHistoryRoutes } from "./routes/history.ts";
 import { addInventoryRoutes } from "./routes/inventory.ts";
+import { addSearchRoutes } from "./routes/searches.ts";
 import { addMetricsRoute, addOpenSystemRoutes } from "./routes/system.ts";
 import { DOCS_CSP, installGuards, isLoopback } from "./security.ts";
 import type { ServiceView } from "./service-view.ts";
@@ -139,6 +140,7 @@ function addApi(routes: Routes, context: RouteContext): void {
   addInventoryRoutes(routes, context);
   addHistoryRoutes(routes, context);
   addCommandRoutes(routes, context);
+  addSearchRoutes(routes, context);
   routes.get(
     "/stream",
     {

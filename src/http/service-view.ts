@@ -8,6 +8,9 @@ import type {
   AlertChange,
   BandId,
   BlockId,
+  BlockOutcomes,
+  CellBelief,
+  CellSearch,
   ChannelStatus,
   Command,
   CommandResult,
@@ -84,6 +87,12 @@ export interface ServiceView {
   alerts(): readonly Alert[];
   /** What a person does to an alert. The answer says why when it is refused. */
   command(command: Command): CommandResult | Promise<CommandResult>;
+  /** A cell was searched by hand; false: the site has no such cell. */
+  search(search: CellSearch): boolean;
+  /** Cells by the probability that a phone is kept there now, with reasons; at most `limit` of each block. */
+  searchList(limit: number): readonly CellBelief[];
+  /** The precision reached in each block, by recorded outcomes. */
+  outcomes(): readonly BlockOutcomes[];
   sensors(): readonly SensorView[];
   rejects(): readonly RejectView[];
   /** Every dependency, ready or not; the service is ready when all are. */

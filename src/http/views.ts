@@ -1,6 +1,6 @@
 /** From the words of the core to the words of the API: snake case, `null` for NaN, derived states. Pure. */
 import type { ChannelPoint } from "../contracts.ts";
-import type { Alert, Severity, Site, Zone, ZoneId } from "../model.ts";
+import type { Alert, BlockOutcomes, CellBelief, Severity, Site, Zone, ZoneId } from "../model.ts";
 import type { ChannelView, SensorView } from "./service-view.ts";
 
 export type SensorStateName = "ok" | "warming" | "fault" | "tamper" | "offline" | "unseen";
@@ -71,6 +71,36 @@ export function pointJson(p: ChannelPoint) {
     llr: finite(p.llr),
     readings: p.readings,
   };
+}
+
+/** Probabilities and ratios are rounded: more digits than anybody can mean are noise in a reader's eyes. */
+const digits = (value: number, n: number) => Number(value.toPrecision(n));
+
+export function cellBeliefJson(b: CellBelief) {
+  return {
+    cell: b.cell,
+    block: b.block,
+    rank: b.rank,
+    p_kept: digits(b.pKept, 3),
+    p_used: digits(b.pUsed, 3),
+    reasons: b.reasons.map((r) => ({
+      t: r.tMs,
+      kind: r.kind,
+      ref: r.ref,
+      odds_ratio: digits(r.oddsRatio, 3),
+      text: r.text,
+    })),
+  };
+}
+
+export function outcomesJson(o: BlockOutcomes) {
+  const { block, searches, first, byStated, alerts } = o;
+  const methods = o.methods.map(({ falseAlarm, stated, ...m }) => ({
+    ...m,
+    false_alarm: falseAlarm,
+    stated: { hit: stated.hit, false_alarm: stated.falseAlarm, trials: stated.trials },
+  }));
+  return { block, searches, first, by_stated: [...byStated], alerts: [...alerts], methods };
 }
 
 /** True while an alert should draw attention: neither closed nor set aside by a person. */

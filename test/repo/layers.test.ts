@@ -36,7 +36,7 @@ plant("src/model.ts", from("./contracts.ts"), IMPORT);
 plant("src/contracts.ts", from("zod"), IMPORT);
 
 // stages
-for (const stage of ["detect", "fuse", "alert"]) {
+for (const stage of ["detect", "fuse", "alert", "belief"]) {
   const other = stage === "fuse" ? "detect" : "fuse";
   const folder = `src/${stage}`;
   for (const bad of [
@@ -97,6 +97,7 @@ for (const edge of edges) {
     "../detect/detector.ts",
     "../fuse/locate.ts",
     "../alert/policy.ts",
+    "../belief/belief.ts",
     "../main.ts",
     "../cli/run.ts",
   ]) {

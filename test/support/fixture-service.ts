@@ -2,6 +2,7 @@
  * A `ServiceView` without a service behind it: a small house with sensors and alerts that a test sets by hand. Used to test
  * the HTTP server and to look at the console in states that the real service reaches only now and then.
  */
+import { Belief } from "../../src/belief/belief.ts";
 import type { AlertRecord, ChannelPoint, ChannelQuery } from "../../src/contracts.ts";
 import type { ReadinessCheck, RejectView, SensorView, ServiceView } from "../../src/http/service-view.ts";
 import type {
@@ -9,6 +10,7 @@ import type {
   AlertChange,
   Band,
   Candidate,
+  CellSearch,
   Command,
   CommandResult,
   SensorSite,
@@ -188,6 +190,9 @@ export class FixtureService implements ServiceView {
   readonly #alerts = new Map<string, Alert>();
   readonly #listeners = new Set<(change: AlertChange) => void>();
   #sensors: SensorView[];
+  /** What tests feed; the real one, with the fixture's cells. */
+  readonly belief = new Belief(this.site, "b1", { kindWeight: {}, pOutside: 0.05 });
+  beliefMs = this.startedAtMs;
 
   constructor(nowMs = Date.now()) {
     this.#sensors = this.site.sensors.map((s) => ({
@@ -265,6 +270,18 @@ export class FixtureService implements ServiceView {
 
   setSensor(id: string, over: Partial<SensorView>): void {
     this.#sensors = this.#sensors.map((s) => (s.sensor === id ? { ...s, ...over } : s));
+  }
+
+  search({ cell, outcome }: CellSearch): boolean {
+    if (!this.belief.has(cell)) return false;
+    this.belief.search(cell, outcome === "found", this.beliefMs, "fixture");
+    return true;
+  }
+  searchList(limit: number) {
+    return this.belief.list(this.beliefMs, limit);
+  }
+  outcomes() {
+    return [this.belief.outcomes(this.beliefMs)];
   }
 
   command(command: Command): CommandResult {

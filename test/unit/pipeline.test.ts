@@ -187,3 +187,85 @@ describe("pipeline", () => {
     expect(rollups[0]!.bands).toEqual([TOY_BAND]);
   });
 });
+
+describe("pipeline: what is believed of the cells", () => {
+  const scan = (seq: number, alarm: boolean, place = "c0-4") => ({
+    block: "b1",
+    sensor: "hand-1",
+    boot: 1,
+    seq,
+    tsMs: s(200),
+    method: "nljd" as const,
+    place,
+    alarm,
+    score: null,
+    h2Db: null,
+    h3Db: null,
+    peakUt: null,
+    zones: [],
+  });
+  const call = { fromMs: s(100), untilMs: s(130), xM: 6.2, yM: 2, eirpDbm: 10 };
+  const heard = () => {
+    const made = pipeline();
+    const events = play(made, toyReadings(site, [call], { fromMs: T0, untilMs: s(180), seed: 3 }));
+    return { made, alert: opened(events)[0]! };
+  };
+
+  it("a call in a cell: the cell leads the search list, its reason names the alert", () => {
+    const { made, alert } = heard();
+    const list = made.searchList(s(200), 12);
+    expect(list[0]!.cell).toBe("c0-2");
+    expect(list[0]!.reasons[0]).toMatchObject({ kind: "use", ref: alert.id });
+    expect(list[0]!.pUsed).toBeGreaterThan(0.5);
+    expect(list[0]!.pKept).toBeGreaterThan(2 * list.at(-1)!.pKept);
+  });
+
+  it("an alert closed as found: the cell is empty, the outcome counted; as staff: the call counts no more", () => {
+    const { made, alert } = heard();
+    made.command(
+      { type: "close", alert: alert.id, version: latest(made, alert).version, by: "x", outcome: "found" },
+      s(190),
+    );
+    expect(made.searchList(s(200), 12).find((b) => b.cell === "c0-2")!.pKept).toBeLessThan(0.001);
+    expect(made.outcomes(s(200))).toMatchObject({ searches: { searched: 1, found: 1 } });
+
+    const other = heard();
+    const version = latest(other.made, other.alert).version;
+    other.made.command({ type: "close", alert: other.alert.id, version, by: "x", outcome: "staff" }, s(190));
+    const p = other.made.searchList(s(200), 12).map((b) => b.pKept);
+    expect(Math.max(...p) - Math.min(...p)).toBeLessThan(1e-9);
+  });
+
+  it("scanner results: no alarm lowers the cell without an alert, an alarm raises it and opens one, once", () => {
+    const made = pipeline();
+    made.scan(scan(1, false));
+    const p = (cell: string) => made.searchList(s(200), 12).find((b) => b.cell === cell)!.pKept;
+    expect(p("c0-4")).toBeLessThan(p("c0-3") / 5);
+    expect(made.openAlerts()).toEqual([]);
+    made.scan(scan(2, true, "c1-1"));
+    made.scan(scan(2, true, "c1-1"));
+    expect(p("c1-1")).toBeGreaterThan(2 * p("c0-3"));
+    expect(made.openAlerts()).toMatchObject([{ kind: "phone-found", cell: "c1-1" }]);
+    expect(made.openAlerts()[0]!.text).toContain("multiply the odds of a phone by 3.4");
+  });
+
+  it("snapshot and restore: the belief goes on; a snapshot of before there was one is taken too", () => {
+    const { made } = heard();
+    made.search({ type: "search", cell: "c1-1", outcome: "not-found", by: "x" }, s(185));
+    const other = pipeline();
+    const saved = structuredClone(made.snapshot()) as { belief?: unknown };
+    other.restore(saved);
+    expect(other.searchList(s(300), 12)).toEqual(made.searchList(s(300), 12));
+    expect(other.outcomes(s(300))).toEqual(made.outcomes(s(300)));
+    const { belief: _, ...older } = saved;
+    pipeline().restore(older);
+  });
+
+  it("a search of what is no cell of the block: refused", () => {
+    const made = pipeline();
+    expect(made.search({ type: "search", cell: "corridor", outcome: "found", by: "x" }, s(1))).toBe(false);
+    expect(made.search({ type: "search", cell: "c0-0", outcome: "found", by: "x" }, s(1))).toBe(true);
+  });
+});
+
+const latest = (made: BlockPipeline, alert: Alert) => made.openAlerts().find((a) => a.id === alert.id)!;

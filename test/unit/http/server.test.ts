@@ -267,6 +267,43 @@ describe("http commands", () => {
   });
 });
 
+describe("http searches", () => {
+  const FOUND = { cell: "b1-0-05", outcome: "found", by: "Ines" };
+
+  it("search list: cells by what is believed, with reasons; a block's and a limit's part of them", async () => {
+    const { app, service } = await start();
+    const alarm = { sensor: "gate-1", boot: 1, score: null, h2Db: null, h3Db: null, peakUt: null, zones: [] };
+    const tsMs = service.beliefMs;
+    service.belief.scan(
+      { ...alarm, block: "b1", seq: 1, tsMs, method: "nljd", place: "b1-0-05", alarm: true },
+      "gate-1-1-1",
+    );
+    const get = async (query: string) =>
+      (await app.inject({ url: `/api/v1/search-list${query}`, headers: LOCAL })).json();
+    const all = await get("");
+    expect(all.items).toHaveLength(20);
+    expect(all.items[0]).toMatchObject({ cell: "b1-0-05", block: "b1", rank: 1 });
+    expect(all.items[0].p_kept).toBeGreaterThan(all.items[1].p_kept);
+    expect(all.items[0].reasons).toEqual([
+      { t: tsMs, kind: "scan", ref: "gate-1-1-1", odds_ratio: 3.36, text: "nljd alarm at the cell" },
+    ]);
+    expect((await get("?limit=3&block=b1")).items).toHaveLength(3);
+    expect((await get("?block=b9")).items).toEqual([]);
+  });
+
+  it("a search told: counts in the outcomes; of a cell that the site has not: 404; without the client header: 403", async () => {
+    const { app } = await start();
+    const post = (payload: object, headers: Record<string, string> = CLIENT) =>
+      app.inject({ method: "POST", url: "/api/v1/searches", headers, payload });
+    expect((await post(FOUND)).statusCode).toBe(200);
+    const [outcomes] = (await app.inject({ url: "/api/v1/outcomes", headers: LOCAL })).json().items;
+    expect(outcomes).toMatchObject({ block: "b1", searches: { searched: 1, found: 1, share: 1 } });
+    expect((await post({ ...FOUND, cell: "b1-0-corridor" })).json().code).toBe("not-found");
+    expect((await post(FOUND, LOCAL)).statusCode).toBe(403);
+    expect((await post({ ...FOUND, outcome: "staff" })).statusCode).toBe(400);
+  });
+});
+
 describe("http guards", () => {
   it("changes: without the client header or from a foreign page: 403", async () => {
     const { app } = await start();
