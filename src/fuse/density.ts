@@ -1,13 +1,17 @@
 /**
  * Density of one observation at every candidate position: the inner loop of the localiser.
  *
- * Levels given a position are normal with one covariance for all positions of a class, so one Cholesky factor L a class
- * whitens them: z = L^-1 (y - mu - g(p)), log density = constant - |z|^2 / 2, which costs n^2 / 2 a position. Three things keep
- * it small: positions are looked at a patch at a time, one in its middle first, and only patches near the best are done whole
- * (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is given up once it is
- * `DEPTH_NATS` behind the best; four positions go through a factor side by side, since one alone waits for its own sums.
+ * Levels given a position are normal with one covariance for all positions of a class: C + v 11', C errors and shadowing, v the
+ * variance of the power. One Cholesky factor L of C a class whitens residuals r and ones, z = L^-1 r and u = L^-1 1, and by
+ * Sherman and Morrison r' (C + v 11')^-1 r = z'z - (u'z)^2 v / (1 + v u'u). Without the power, which all sensors share, what a
+ * sensor adds depends on few others, its neighbours, and the rest of its row of L is left out (`LITTLE`).
+ *
+ * Three more things keep it small: positions are looked at a patch at a time, one in its middle first, and only patches near the
+ * best are done whole (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is
+ * given up once it is `DEPTH_NATS` behind the best; four positions go through a factor side by side, since one alone waits for
+ * its own sums.
  */
-import { cholesky, forwardSolve, logDeterminant } from "./linalg.ts";
+import { cholesky } from "./linalg.ts";
 import type { Patches } from "./patches.ts";
 
 /** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
@@ -22,6 +26,11 @@ export const PATCH_NATS = 10;
 const SEEDS = 4;
 /** Sensors between two looks at whether positions are still in. */
 const LOOK_EVERY = 8;
+/**
+ * Entries of a factor below this share of their row's diagonal are left out. Each moves a whitened residual by so much of another
+ * one, which are about 1 where a position fits: a few hundredths of a nat over 64 sensors.
+ */
+const LITTLE = 1e-3;
 const LOG_2PI = Math.log(2 * Math.PI);
 
 /** What is expected at each candidate. */
@@ -71,9 +80,15 @@ export interface Silent {
 export class Density {
   /** Sensors of the observation at hand. */
   #n = 0;
-  #factors = new Float64Array(0);
+  #factor = new Float64Array(0);
+  /** Rows of the factors left of the diagonal, class by class: 4 times the column of each entry, its value, where rows begin. */
+  #entryAt = new Int32Array(0);
+  #entry = new Float64Array(0);
+  #begin = new Int32Array(0);
   #inverse = new Float64Array(0);
+  /** Whitened ones, and v / (1 + v u'u) with the sensors so far, by class and sensor. */
   #ones = new Float64Array(0);
+  #common = new Float64Array(0);
   #base = new Float64Array(0);
   #column = new Int32Array(0);
   /** Whitened residuals of four positions, sensor by sensor. */
@@ -98,8 +113,8 @@ export class Density {
    * given, receives the power's posterior mean at each candidate (of positions given up, that by the sensors looked at);
    * returned is its variance, of the surest class. `staticFactor` multiplies the variance of shadowing.
    *
-   * Units: nats, of a density in dB. Cost: n^3 / 6 a class; n^2 / 2 multiplications for each patch and each position of the
-   * patches near the best. Throws where the covariance is not positive definite.
+   * Units: nats, of a density in dB. Cost: n^3 / 6 a class; for each patch and each position of the patches near the best as many
+   * multiplications as a factor has entries. Throws where the covariance is not positive definite.
    */
   evaluate(
     e: Expectation,
@@ -118,7 +133,7 @@ export class Density {
       left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
     });
     this.#listen(silent);
-    const sweep = (count: number): void => this.#sweep(e, power.meanDbm, power2, count, out, powerDbm);
+    const sweep = (count: number): void => this.#sweep(e, power.meanDbm, count, out, powerDbm);
     // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
     const seeds = Math.min(heard.sensor.length, SEEDS);
     for (let i = 0; i < seeds; i++) this.#list[i] = e.nearest[heard.sensor[i]!]!;
@@ -151,10 +166,17 @@ export class Density {
   #reserve(heard: Heard, meanDbm: number, classes: number, size: number): void {
     const n = heard.sensor.length;
     this.#n = n;
-    if (this.#factors.length < n * n * classes) this.#factors = new Float64Array(n * n * classes);
+    if (this.#factor.length < n * n) this.#factor = new Float64Array(n * n);
+    const entries = ((n * (n - 1)) / 2) * classes;
+    if (this.#entry.length < entries) {
+      this.#entry = new Float64Array(entries);
+      this.#entryAt = new Int32Array(entries);
+    }
     if (this.#ones.length < n * classes) {
       this.#ones = new Float64Array(n * classes);
+      this.#common = new Float64Array(n * classes);
       this.#inverse = new Float64Array(n * classes);
+      this.#begin = new Int32Array(n * classes + 1);
     }
     if (this.#base.length < n) {
       this.#base = new Float64Array(n);
@@ -195,39 +217,47 @@ export class Density {
   }
 
   /**
-   * Cholesky factor of class k's covariance: error + shadowing + power. 1' C^-1 r then gives the power's posterior mean and
-   * 1' C^-1 1 its variance, which is returned, both through the whitened ones.
+   * Cholesky factor of class k's covariance without the power: error + shadowing. Returned is the power's posterior variance, of
+   * which u'u decides.
    */
   #whiten(e: Expectation, heard: Heard, k: number, shadow2: number, power2: number): number {
     const n = this.#n;
-    const factor = this.#factors.subarray(k * n * n, (k + 1) * n * n);
+    const factor = this.#factor;
     for (let i = 0; i < n; i++) {
       const row = heard.sensor[i]! * e.sensors;
       for (let j = 0; j <= i; j++) {
-        factor[i * n + j] = heard.covariance[i * n + j]! + shadow2 * e.correlation[row + heard.sensor[j]!]! + power2;
+        factor[i * n + j] = heard.covariance[i * n + j]! + shadow2 * e.correlation[row + heard.sensor[j]!]!;
       }
     }
     if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
-    const ones = this.#ones.subarray(k * n, k * n + n).fill(1);
-    forwardSolve(factor, n, ones);
+    const ones = this.#ones.subarray(k * n, k * n + n);
     let ones2 = 0;
+    let logRoot = 0;
+    if (k === 0) this.#begin[0] = 0;
+    let entries = this.#begin[k * n]!;
     for (let i = 0; i < n; i++) {
+      const diagonal = factor[i * n + i]!;
+      let one = 1;
+      for (let j = 0; j < i; j++) {
+        const l = factor[i * n + j]!;
+        if (Math.abs(l) < LITTLE * diagonal) continue;
+        this.#entry[entries] = l;
+        this.#entryAt[entries++] = 4 * j;
+        one -= l * ones[j]!;
+      }
+      this.#begin[k * n + i + 1] = entries;
+      this.#inverse[k * n + i] = 1 / diagonal;
+      ones[i] = one / diagonal;
       ones2 += ones[i]! * ones[i]!;
-      this.#inverse[k * n + i] = 1 / factor[i * n + i]!;
+      this.#common[k * n + i] = power2 / (1 + power2 * ones2);
+      logRoot += Math.log(diagonal);
     }
-    this.#constant[k] = -logDeterminant(factor, n) / 2 - (n / 2) * LOG_2PI;
-    return Math.max(0, power2 - power2 * power2 * ones2);
+    this.#constant[k] = -logRoot - Math.log1p(power2 * ones2) / 2 - (n / 2) * LOG_2PI;
+    return power2 / (1 + power2 * ones2);
   }
 
   /** Takes the first `count` positions of the list, four of a class at a time. */
-  #sweep(
-    e: Expectation,
-    meanDbm: number,
-    power2: number,
-    count: number,
-    out: Float64Array,
-    powerDbm: Float64Array | null,
-  ): void {
+  #sweep(e: Expectation, meanDbm: number, count: number, out: Float64Array, powerDbm: Float64Array | null): void {
     const list = this.#sorted(e, count);
     for (let at = 0; at < count; ) {
       const k = e.classOf[list[at]!]!;
@@ -243,7 +273,7 @@ export class Density {
       this.#four(e, k, c0, c1, c2, c3);
       for (let q = 0; at < end; at++, q++) {
         const c = list[at]!;
-        const emitted = meanDbm + power2 * this.#along[q]!;
+        const emitted = meanDbm + this.#moved[q]!;
         if (powerDbm !== null) powerDbm[c] = emitted;
         const square = this.#squares[q]!;
         // The depth is brought in at the end, when the best is known.
@@ -258,7 +288,8 @@ export class Density {
   }
 
   readonly #squares = new Float64Array(4);
-  readonly #along = new Float64Array(4);
+  /** Posterior mean of the power less the prior one. */
+  readonly #moved = new Float64Array(4);
 
   /** The list's first `count` positions, those of a class together. */
   #sorted(e: Expectation, count: number): Int32Array {
@@ -274,23 +305,26 @@ export class Density {
     return this.#byClass;
   }
 
-  /** Squares of four positions of class k, and 1' C^-1 r; what is beyond the limit ends early. */
+  /** Squares of four positions of class k, and what they say of the power; what is beyond the limit ends early. */
   #four(e: Expectation, k: number, c0: number, c1: number, c2: number, c3: number): void {
     const { gain, sensors } = e;
     const n = this.#n;
-    const [factors, inverse, ones, z, base, column] = [
-      this.#factors,
-      this.#inverse,
-      this.#ones,
+    const [entry, entryAt, begin, z, base, column] = [
+      this.#entry,
+      this.#entryAt,
+      this.#begin,
       this.#z,
       this.#base,
       this.#column,
     ];
+    const [inverse, ones, common] = [this.#inverse, this.#ones, this.#common];
     const most = this.#limit[k]!;
     const [r0, r1, r2, r3] = [c0 * sensors, c1 * sensors, c2 * sensors, c3 * sensors];
     let [q0, q1, q2, q3] = [0, 0, 0, 0];
     let [a0, a1, a2, a3] = [0, 0, 0, 0];
-    let row = k * n * n;
+    const first = k * n;
+    let v = 0;
+    let t = begin[first]!;
     for (let i = 0; i < n; i++) {
       const y = base[i]!;
       const s = column[i]!;
@@ -298,15 +332,16 @@ export class Density {
       let s1 = y - GAIN_STEP_DB * gain[r1 + s]!;
       let s2 = y - GAIN_STEP_DB * gain[r2 + s]!;
       let s3 = y - GAIN_STEP_DB * gain[r3 + s]!;
-      for (let j = 0, at = 0; j < i; j++, at += 4) {
-        const l = factors[row + j]!;
+      for (const end = begin[first + i + 1]!; t < end; t++) {
+        const l = entry[t]!;
+        const at = entryAt[t]!;
         s0 -= l * z[at]!;
         s1 -= l * z[at + 1]!;
         s2 -= l * z[at + 2]!;
         s3 -= l * z[at + 3]!;
       }
-      const f = inverse[k * n + i]!;
-      const one = ones[k * n + i]!;
+      const f = inverse[first + i]!;
+      const one = ones[first + i]!;
       s0 *= f;
       s1 *= f;
       s2 *= f;
@@ -324,17 +359,19 @@ export class Density {
       a1 += s1 * one;
       a2 += s2 * one;
       a3 += s3 * one;
-      row += n;
-      if (i % LOOK_EVERY === LOOK_EVERY - 1 && q0 > most && q1 > most && q2 > most && q3 > most) break;
+      v = common[first + i]!;
+      if (i % LOOK_EVERY !== LOOK_EVERY - 1) continue;
+      if (q0 - v * a0 * a0 > most && q1 - v * a1 * a1 > most && q2 - v * a2 * a2 > most && q3 - v * a3 * a3 > most)
+        break;
     }
-    this.#squares[0] = q0;
-    this.#squares[1] = q1;
-    this.#squares[2] = q2;
-    this.#squares[3] = q3;
-    this.#along[0] = a0;
-    this.#along[1] = a1;
-    this.#along[2] = a2;
-    this.#along[3] = a3;
+    this.#squares[0] = q0 - v * a0 * a0;
+    this.#squares[1] = q1 - v * a1 * a1;
+    this.#squares[2] = q2 - v * a2 * a2;
+    this.#squares[3] = q3 - v * a3 * a3;
+    this.#moved[0] = v * a0;
+    this.#moved[1] = v * a1;
+    this.#moved[2] = v * a2;
+    this.#moved[3] = v * a3;
   }
 
   /** Adds to `log` that all silent sensors hear nothing of a position; -Infinity once it is out of depth. */
@@ -345,6 +382,7 @@ export class Density {
     const least = this.#top - DEPTH_NATS;
     const count = this.#silentCount;
     let sum = log + this.#quiet;
+    if (sum < least) return Number.NEGATIVE_INFINITY;
     for (let s = 0; s < count; s++) {
       const over = emittedDbm + GAIN_STEP_DB * gain[row + column[s]!]! - audible[s]!;
       // Most sensors are far from most positions.

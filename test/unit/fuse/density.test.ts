@@ -156,8 +156,8 @@ describe("density", () => {
           // The depth is counted from the best that was ever seen, the seeds' positions included.
           const top = Math.max(first, ...expected);
           expected.forEach((value, c) => {
-            // 0.005 nats: the naive mean power is a sum over steps.
-            expect(Math.abs(out[c]! - Math.max(value, top - DEPTH_NATS))).toBeLessThan(0.005);
+            // The naive mean power is a sum over steps, and little entries of the factors are left out.
+            expect(Math.abs(out[c]! - Math.max(value, top - DEPTH_NATS))).toBeLessThan(0.02);
           });
         },
       ),
