@@ -14,8 +14,9 @@ export interface ChannelSink {
     readonly periodMs: number | null;
     readonly tdd: boolean;
   }): number;
-  push(
-    channel: number,
+  /** Columns of one sensor's channels, the first at `offset`, then every `stride`. */
+  pushColumns(
+    channels: readonly number[],
     tsMs: number,
     dtMs: number,
     count: number,
@@ -24,6 +25,7 @@ export interface ChannelSink {
     duty: Float32Array | null,
     looks: Float32Array | null,
     offset: number,
+    stride: number,
   ): void;
   floorDbm(channel: number): number;
   sigmaDb(channel: number): number;
@@ -115,6 +117,8 @@ export class Lanes {
   /** Everything before this is judged; null until the first look at a clock. */
   private judgedMs: number | null = null;
   private drained = false;
+  /** Channels of the batch that is being drained. */
+  private readonly columns: number[] = [];
   /** Instants that came too late to be judged. */
   lateInstants = 0;
 
@@ -367,22 +371,15 @@ export class Lanes {
       const to = dtMs > 0 ? Math.min(count, Math.ceil((endMs - tsMs) / dtMs)) : tsMs < endMs ? count : 0;
       if (to <= from) return;
       const startMs = tsMs + dtMs * from;
+      const n = to - from;
+      const { rmsDbm, peakDbm, duty, looks } = batch;
+      this.columns.length = 0;
       for (let b = 0; b < batch.bands.length; b++) {
         const slot = this.slot(lane, batch.bands[b]!);
-        const offset = b * count + from;
-        this.sink.push(
-          slot.channel,
-          startMs,
-          dtMs,
-          to - from,
-          batch.rmsDbm,
-          batch.peakDbm,
-          batch.duty,
-          batch.looks,
-          offset,
-        );
-        accumulate(slot, batch.rmsDbm ?? batch.peakDbm, batch.peakDbm ?? batch.rmsDbm, offset, to - from);
+        this.columns.push(slot.channel);
+        accumulate(slot, rmsDbm ?? peakDbm, peakDbm ?? rmsDbm, b * count + from, n);
       }
+      this.sink.pushColumns(this.columns, startMs, dtMs, n, rmsDbm, peakDbm, duty, looks, from, count);
       lane.readings += to - from;
       this.drained = true;
       lane.drainedMs = tsMs + dtMs * (to - 1);

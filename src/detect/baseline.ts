@@ -3,29 +3,9 @@
  * histogram (median and MAD about the tracked floor), correlation of neighbours, stuck values, steps of the floor downward, and
  * the release of a floor that has stayed up.
  */
-import {
-  BANK,
-  BINS_PER_SIGMA,
-  BLOCK,
-  binOf,
-  buildClassTable,
-  CLASS_STRIDE,
-  classOf,
-  DB_PER_NEPER,
-  FREEZE_NATS,
-  HIST_BINS,
-  HIST_WINDOW,
-  histMad,
-  histPush,
-  histQuantile,
-  type Lanes,
-  medianOfGamma,
-  powerOf,
-  resized,
-  SLOPE_UNIT,
-  TAIL_BINS,
-  TAIL_FROM,
-} from "./kernels.ts";
+import { buildClassTable, CLASS_STRIDE, classOf, DB_PER_NEPER, medianOfGamma, SLOPE_UNIT } from "./classes.ts";
+import { BINS_PER_SIGMA, binOf, HIST_BINS, HIST_WINDOW, histMad, histPush, histQuantile } from "./histogram.ts";
+import { BLOCK, FREEZE_NATS, type Lanes, powerOf, resized, TAIL_BINS, TAIL_FROM } from "./kernels.ts";
 
 /** Readings collected before the first floor is stated. */
 export const WARM_READINGS = 32;
@@ -93,6 +73,8 @@ export class Baseline {
   capacity = 0;
   warm = new Float32Array(0);
   seen = new Uint32Array(0);
+  /** Instants of the lane, measured or not: blocks and runs are counted by them, so that the lanes of a sensor keep step. */
+  ticks = new Uint32Array(0);
   ring = new Uint8Array(0);
   counts = new Uint8Array(0);
   pos = new Uint8Array(0);
@@ -139,7 +121,7 @@ export class Baseline {
   /** `shared`: base stations transmit on the same frequencies, so loud readings are part of the quiet from the start. */
   open(lane: number, shared = false): void {
     if (shared) this.#lanes.tail[(lane + 1) * TAIL_BINS - 1] = SHARED_LOUD;
-    this.#lanes.last[lane] = Number.NaN;
+    this.#lanes.setLast(lane, Number.NaN);
     this.agree[lane] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
   }
 
@@ -150,8 +132,8 @@ export class Baseline {
 
   /** Takes one of the first readings; true when the floor has just been set. */
   warmUp(lane: number, value: number): boolean {
-    const repeats = value === this.#lanes.last[lane] ? this.same[lane]! + 1 : 0;
-    this.#lanes.last[lane] = value;
+    const repeats = value === this.#lanes.last(lane) ? this.same[lane]! + 1 : 0;
+    this.#lanes.setLast(lane, value);
     this.same[lane] = repeats;
     // A receiver that is stuck just now has no spread to learn from; one that never changes is taken as it is.
     if (repeats >= WARM_REPEATS && repeats < WARM_PATIENCE) return false;
@@ -164,7 +146,7 @@ export class Baseline {
     const median = mid(sorted);
     const deviations = sorted.map((v) => Math.abs(v - median)).sort();
     this.setSpread(lane, MAD_TO_SIGMA * mid(deviations) * caution(WARM_READINGS));
-    this.#lanes.floor[lane] = median - 10 * Math.log10(medianOfGamma((DB_PER_NEPER / this.sigma[lane]!) ** 2));
+    this.#lanes.setFloor(lane, median - 10 * Math.log10(medianOfGamma((DB_PER_NEPER / this.sigma[lane]!) ** 2)));
     this.#setClip(lane);
     for (const v of first) this.#insert(lane, v - median);
     return true;
@@ -177,7 +159,7 @@ export class Baseline {
   early(lane: number, value: number, before: number): void {
     if (Number.isNaN(value)) return;
     const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
-    const median = this.#lanes.floor[lane]! + 10 * Math.log10(medianOfGamma(looks));
+    const median = this.#lanes.floor(lane) + 10 * Math.log10(medianOfGamma(looks));
     this.#insert(lane, value - median);
     this.#pair(lane, value - median, before - median);
   }
@@ -191,7 +173,7 @@ export class Baseline {
     const stated = this.seen[lane]! < READY_READINGS ? this.stated[lane]! : 0;
     const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb, stated));
     this.sigma[lane] = sigma;
-    this.#lanes.cls[lane] = classOf(sigma, this.weight(lane));
+    this.#lanes.setClass(lane, classOf(sigma, this.weight(lane)));
     const bin = this.binDb[lane]!;
     // A histogram whose bins no longer suit the spread starts again.
     if (bin === 0 || sigma > 2 * BINS_PER_SIGMA * bin || sigma < 0.5 * BINS_PER_SIGMA * bin) {
@@ -216,13 +198,13 @@ export class Baseline {
   }
 
   /**
-   * One cold visit at the end of a block: its last reading and the one before, statistic and floor as they were there. What sets
-   * the floor or the class anew does so only where a run ends (every RUN_VISITS visits).
+   * One cold visit at the end of a block: instants up to there, the last reading and the one before, statistic and floor as they
+   * were there. What sets the floor or the class anew does so only where a run ends (every RUN_VISITS blocks).
    */
-  visit(lane: number, value: number, before: number, top: number, floor: number): void {
-    const visits = this.visits[lane]! + 1;
-    this.visits[lane] = visits;
-    if (visits % SPREAD_EVERY === 0) this.#closeBlock(lane);
+  visit(lane: number, ticks: number, value: number, before: number, top: number, floor: number): void {
+    this.visits[lane]!++;
+    const isLong = ticks % (SPREAD_EVERY * COLD_EVERY) === 0;
+    if (isLong) this.#closeBlock(lane);
     if (Number.isNaN(value)) return;
     if (value === before) {
       if (this.same[lane]! < 65_535) this.same[lane]!++;
@@ -233,17 +215,17 @@ export class Baseline {
       return;
     }
     if (this.hotVisits[lane] !== 0) this.hotVisits[lane] = 0;
-    const row = this.#lanes.cls[lane]! * CLASS_STRIDE;
+    const row = this.#lanes.cls(lane) * CLASS_STRIDE;
     const median = floor + this.#table[row + 13]!;
     this.#insert(lane, value - median);
     this.#pair(lane, value - median, before - median);
-    if (visits % SPREAD_EVERY === 0 && this.same[lane]! < STUCK_VISITS) {
+    if (isLong && this.same[lane]! < STUCK_VISITS) {
       this.#respread(lane);
       this.learnSlope(lane, SPREAD_EVERY * COLD_EVERY);
     }
     this.#fall(lane, value - floor, row);
-    if (visits % RUN_VISITS === 0 && this.fallG[lane]! >= FALL_NATS) {
-      this.resync(lane, this.#lanes.floor[lane]! + this.fallSum[lane]! / this.fallN[lane]!);
+    if (ticks % (RUN_VISITS * COLD_EVERY) === 0 && this.fallG[lane]! >= FALL_NATS) {
+      this.resync(lane, this.#lanes.floor(lane) + this.fallSum[lane]! / this.fallN[lane]!);
     }
   }
 
@@ -261,13 +243,13 @@ export class Baseline {
    * readings), and feeds it forward: a constant drift leaves no lag.
    */
   learnSlope(lane: number, readings: number): void {
-    const floor = this.#lanes.floor[lane]!;
+    const floor = this.#lanes.floor(lane);
     const from = this.slopeFrom[lane]!;
     this.slopeFrom[lane] = floor;
     if (from === 0) return;
     const slope = (floor - from) / readings / this.sigma[lane]!;
     this.drift[lane]! += (slope - this.drift[lane]!) / 8;
-    this.#lanes.slope[lane] = Math.max(-127, Math.min(127, Math.round(this.drift[lane]! / SLOPE_UNIT)));
+    this.#lanes.setSlope(lane, Math.max(-127, Math.min(127, Math.round(this.drift[lane]! / SLOPE_UNIT))));
   }
 
   /**
@@ -307,9 +289,9 @@ export class Baseline {
 
   /** Sets the floor (mean, dBm) by hand: after a release or a step. */
   resync(lane: number, floor: number): void {
-    this.#lanes.floor[lane] = floor;
-    this.#lanes.pull[lane] = 0;
-    for (let k = 0; k < BANK; k++) this.#lanes.g[lane * BANK + k] = 0;
+    this.#lanes.setFloor(lane, floor);
+    this.#lanes.clearPull(lane);
+    this.#lanes.clearG(lane);
     this.fallG[lane] = 0;
     this.fallSum[lane] = 0;
     this.fallN[lane] = 0;
@@ -324,7 +306,7 @@ export class Baseline {
    * an event. One glitch is always believed to be yet to come.
    */
   #setClip(lane: number): void {
-    const { tail, clip } = this.#lanes;
+    const { tail } = this.#lanes;
     const at = lane * TAIL_BINS;
     const n = this.seen[lane]!;
     let beyond = 0;
@@ -338,7 +320,7 @@ export class Baseline {
       nats = bin === TAIL_BINS - 1 ? most : Math.min(most, from + 0.5);
       break;
     }
-    clip[lane] = Math.round(8 * Math.min(20, nats));
+    this.#lanes.setClip(lane, Math.round(8 * Math.min(20, nats)));
   }
 
   #insert(lane: number, d: number): void {
@@ -362,14 +344,14 @@ export class Baseline {
     this.#setClip(lane);
     // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08).
     if (Math.abs(median * bin) > 0.5 * this.sigma[lane]!) {
-      this.#lanes.floor[lane] = Math.fround(this.#lanes.floor[lane]! + 0.5 * median * bin);
+      this.#lanes.setFloor(lane, this.#lanes.floor(lane) + 0.5 * median * bin);
       this.slopeFrom[lane] = 0;
     }
   }
 
   /** `d`: reading over the floor's mean power, dB. */
   #fall(lane: number, d: number, row: number): void {
-    const llr = this.#table[row + 14]! * powerOf(d) - this.#table[row + 15]!;
+    const llr = this.#table[row + 14]! * powerOf(Math.fround(d)) - this.#table[row + 15]!;
     const next = this.fallG[lane]! + (llr < FALL_CLIP_NATS ? llr : FALL_CLIP_NATS);
     if (next > 0) {
       this.fallG[lane] = next;
@@ -387,6 +369,7 @@ export class Baseline {
 export const BASELINE_FIELDS = [
   ["warm", WARM_READINGS],
   ["seen", 1],
+  ["ticks", 1],
   ["ring", HIST_WINDOW],
   ["counts", HIST_BINS],
   ["pos", 1],

@@ -9,22 +9,24 @@
  * cut into pushes (test/property/detect/detector.test.ts).
  */
 import type { BandId, ChannelEvidence, ChannelStatus, SensorId } from "../model.ts";
+import { ACTIVE_SHIFT, GROUP, WAITING_SHIFT, X_READINGS } from "./bank-module.ts";
 import { BASELINE_FIELDS, Baseline, COLD_EVERY, READY_READINGS, RUN_VISITS, WARM_READINGS } from "./baseline.ts";
+import { BANK, buildClassTable, CLASS_STRIDE, designSnr, looksOf } from "./classes.ts";
 import { type ChannelEvent, EventBook } from "./events.ts";
 import {
-  BANK,
   bankRun,
-  buildClassTable,
   CAP_NATS,
-  CLASS_STRIDE,
-  designSnr,
   FREEZE_NATS,
-  LANE_FIELDS,
   Lanes,
-  looksOf,
+  LEAST_THRESHOLD_NATS,
   newRunResult,
+  plainStore,
+  powerOf,
   resized,
+  TAIL_FROM,
+  tailBin,
 } from "./kernels.ts";
+import { SimdBank } from "./simd.ts";
 import { decodeSnapshot, encodeSnapshot, type Saved, type SavedChannel, type StateField } from "./snapshot.ts";
 
 export interface DetectorOptions {
@@ -42,6 +44,8 @@ export interface DetectorOptions {
   readonly saturationDbm?: number;
   /** Level an event-driven receiver is taken to hear down to before it has shown otherwise, dBm. */
   readonly sensitivityDbm?: number;
+  /** Which kernel: "auto" takes the one with SIMD where the host has it. Both give the same bits. */
+  readonly kernel?: "auto" | "plain";
 }
 
 export interface ChannelSpec {
@@ -94,6 +98,8 @@ const LOUD_SIGMAS = 6;
 /** Readings of a run of the kernel. */
 const RUN_READINGS = RUN_VISITS * COLD_EVERY;
 
+const BLOCK_MASK = COLD_EVERY - 1;
+
 const WARMING = 1;
 const HOT = 2;
 const LISTED = 4;
@@ -101,8 +107,15 @@ const LISTED = 4;
 export class Detector {
   readonly #options: Required<Omit<DetectorOptions, "expectedChannels">> & { readonly expectedChannels: number };
   readonly #table = buildClassTable();
-  readonly #lanes = new Lanes();
+  readonly #simd: SimdBank | null;
+  readonly #lanes: Lanes;
   readonly #base: Baseline;
+  /** The group that is being gathered: lanes, channels, places of their readings in the batch. */
+  readonly #group = new Int32Array(GROUP);
+  readonly #groupChannel = new Int32Array(GROUP);
+  readonly #groupAt = new Int32Array(GROUP);
+  readonly #groupFrom = new Int32Array(GROUP);
+  readonly #groupLast = new Float32Array(GROUP);
   readonly #run = newRunResult();
   readonly #events = new EventBook();
   readonly #specs: ChannelSpec[] = [];
@@ -125,6 +138,7 @@ export class Detector {
   #version = 1;
   #epoch = 1;
   #listed: number[] = [];
+  #sorted = true;
   #scratch = new Float32Array(64);
 
   constructor(options: DetectorOptions) {
@@ -136,8 +150,16 @@ export class Detector {
       releaseMs: options.releaseMs ?? 45 * 60_000,
       saturationDbm: options.saturationDbm ?? -5,
       sensitivityDbm: options.sensitivityDbm ?? -95,
+      kernel: options.kernel ?? "auto",
     };
+    this.#simd = this.#options.kernel === "auto" ? SimdBank.create() : null;
+    this.#lanes = new Lanes(this.#simd ?? plainStore());
     this.#base = new Baseline(this.#lanes);
+  }
+
+  /** Which kernel judges the quiet. */
+  get kernel(): "plain" | "simd" {
+    return this.#simd ? "simd" : "plain";
   }
 
   get channels(): number {
@@ -190,17 +212,56 @@ export class Detector {
     }
     if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset, looks);
     if (peak) this.#pushLane(channel, 1, tsMs, dtMs, count, peak, offset);
-    if (duty) {
-      if (this.#scratch.length < count) this.#scratch = new Float32Array(count);
-      const scaled = this.#scratch;
-      for (let j = 0; j < count; j++) scaled[j] = 10 * Math.log10((duty[offset + j]! + DUTY_ZERO) / DUTY_ZERO);
-      this.#pushLane(channel, 2, tsMs, dtMs, count, scaled, 0);
-    }
+    if (duty) this.#pushDuty(channel, tsMs, dtMs, count, duty, offset);
     this.#lastMs[channel] = tsMs + (count - 1) * dtMs;
+  }
+
+  /**
+   * Takes `count` instants of several channels of one sensor; the columns of channel b begin at `[offset + b * stride]`. Otherwise as
+   * `push` for each of them, and with the same outcome; four lanes that keep step go side by side where the host has SIMD.
+   */
+  pushColumns(
+    channels: ArrayLike<number>,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    rms: Float32Array | null,
+    peak: Float32Array | null,
+    duty: Float32Array | null,
+    looks: Float32Array | null,
+    offset: number,
+    stride: number,
+  ): void {
+    if (count <= 0 || channels.length === 0) return;
+    if (this.#specs[channels[0]!]!.periodMs === 0) {
+      for (let b = 0; b < channels.length; b++) {
+        this.push(channels[b]!, tsMs, dtMs, count, rms, peak, duty, looks, offset + b * stride);
+      }
+      return;
+    }
+    if (rms) this.#pushKind(0, channels, tsMs, dtMs, count, rms, offset, stride, looks);
+    if (peak) this.#pushKind(1, channels, tsMs, dtMs, count, peak, offset, stride, null);
+    for (let b = 0; b < channels.length; b++) {
+      const channel = channels[b]!;
+      if (duty) this.#pushDuty(channel, tsMs, dtMs, count, duty, offset + b * stride);
+      this.#lastMs[channel] = tsMs + (count - 1) * dtMs;
+    }
+  }
+
+  #pushDuty(channel: number, tsMs: number, dtMs: number, count: number, duty: Float32Array, offset: number): void {
+    if (this.#scratch.length < count) this.#scratch = new Float32Array(count);
+    const scaled = this.#scratch;
+    for (let j = 0; j < count; j++) scaled[j] = 10 * Math.log10((duty[offset + j]! + DUTY_ZERO) / DUTY_ZERO);
+    this.#pushLane(channel, 2, tsMs, dtMs, count, scaled, 0);
   }
 
   /** Channels whose statistic is at or above FREEZE_NATS, or that were since they were last looked at, or that are hot. */
   active(): readonly number[] {
+    if (!this.#sorted) {
+      // In order of the channels, not of their becoming active, which depends on what is judged side by side.
+      this.#listed.sort((a, b) => a - b);
+      this.#sorted = true;
+    }
     return this.#listed;
   }
 
@@ -211,7 +272,7 @@ export class Detector {
   /** Floor of the mean power, dBm; of the peak where there is no mean; NaN while warming up. */
   floorDbm(channel: number): number {
     const lane = this.#levelLane(channel);
-    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#lanes.floor[lane]!;
+    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#lanes.floor(lane);
   }
 
   /** Spread of the quiet readings of the same lane as `floorDbm`, one standard deviation, dB; NaN while warming up. */
@@ -224,7 +285,7 @@ export class Detector {
   /** The channel's statistic now, nats: largest over its lanes and hypotheses. */
   llr(channel: number): number {
     const lane = this.#topLane(channel);
-    return lane < 0 ? 0 : this.#top(lane);
+    return lane < 0 ? 0 : this.#lanes.top(lane);
   }
 
   /** What the statistic of this channel must reach to be an event by itself, from the block's budget (nats). */
@@ -261,8 +322,8 @@ export class Detector {
     const lane = this.#levelLane(channel);
     if (lane < 0 || this.#warming(lane, channel)) return "warming";
     if (this.#base.isStuck(lane)) return "stuck";
-    const winN = this.#lanes.winEpoch[lane] === this.#epoch ? this.#lanes.winN[lane]! : 0;
-    if (winN > 0 && this.#lanes.floor[lane]! + toDb(this.#lanes.winMax[lane]!) >= this.#options.saturationDbm) {
+    const winN = this.#lanes.winEpoch(lane) === this.#epoch ? this.#lanes.winN(lane) : 0;
+    if (winN > 0 && this.#lanes.floor(lane) + toDb(this.#lanes.winMax(lane)) >= this.#options.saturationDbm) {
       return "saturated";
     }
     return this.#provisional(channel) ? "provisional" : "ready";
@@ -276,7 +337,7 @@ export class Detector {
     const window = level < 0 ? QUIET_WINDOW : this.#window(level);
     const floorDbm = this.floorDbm(channel);
     const peakLane = this.#laneOf[channel * LANE_KINDS.length + 1]!;
-    const peakFloor = peakLane >= 0 && !this.#warming(peakLane, channel) ? this.#lanes.floor[peakLane]! : Number.NaN;
+    const peakFloor = peakLane >= 0 && !this.#warming(peakLane, channel) ? this.#lanes.floor(peakLane) : Number.NaN;
     const peakWindow = peakLane >= 0 ? this.#window(peakLane) : window;
     const hot = this.isHot(channel);
     const levelDbm = floorDbm + toDb(window.mean);
@@ -292,7 +353,7 @@ export class Detector {
       floorDbm,
       excessDb: levelDbm - floorDbm,
       sigmaDb: this.sigmaDb(channel),
-      llr: top < 0 ? 0 : this.#top(top),
+      llr: top < 0 ? 0 : this.#lanes.top(top),
       thresholdNats: this.thresholdNats(channel),
       llrStep: top < 0 ? 0 : this.#windowStep(top),
       hot,
@@ -307,7 +368,7 @@ export class Detector {
    */
   closeWindow(windowEndMs: number): void {
     const keep: number[] = [];
-    for (const channel of this.#listed) {
+    for (const channel of this.active()) {
       if (this.#judge(channel, windowEndMs)) keep.push(channel);
       else this.#flags[channel]! &= ~LISTED;
     }
@@ -315,7 +376,7 @@ export class Detector {
     this.#epoch++;
   }
 
-  /** Events since the last call, in order of window and of the channels' becoming active. */
+  /** Events since the last call, in order of window and channel. */
   takeEvents(): ChannelEvent[] {
     return this.#events.take();
   }
@@ -350,7 +411,7 @@ export class Detector {
 
   #fields(): StateField[] {
     const fields: StateField[] = [];
-    for (const [name, per] of LANE_FIELDS) fields.push({ name, per, array: this.#lanes[name] });
+    fields.push(...this.#lanes.fields());
     for (const [name, per] of BASELINE_FIELDS) fields.push({ name, per, array: this.#base[name] });
     fields.push({ name: "lastQuietMs", per: 1, array: this.#lastQuietMs });
     fields.push({ name: "crossedMs", per: 1, array: this.#crossedMs });
@@ -381,6 +442,7 @@ export class Detector {
     if ((this.#flags[channel]! & LISTED) !== 0) return;
     this.#flags[channel]! |= LISTED;
     this.#listed.push(channel);
+    this.#sorted = false;
   }
 
   // ---------------------------------------------------------------------------------------------------------- lanes
@@ -425,46 +487,211 @@ export class Detector {
     if (lane < 0) lane = this.#openLane(channel, kind);
     const base = this.#base;
     const lanes = this.#lanes;
-    this.#enterWindow(lane);
+    lanes.enterWindow(lane, this.#epoch);
     let i = offset;
     const end = offset + count;
     while (i < end && base.seen[lane]! < WARM_READINGS) {
       if (looks) base.state(lane, looks[i]!);
       const value = x[i++]!;
+      base.ticks[lane]!++;
       if (!Number.isNaN(value)) base.warmUp(lane, value);
     }
     if (i >= end) return;
     if (kind === 0 || this.#laneOf[channel * LANE_KINDS.length]! < 0) this.#flags[channel]! &= ~WARMING;
+    this.#runPlain(channel, lane, tsMs - offset * dtMs, dtMs, x, i, end);
+  }
+
+  /** Readings `x[i..end)` of a lane that is past its warm-up, by the plain kernel; reading 0 is of `t0`. */
+  #runPlain(channel: number, lane: number, t0: number, dtMs: number, x: Float32Array, from: number, end: number): void {
+    const base = this.#base;
+    const lanes = this.#lanes;
     const run = this.#run;
-    const t0 = tsMs - offset * dtMs;
+    let i = from;
     while (i < end) {
       const seen = base.seen[lane]!;
+      const ticks = base.ticks[lane]!;
       // While the spread is learned each reading is looked at by itself; later a run ends where what was learned may be applied.
       // Both are places in the lane's own count of readings, so that nothing depends on how pushes are cut.
       const provisional = seen < READY_READINGS;
-      const into = (seen - WARM_READINGS) % RUN_READINGS;
+      const into = ticks % RUN_READINGS;
       const stop = provisional ? i + 1 : Math.min(end, i + RUN_READINGS - into);
-      const phase = seen % COLD_EVERY;
-      let before = lanes.last[lane]!;
+      const phase = ticks % COLD_EVERY;
+      let before = lanes.last(lane);
       const reach = this.#reach(channel, lane, seen - into);
       bankRun(x, i, stop, phase, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
       base.seen[lane] = seen + (stop - i);
+      base.ticks[lane] = ticks + (stop - i);
       if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
       if (run.lastActive >= 0) {
         if (run.peak > base.blockTop[lane]!) base.blockTop[lane] = run.peak;
-        this.#noteActive(channel, lane, t0, dtMs);
+        if (run.crossed >= 0 && Number.isNaN(this.#crossedMs[lane]!)) this.#crossedMs[lane] = t0 + run.crossed * dtMs;
+        this.#lastActiveMs[lane] = t0 + run.lastActive * dtMs;
+        this.#list(channel);
       }
       if (provisional) {
         // Every eighth goes into the histogram by its visit.
-        if (run.blocks === 0 && this.#top(lane) < FREEZE_NATS) base.early(lane, x[i]!, before);
+        if (run.blocks === 0 && lanes.top(lane) < FREEZE_NATS) base.early(lane, x[i]!, before);
         if ((seen + 1) % WARM_READINGS === 0) base.respreadEarly(lane);
       }
-      for (let b = 0, at = i + COLD_EVERY - phase - 1; b < run.blocks; b++, at += COLD_EVERY) {
+      let at = i + COLD_EVERY - phase - 1;
+      for (let b = 0, done = ticks - phase + COLD_EVERY; b < run.blocks; b++, at += COLD_EVERY, done += COLD_EVERY) {
         if (at > i) before = x[at - 1]!;
-        base.visit(lane, x[at]!, before, run.tops[b]!, run.floors[b]!);
+        base.visit(lane, done, x[at]!, before, run.tops[b]!, run.floors[b]!);
       }
       i = stop;
     }
+  }
+
+  /** One quantity of several channels: lanes that keep step in groups of four, the others one by one. */
+  #pushKind(
+    kind: number,
+    channels: ArrayLike<number>,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    x: Float32Array,
+    offset: number,
+    stride: number,
+    looks: Float32Array | null,
+  ): void {
+    const simd = this.#simd;
+    const span = (channels.length - 1) * stride + count;
+    const apart = simd === null || channels.length < 2 || span > X_READINGS;
+    let ready = false;
+    let size = 0;
+    for (let b = 0; b < channels.length; b++) {
+      const channel = channels[b]!;
+      const at = offset + b * stride;
+      const lane = this.#laneOf[channel * LANE_KINDS.length + kind]!;
+      if (apart || !this.#mayGroup(lane, x[at]!, size)) {
+        this.#pushLane(channel, kind, tsMs, dtMs, count, x, at, looks);
+        continue;
+      }
+      if (!ready) {
+        simd.x.set(span === x.length ? x : x.subarray(offset, offset + span));
+        ready = true;
+      }
+      this.#group[size] = lane;
+      this.#groupChannel[size] = channel;
+      this.#groupAt[size] = at;
+      if (++size === GROUP) {
+        this.#runGroup(simd, size, tsMs, dtMs, count, x, offset);
+        size = 0;
+      }
+    }
+    if (size === 1) this.#pushLane(this.#groupChannel[0]!, kind, tsMs, dtMs, count, x, this.#groupAt[0]!, looks);
+    else if (size > 1) this.#runGroup(simd!, size, tsMs, dtMs, count, x, offset);
+  }
+
+  /** Whether the kernel for four may take a lane: past its learning, quiet, measured, and in step with the group so far. */
+  #mayGroup(lane: number, first: number, size: number): boolean {
+    if (lane < 0 || Number.isNaN(first)) return false;
+    const base = this.#base;
+    if (base.seen[lane]! < READY_READINGS || this.#lanes.top(lane) >= LEAST_THRESHOLD_NATS) return false;
+    for (let k = 0; k < size; k++) if (this.#group[k] === lane) return false;
+    return size === 0 || (base.ticks[lane]! - base.ticks[this.#group[0]!]!) % RUN_READINGS === 0;
+  }
+
+  /** The gathered lanes over their readings, which lie in the kernel's memory from `offset` of the batch on. */
+  #runGroup(
+    simd: SimdBank,
+    size: number,
+    tsMs: number,
+    dtMs: number,
+    count: number,
+    x: Float32Array,
+    offset: number,
+  ): void {
+    const { ticks } = this.#base;
+    const lanes = this.#group;
+    for (let k = 0; k < size; k++) this.#lanes.enterWindow(lanes[k]!, this.#epoch);
+    for (let k = size; k < GROUP; k++) {
+      lanes[k] = -1;
+      this.#groupAt[k] = this.#groupAt[0]!;
+    }
+    for (let done = 0; done < count; ) {
+      const into = ticks[lanes[0]!]! % RUN_READINGS;
+      const n = Math.min(count - done, RUN_READINGS - into);
+      const phase = into % COLD_EVERY;
+      for (let k = 0; k < GROUP; k++) this.#groupFrom[k] = this.#groupAt[k]! - offset + done;
+      // The visit at the end of a block looks at the reading before its last, which a run of its own may have had.
+      for (let k = 0; k < size; k++) this.#groupLast[k] = this.#lanes.last(lanes[k]!);
+      const answer = simd.run(lanes, this.#groupFrom, n, phase);
+      for (let k = 0; k < size; k++) {
+        const at = this.#groupAt[k]!;
+        const channel = this.#groupChannel[k]!;
+        const t0 = tsMs - at * dtMs;
+        if ((answer & (1 << k)) !== 0) this.#runPlain(channel, lanes[k]!, t0, dtMs, x, at + done, at + done + n);
+        else this.#takeRun(simd, k, channel, lanes[k]!, t0, dtMs, x, at + done, n, phase, answer >> k);
+      }
+      done += n;
+    }
+  }
+
+  /** What is left to do for a lane that the kernel for four has run over `x[i..i + n)`: the same as after a plain run. */
+  #takeRun(
+    simd: SimdBank,
+    k: number,
+    channel: number,
+    lane: number,
+    t0: number,
+    dtMs: number,
+    x: Float32Array,
+    i: number,
+    n: number,
+    phase: number,
+    answer: number,
+  ): void {
+    const base = this.#base;
+    const lanes = this.#lanes;
+    const ticks = base.ticks[lane]!;
+    base.seen[lane]! += n;
+    base.ticks[lane] = ticks + n;
+    const risen = lanes.evN(lane);
+    if (risen < n) this.#lastQuietMs[lane] = t0 + (i + n - 1 - risen) * dtMs;
+    const blocks = (phase + n) >> 3;
+    const parts = (phase + n + BLOCK_MASK) >> 3;
+    if ((answer & (1 << ACTIVE_SHIFT)) !== 0) {
+      if (simd.peak[k]! > base.blockTop[lane]!) base.blockTop[lane] = simd.peak[k]!;
+      for (let b = parts - 1; b >= 0; b--) {
+        const first = b === 0 ? phase : 0;
+        let j = Math.min(COLD_EVERY, phase + n - b * COLD_EVERY) - 1;
+        while (j >= first && ((simd.quiet[b]! >> (4 * j + k)) & 1) === 1) j--;
+        if (j < first) continue;
+        this.#lastActiveMs[lane] = t0 + (i + b * COLD_EVERY + j - phase) * dtMs;
+        break;
+      }
+      this.#list(channel);
+    }
+    let loud = answer & (1 << WAITING_SHIFT);
+    for (let b = 0; b < parts; b++) loud |= (simd.loud[b]! >>> k) & 0x1111_1111;
+    if (loud !== 0) this.#countLoud(simd, k, lane, x, i, n, phase);
+    let at = i + COLD_EVERY - phase - 1;
+    for (let b = 0, done = ticks - phase + COLD_EVERY; b < blocks; b++, at += COLD_EVERY, done += COLD_EVERY) {
+      const before = at > i ? x[at - 1]! : this.#groupLast[k]!;
+      base.visit(lane, done, x[at]!, before, simd.tops[b * GROUP + k]!, simd.floors[(b + 1) * GROUP + k]!);
+    }
+  }
+
+  /** Loud readings of a run: those that stand alone are counted, as in `bankRun`. */
+  #countLoud(simd: SimdBank, k: number, lane: number, x: Float32Array, i: number, n: number, phase: number): void {
+    const row = this.#lanes.cls(lane) * CLASS_STRIDE;
+    const nats = (j: number, h: number) => {
+      const p = powerOf(Math.fround(x[i + j]! - simd.floors[((phase + j) >> 3) * GROUP + k]!));
+      return Math.fround(Math.fround(this.#table[row + h]! * p) - this.#table[row + BANK + h]!);
+    };
+    let lone = this.#lanes.lone(lane);
+    if (lone !== 0 && nats(0, 0) < 0) this.#lanes.countTail(lane, lone);
+    lone = 0;
+    for (let j = 0; j < n; j++) {
+      const word = simd.loud[(phase + j) >> 3]!;
+      if (((word >>> (4 * ((phase + j) & BLOCK_MASK) + k)) & 1) === 0) continue;
+      const most = Math.max(nats(j, 0), nats(j, 1), nats(j, 2));
+      if (most < TAIL_FROM) continue;
+      if (j === n - 1) lone = tailBin(most);
+      else if (nats(j + 1, 0) < 0) this.#lanes.countTail(lane, tailBin(most));
+    }
+    this.#lanes.setLone(lane, lone);
   }
 
   /** What the statistic of a lane must reach to be an event, when it had seen so many readings (nats). */
@@ -473,16 +700,6 @@ export class Detector {
     const model = modelThreshold(lnArl);
     const own = this.#base.ownThreshold(lane, lnArl);
     return (own > model ? (own < MOST_NATS ? own : MOST_NATS) : model) + learning(seen);
-  }
-
-  /** A run touched FREEZE_NATS: lists the channel and notes the crossing. */
-  #noteActive(channel: number, lane: number, t0: number, dtMs: number): void {
-    const run = this.#run;
-    this.#lastActiveMs[lane] = t0 + run.lastActive * dtMs;
-    if (run.crossed >= 0 && Number.isNaN(this.#crossedMs[lane]!)) {
-      this.#crossedMs[lane] = t0 + run.crossed * dtMs;
-    }
-    this.#list(channel);
   }
 
   /** Event-driven receivers: every report is evidence, silence takes it back. */
@@ -499,53 +716,35 @@ export class Detector {
     const lanes = this.#lanes;
     if (lane < 0) {
       lane = this.#openLane(channel, 0);
-      lanes.floor[lane] = this.#options.sensitivityDbm;
+      lanes.setFloor(lane, this.#options.sensitivityDbm);
     }
-    this.#enterWindow(lane);
-    const at = lane * BANK;
+    lanes.enterWindow(lane, this.#epoch);
     for (let j = 0; j < count; j++) {
       const value = x[offset + j]!;
       if (Number.isNaN(value)) continue;
       const t = tsMs + j * dtMs;
       const last = this.#lastMs[channel]!;
       const silentS = !Number.isNaN(last) ? Math.max(0, (t - last) / 1000) : 0;
-      const drained = Math.max(0, lanes.g[at]! - (HEARD_PER_S - SPURIOUS_PER_S) * silentS);
+      const drained = Math.max(0, lanes.g(lane, 0) - (HEARD_PER_S - SPURIOUS_PER_S) * silentS);
       if (drained < 1) {
-        lanes.evSum[lane] = 0;
-        lanes.evN[lane] = 0;
+        lanes.clearEvent(lane);
         // The report that starts a run is its onset: the last quiet instant is the one before it.
         this.#lastQuietMs[lane] = t - 1;
       }
-      lanes.g[at] = Math.min(EVENT_CAP_NATS, drained + REPORT_NATS);
-      const floor = lanes.floor[lane]!;
-      lanes.floor[lane] = value < floor ? value : Math.min(value, floor + SENSITIVITY_CREEP_DB);
-      const p = 10 ** ((value - lanes.floor[lane]!) / 10);
-      // The window's sums are relative to the floor: bring them along when the floor moves.
-      const shift = 10 ** ((floor - lanes.floor[lane]!) / 10);
-      lanes.winSum[lane] = lanes.winSum[lane]! * shift + p;
-      lanes.winMax[lane] = Math.max(lanes.winMax[lane]! * shift, p);
-      lanes.winN[lane]!++;
-      lanes.evSum[lane] = lanes.evSum[lane]! * shift + p;
-      lanes.evN[lane]!++;
+      lanes.setG(lane, 0, Math.min(EVENT_CAP_NATS, drained + REPORT_NATS));
+      const floor = lanes.floor(lane);
+      lanes.setFloor(lane, value < floor ? value : Math.min(value, floor + SENSITIVITY_CREEP_DB));
+      // The sums are relative to the floor: they are brought along when the floor moves.
+      const shift = 10 ** ((floor - lanes.floor(lane)) / 10);
+      lanes.addReport(lane, 10 ** ((value - lanes.floor(lane)) / 10), shift);
       this.#lastMs[channel] = t;
       this.#lastActiveMs[lane] = t;
-      if (lanes.g[at]! >= this.thresholdNats(channel) && Number.isNaN(this.#crossedMs[lane]!)) {
+      if (lanes.g(lane, 0) >= this.thresholdNats(channel) && Number.isNaN(this.#crossedMs[lane]!)) {
         this.#crossedMs[lane] = t;
       }
     }
     this.#flags[channel]! &= ~WARMING;
     this.#list(channel);
-  }
-
-  /** First touch of a lane in a window: its sums begin anew. */
-  #enterWindow(lane: number): void {
-    const lanes = this.#lanes;
-    if (lanes.winEpoch[lane] === this.#epoch) return;
-    lanes.winEpoch[lane] = this.#epoch;
-    lanes.winSum[lane] = 0;
-    lanes.winN[lane] = 0;
-    lanes.winMax[lane] = 0;
-    lanes.winCut.fill(0, lane * BANK, (lane + 1) * BANK);
   }
 
   // --------------------------------------------------------------------------------------------------------- judging
@@ -566,7 +765,7 @@ export class Detector {
       if (this.#lastLoudMs[lane]! > lastLoudMs) lastLoudMs = this.#lastLoudMs[lane]!;
       loudest = Math.max(loudest, this.#loudest[lane]!);
       if (reports) this.#drain(channel, lane, windowEndMs);
-      if (this.#top(lane) >= FREEZE_NATS) active = true;
+      if (this.#lanes.top(lane) >= FREEZE_NATS) active = true;
       if (this.#lastActiveMs[lane]! > lastActiveMs) lastActiveMs = this.#lastActiveMs[lane]!;
       if (this.#crossedMs[lane]! < crossedMs) {
         crossedMs = this.#crossedMs[lane]!;
@@ -587,7 +786,7 @@ export class Detector {
       return false;
     } else if (hot) {
       const lane = this.#topLane(channel);
-      this.#events.update(channel, windowEndMs, this.#top(lane), this.#snrDb(lane));
+      this.#events.update(channel, windowEndMs, this.#lanes.top(lane), this.#snrDb(lane));
       if (!reports && windowEndMs - this.#events.onsetMs(channel) >= this.#options.releaseMs && active) {
         this.#release(channel, windowEndMs);
       }
@@ -608,7 +807,7 @@ export class Detector {
   #clear(channel: number): void {
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane >= 0) this.#lanes.g.fill(0, lane * BANK, (lane + 1) * BANK);
+      if (lane >= 0) this.#lanes.clearG(lane);
     }
   }
 
@@ -627,10 +826,10 @@ export class Detector {
   #release(channel: number, windowEndMs: number): void {
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane < 0 || this.#top(lane) < FREEZE_NATS) continue;
+      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
       if (this.#base.hotVisits[lane] === 0) continue;
       const floor = this.#base.heldFloor(lane);
-      this.#events.newFloor(channel, windowEndMs, this.#lanes.floor[lane]!, floor);
+      this.#events.newFloor(channel, windowEndMs, this.#lanes.floor(lane), floor);
       this.#base.resync(lane, floor);
     }
     this.#endEvent(channel, windowEndMs);
@@ -639,15 +838,12 @@ export class Detector {
   /** Takes back an event-driven lane's evidence for the silence up to the end of the window. */
   #drain(channel: number, lane: number, windowEndMs: number): void {
     const silentS = Math.max(0, (windowEndMs - this.#lastMs[channel]!) / 1000);
-    if (silentS * HEARD_PER_S >= EVENT_CAP_NATS) this.#lanes.g[lane * BANK] = 0;
+    if (silentS * HEARD_PER_S >= EVENT_CAP_NATS) this.#lanes.setG(lane, 0, 0);
   }
 
   #describe(channel: number, lane: number, crossedMs: number): ChannelEvent {
     const spec = this.#specs[channel]!;
-    const at = lane * BANK;
-    const g = this.#lanes.g;
-    let k = 0;
-    for (let i = 1; i < BANK; i++) if (g[at + i]! > g[at + k]!) k = i;
+    const k = this.#leading(lane);
     const threshold = this.thresholdNats(channel);
     const periodMs = spec.periodMs || this.#options.defaultPeriodMs;
     const kind = LANE_KINDS.findIndex((_, i) => this.#laneOf[channel * LANE_KINDS.length + i] === lane);
@@ -662,17 +858,17 @@ export class Detector {
         : crossedMs,
       tMs: crossedMs,
       endMs: null,
-      llr: g[at + k]!,
+      llr: this.#lanes.g(lane, k),
       snrDb: this.#snrDb(lane),
       explanation: {
         statistic: LANE_KINDS[kind]!,
-        floorDbm: this.#lanes.floor[lane]!,
+        floorDbm: this.#lanes.floor(lane),
         sigmaDb: spec.periodMs === 0 ? RSSI_SIGMA_DB : this.#base.sigma[lane]!,
-        looks: spec.periodMs === 0 ? 1 : looksOf(this.#lanes.cls[lane]!),
+        looks: spec.periodMs === 0 ? 1 : looksOf(this.#lanes.cls(lane)),
         weight: spec.periodMs === 0 ? 1 : this.#base.weight(lane),
-        clipNats: spec.periodMs === 0 ? REPORT_NATS : this.#lanes.clip[lane]! / 8,
-        designSnrDb: spec.periodMs === 0 ? Number.NaN : toDb(designSnr(looksOf(this.#lanes.cls[lane]!), k)),
-        readings: this.#lanes.evN[lane]!,
+        clipNats: spec.periodMs === 0 ? REPORT_NATS : this.#lanes.clip(lane) / 8,
+        designSnrDb: spec.periodMs === 0 ? Number.NaN : toDb(designSnr(looksOf(this.#lanes.cls(lane)), k)),
+        readings: this.#lanes.evN(lane),
         thresholdNats: threshold,
         arlReadings: arlOfThreshold(threshold),
         provisional: this.#provisional(channel),
@@ -694,17 +890,19 @@ export class Detector {
     let bestG = -1;
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane >= 0 && this.#top(lane) > bestG) {
+      if (lane >= 0 && this.#lanes.top(lane) > bestG) {
         best = lane;
-        bestG = this.#top(lane);
+        bestG = this.#lanes.top(lane);
       }
     }
     return best;
   }
 
-  #top(lane: number): number {
-    const g = this.#lanes.g;
-    return Math.max(g[lane * BANK]!, g[lane * BANK + 1]!, g[lane * BANK + 2]!);
+  /** Hypothesis with the largest statistic. */
+  #leading(lane: number): number {
+    let k = 0;
+    for (let i = 1; i < BANK; i++) if (this.#lanes.g(lane, i) > this.#lanes.g(lane, k)) k = i;
+    return k;
   }
 
   #warming(lane: number, channel: number): boolean {
@@ -718,31 +916,28 @@ export class Detector {
 
   /** Most likely signal-to-noise ratio of the event: mean of p since the last quiet reading, less one. */
   #snrDb(lane: number): number {
-    const n = this.#lanes.evN[lane]!;
+    const n = this.#lanes.evN(lane);
     if (n === 0) return Number.NaN;
-    return toDb(Math.max(1e-3, this.#lanes.evSum[lane]! / n - 1));
+    return toDb(Math.max(1e-3, this.#lanes.evSum(lane) / n - 1));
   }
 
   #window(lane: number): { readonly count: number; readonly mean: number; readonly max: number } {
     const lanes = this.#lanes;
-    if (lanes.winEpoch[lane] !== this.#epoch || lanes.winN[lane] === 0) return QUIET_WINDOW;
-    return { count: lanes.winN[lane]!, mean: lanes.winSum[lane]! / lanes.winN[lane]!, max: lanes.winMax[lane]! };
+    const count = lanes.winN(lane);
+    if (lanes.winEpoch(lane) !== this.#epoch || count === 0) return QUIET_WINDOW;
+    return { count, mean: lanes.winSum(lane) / count, max: lanes.winMax(lane) };
   }
 
   /** Log-likelihood ratio of the window's readings alone under the leading hypothesis, clipped reading by reading. */
   #windowStep(lane: number): number {
     const lanes = this.#lanes;
-    if (lanes.winEpoch[lane] !== this.#epoch) return 0;
+    if (lanes.winEpoch(lane) !== this.#epoch) return 0;
     const channel = this.#laneChannel[lane]!;
-    if (this.#specs[channel]!.periodMs === 0) return lanes.winN[lane]! * REPORT_NATS;
-    const at = lane * BANK;
-    let k = 0;
-    for (let i = 1; i < BANK; i++) if (lanes.g[at + i]! > lanes.g[at + k]!) k = i;
-    const row = lanes.cls[lane]! * CLASS_STRIDE;
+    if (this.#specs[channel]!.periodMs === 0) return lanes.winN(lane) * REPORT_NATS;
+    const k = this.#leading(lane);
+    const row = lanes.cls(lane) * CLASS_STRIDE;
     return (
-      this.#table[row + k]! * lanes.winSum[lane]! -
-      this.#table[row + BANK + k]! * lanes.winN[lane]! -
-      lanes.winCut[at + k]!
+      this.#table[row + k]! * lanes.winSum(lane) - this.#table[row + BANK + k]! * lanes.winN(lane) - lanes.cut(lane, k)
     );
   }
 }
@@ -770,7 +965,7 @@ function learning(seen: number): number {
 
 /** What the model asks for, at least what no single reading of a quiet hour brings. */
 function modelThreshold(lnArl: number): number {
-  return Math.max(6, THRESHOLD_SLOPE * lnArl + THRESHOLD_OFFSET);
+  return Math.max(LEAST_THRESHOLD_NATS, THRESHOLD_SLOPE * lnArl + THRESHOLD_OFFSET);
 }
 
 function keyOf(spec: ChannelSpec): string {

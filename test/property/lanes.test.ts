@@ -15,8 +15,8 @@ function recorder() {
     fed,
     sink: {
       openChannel: (spec: { sensor: string; band: string }) => names.push(`${spec.sensor}/${spec.band}`) - 1,
-      push: (
-        channel: number,
+      pushColumns: (
+        channels: readonly number[],
         tsMs: number,
         dtMs: number,
         count: number,
@@ -25,8 +25,13 @@ function recorder() {
         _duty: Float32Array | null,
         _looks: Float32Array | null,
         offset: number,
+        stride: number,
       ) => {
-        for (let j = 0; j < count; j++) fed.push(`${names[channel]} ${tsMs + j * dtMs} ${rms![offset + j]}`);
+        for (const [b, channel] of channels.entries()) {
+          for (let j = 0; j < count; j++) {
+            fed.push(`${names[channel]} ${tsMs + j * dtMs} ${rms![offset + b * stride + j]}`);
+          }
+        }
       },
       floorDbm: () => -100,
       sigmaDb: () => 1,

@@ -3,17 +3,8 @@
  * Floor and signal-to-noise ratio are unknown to it; n is known; `clipNats` bounds one reading.
  */
 import { Baseline } from "../../src/detect/baseline.ts";
-import {
-  BANK,
-  BLOCK,
-  bankRun,
-  buildClassTable,
-  classOf,
-  designSnr,
-  Lanes,
-  looksOf,
-  newRunResult,
-} from "../../src/detect/kernels.ts";
+import { BANK, buildClassTable, classOf, designSnr, looksOf } from "../../src/detect/classes.ts";
+import { BLOCK, bankRun, Lanes, newRunResult } from "../../src/detect/kernels.ts";
 import { Rng } from "./noise.ts";
 
 const TABLE = buildClassTable();
@@ -40,11 +31,11 @@ class Bench {
     this.setting = setting;
     this.rng = new Rng(seed);
     this.lanes.grow(1);
-    this.lanes.cls[0] = classOf(10 / Math.LN10 / Math.sqrt(setting.looks), 1);
+    this.lanes.setClass(0, classOf(10 / Math.LN10 / Math.sqrt(setting.looks), 1));
     this.base.grow(1);
     this.base.open(0);
     this.base.sigma[0] = 10 / Math.LN10 / Math.sqrt(setting.looks);
-    this.lanes.clip[0] = Math.round(setting.clipNats * 8);
+    this.lanes.setClip(0, Math.round(setting.clipNats * 8));
   }
 
   /** One reading of relative power p of the true floor; gives the statistic. */
@@ -58,8 +49,7 @@ class Bench {
   }
 
   top(): number {
-    const g = this.lanes.g;
-    return Math.max(g[0]!, g[1]!, g[2]!);
+    return this.lanes.top(0);
   }
 
   quiet(): number {
@@ -69,15 +59,14 @@ class Bench {
   restart(error: number): void {
     this.truth = 0;
     // The place from which drift is measured moves along, so that a new origin is no drift.
-    this.base.slopeFrom[0] =
-      this.base.slopeFrom[0] === 0 ? 0 : this.base.slopeFrom[0]! + (error - this.lanes.floor[0]!);
-    this.lanes.floor[0] = error;
-    this.lanes.pull[0] = 0;
-    this.lanes.g.fill(0, 0, BANK);
+    this.base.slopeFrom[0] = this.base.slopeFrom[0] === 0 ? 0 : this.base.slopeFrom[0]! + (error - this.lanes.floor(0));
+    this.lanes.setFloor(0, error);
+    this.lanes.clearPull(0);
+    this.lanes.clearG(0);
   }
 
   get error(): number {
-    return this.lanes.floor[0]! - this.truth;
+    return this.lanes.floor(0) - this.truth;
   }
 }
 
@@ -91,9 +80,9 @@ export function directArl(setting: Setting, threshold: number, readings: number,
     if (b.quiet() >= threshold) {
       alarms++;
       // The next run begins with a floor as it is in the quiet, not with the one that caused the alarm.
-      b.lanes.g.fill(0, 0, BANK);
+      b.lanes.clearG(0);
       for (let k = 0; k < 400; k++) b.quiet();
-      b.lanes.g.fill(0, 0, BANK);
+      b.lanes.clearG(0);
     }
   }
   return { arl: readings / Math.max(1, alarms), alarms };
@@ -118,7 +107,7 @@ export function sampledArl(setting: Setting, threshold: number, paths: number, s
     }
   }
   const n = setting.looks;
-  const snr = [0, 1, 2].map((k) => designSnr(looksOf(b.lanes.cls[0]!), k));
+  const snr = [0, 1, 2].map((k) => designSnr(looksOf(b.lanes.cls(0)), k));
   let sum = 0;
   let squares = 0;
   for (let path = 0; path < paths; path++) {
@@ -155,7 +144,7 @@ export function meanDelay(setting: Setting, threshold: number, snr: number, tria
     if (b.truth > 1000) b.restart(b.error);
     for (let i = 0; i < 60; i++) b.quiet();
     const error = b.error;
-    b.lanes.g.fill(0, 0, BANK);
+    b.lanes.clearG(0);
     let delay = 0;
     while (delay < 10_000) {
       delay++;

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:detect`: cost of the bank kernel and of the whole detector, plain TypeScript, at 1,000 and 100,000 channels, 20
- * readings a visit, beside the same kernel in C built in this run where gcc is. Argument: seconds per figure (default 2).
+ * `npm run bench:detect`: cost of the bank kernel, plain and with SIMD, and of the whole detector with either, at 1,000 and 100,000
+ * channels, beside the same kernel in C built in this run where gcc is. Arguments: seconds per figure (default 2), readings
+ * a visit (default 50: a message of a sensor at 50 instants a second).
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -8,12 +9,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { GROUP } from "../../../src/detect/bank-module.ts";
+import { BANK, buildClassTable, classOf } from "../../../src/detect/classes.ts";
 import { Detector } from "../../../src/detect/detector.ts";
-import { BANK, BLOCK, bankRun, buildClassTable, classOf, Lanes, newRunResult } from "../../../src/detect/kernels.ts";
+import { BLOCK, bankRun, Lanes, newRunResult, plainStore } from "../../../src/detect/kernels.ts";
+import { SimdBank } from "../../../src/detect/simd.ts";
 import { Rng, receiver } from "../../support/noise.ts";
 
-const TICKS = 20;
 const seconds = Number(process.argv[2] ?? 2);
+const TICKS = Number(process.argv[3] ?? 50);
+/** Bands of a sensor: columns of a batch. */
+const BANDS = 8;
 const table = buildClassTable();
 
 function line(what: string, channels: number, nsPerReading: number, rest: string): void {
@@ -47,40 +53,74 @@ function clock(perPass: number, pass: () => void): number {
   return best;
 }
 
-function kernel(channels: number, x: Float32Array): number {
-  const lanes = new Lanes();
+/** A lane as it is after its learning; the store says where the records lie. */
+function learned(channels: number, simd: SimdBank | null): Lanes {
+  const lanes = new Lanes(simd ?? plainStore());
   lanes.grow(channels);
-  lanes.cls.fill(classOf(1.535, 1));
-  lanes.clip.fill(74);
-  lanes.floor.fill(-100);
+  for (let i = 0; i < channels; i++) {
+    lanes.setClass(i, classOf(1.535, 1));
+    lanes.setClip(i, 74);
+    lanes.setFloor(i, -100);
+    lanes.setLast(i, Number.NaN);
+  }
+  return lanes;
+}
+
+function kernel(channels: number, x: Float32Array, simd: SimdBank | null): number {
+  const lanes = learned(channels, simd);
   const run = newRunResult();
+  const plain = (i: number, phase: number) =>
+    bankRun(x, i * TICKS, (i + 1) * TICKS, phase, i, lanes, table, 12, 1, run);
+  const group = new Int32Array(GROUP);
+  const from = new Int32Array(GROUP);
   let seen = 0;
   const pass = () => {
     const phase = seen % BLOCK;
-    for (let i = 0; i < channels; i++) bankRun(x, i * TICKS, (i + 1) * TICKS, phase, i, lanes, table, 12, 1, run);
+    if (simd === null) for (let i = 0; i < channels; i++) plain(i, phase);
+    for (let i = 0; simd !== null && i < channels; i += BANDS) {
+      simd.x.set(x.subarray(i * TICKS, (i + BANDS) * TICKS));
+      for (let b = 0; b < BANDS; b += GROUP) {
+        for (let k = 0; k < GROUP; k++) {
+          group[k] = i + b + k;
+          from[k] = (b + k) * TICKS;
+        }
+        const refused = simd.run(group, from, TICKS, phase) & 15;
+        for (let k = 0; refused !== 0 && k < GROUP; k++) if (refused & (1 << k)) plain(i + b + k, phase);
+      }
+    }
     seen += TICKS;
   };
   for (let k = 0; k < 3; k++) pass();
-  const hash = createHash("sha256").update(lanes.floor).update(lanes.g).digest("hex").slice(0, 12);
+  const hash = createHash("sha256");
+  for (let i = 0; i < channels; i++)
+    hash.update(`${lanes.floor(i)} ${lanes.g(i, 0)} ${lanes.g(i, 1)} ${lanes.g(i, 2)}\n`);
+  const digest = hash.digest("hex").slice(0, 12);
   const ns = clock(channels * TICKS, pass);
-  const hot = 4 + 4 * BANK + 2 + 1 + 1;
-  line("kernel", channels, ns, `hot state ${hot} B/channel  hash ${hash}`);
+  const hot = 4 + 4 * BANK + 4;
+  line(simd ? "kernel, SIMD" : "kernel, plain", channels, ns, `hot state ${hot} B/channel  hash ${digest}`);
   return ns;
 }
 
-function whole(channels: number, x: Float32Array): void {
-  const detector = new Detector({ falseAlarmsPerDay: 1, expectedChannels: channels });
+function whole(channels: number, x: Float32Array, kind: "auto" | "plain"): void {
+  const detector = new Detector({ falseAlarmsPerDay: 1, expectedChannels: channels, kernel: kind });
   for (let i = 0; i < channels; i++) {
     detector.openChannel({ sensor: `s${i >> 3}`, band: `b${i & 7}`, periodMs: 50, tdd: false });
   }
+  const sensors: number[][] = [];
+  for (let i = 0; i < channels; i += BANDS) sensors.push(Array.from({ length: BANDS }, (_, b) => i + b));
   let t = 0;
-  const ns = clock(channels * TICKS, () => {
-    for (let i = 0; i < channels; i++) detector.push(i, t, 50, TICKS, x, null, null, null, i * TICKS);
-    t += 1000;
+  const pass = () => {
+    for (const [s, bands] of sensors.entries()) {
+      detector.pushColumns(bands, t, 50, TICKS, x, null, null, null, s * BANDS * TICKS, TICKS);
+    }
+    t += 50 * TICKS;
     detector.closeWindow(t);
     detector.takeEvents();
-  });
-  line("whole detector", channels, ns, "push, cold state and windows");
+  };
+  // Beyond the learning, which is another path.
+  for (let seen = 0; seen < 512; seen += TICKS) pass();
+  const ns = clock(channels * TICKS, pass);
+  line(`whole, ${detector.kernel}`, channels, ns, "push, cold state and windows");
 }
 
 /** The kernel in C on the same readings, tick-major; null where there is no gcc. */
@@ -115,8 +155,12 @@ function inC(channels: number, x: Float32Array): number | null {
 console.log(`${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}, ${TICKS} readings a visit`);
 for (const channels of [1000, 100_000]) {
   const x = readings(channels);
-  const ns = kernel(channels, x);
-  whole(channels, x);
+  const plain = kernel(channels, x, null);
+  const bank = SimdBank.create();
+  const simd = bank === null ? null : kernel(channels, x, bank);
   const c = inC(channels, x);
-  console.log(c === null ? "no gcc here: no ratio" : `plain TypeScript / C: ${(ns / c).toFixed(1)}`);
+  if (c === null) console.log("no gcc here: no ratio");
+  else console.log(`over C: plain ${(plain / c).toFixed(1)}${simd === null ? "" : `, SIMD ${(simd / c).toFixed(2)}`}`);
+  whole(channels, x, "plain");
+  if (bank !== null) whole(channels, x, "auto");
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { median, medianAbsoluteDeviation } from "simple-statistics";
 import { describe, expect, it } from "vitest";
-import { binOf, HIST_BINS, HIST_WINDOW, histMad, histPush, histQuantile } from "../../../src/detect/kernels.ts";
+import { binOf, HIST_BINS, HIST_WINDOW, histMad, histPush, histQuantile } from "../../../src/detect/histogram.ts";
 
 describe("sliding histogram", () => {
   it("median and MAD: within a bin of simple-statistics over the same window, at every length and after wrapping", () => {

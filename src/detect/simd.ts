@@ -1,0 +1,129 @@
+/**
+ * The kernel for hosts with SIMD: an instance of the module that `bank-module.ts` assembles, with the records of a detector's lanes
+ * in its memory. Where the host has no SIMD, or no memory to give, there is none, and the plain kernel judges everything.
+ */
+import {
+  assemble,
+  FLOORS_AT,
+  GROUP,
+  LANES_AT,
+  LOUD_AT,
+  MOST_BLOCKS,
+  PEAK_AT,
+  POWER_AT,
+  QUIET_AT,
+  SPARE_AT,
+  TABLE_AT,
+  TOPS_AT,
+  X_AT,
+  X_READINGS,
+} from "./bank-module.ts";
+import { buildClassTable } from "./classes.ts";
+import { LANE_WORDS, type LaneStore, POWER } from "./kernels.ts";
+
+const PAGE = 65_536;
+
+/** What is used of WebAssembly; the type is that of the specification. */
+interface Wasm {
+  validate(bytes: Uint8Array<ArrayBuffer>): boolean;
+  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  Memory: new (limits: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
+}
+declare const WebAssembly: Wasm | undefined;
+
+let compiled: object | null | undefined;
+
+/** The module, compiled once; null where the host has no WebAssembly SIMD. */
+function moduleOfHost(): object | null {
+  if (compiled !== undefined) return compiled;
+  compiled = null;
+  if (typeof WebAssembly !== "undefined") {
+    const bytes = assemble();
+    if (WebAssembly.validate(bytes)) compiled = new WebAssembly.Module(bytes);
+  }
+  return compiled;
+}
+
+/** Whether this host runs the SIMD kernel. */
+export function hasSimd(): boolean {
+  return moduleOfHost() !== null;
+}
+
+/** One instance of the module, with the records of one detector's lanes in its memory. */
+export class SimdBank implements LaneStore {
+  readonly #memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  readonly #run: (...args: number[]) => number;
+  /** Readings of the batch that is being judged. */
+  x = new Float32Array(0);
+  /** See the layout above: four a block. */
+  floors = new Float32Array(0);
+  tops = new Float32Array(0);
+  loud = new Int32Array(0);
+  quiet = new Int32Array(0);
+  peak = new Float32Array(0);
+
+  /** null where the host has no SIMD or no memory to give. */
+  static create(): SimdBank | null {
+    const module = moduleOfHost();
+    if (module === null || typeof WebAssembly === "undefined") return null;
+    try {
+      return new SimdBank(WebAssembly, module);
+    } catch {
+      return null;
+    }
+  }
+
+  private constructor(wasm: Wasm, module: object) {
+    this.#memory = new wasm.Memory({ initial: Math.ceil(LANES_AT / PAGE) });
+    const instance = new wasm.Instance(module, { env: { memory: this.#memory } });
+    this.#run = instance.exports["run"] as (...args: number[]) => number;
+    new Float32Array(this.#memory.buffer, POWER_AT).set(POWER);
+    new Float32Array(this.#memory.buffer, TABLE_AT).set(buildClassTable());
+    this.#look();
+  }
+
+  #look(): void {
+    const { buffer } = this.#memory;
+    this.x = new Float32Array(buffer, X_AT, X_READINGS);
+    this.floors = new Float32Array(buffer, FLOORS_AT, (MOST_BLOCKS + 1) * GROUP);
+    this.tops = new Float32Array(buffer, TOPS_AT, (MOST_BLOCKS + 1) * GROUP);
+    this.loud = new Int32Array(buffer, LOUD_AT, MOST_BLOCKS + 1);
+    this.quiet = new Int32Array(buffer, QUIET_AT, MOST_BLOCKS + 1);
+    this.peak = new Float32Array(buffer, PEAK_AT, GROUP);
+  }
+
+  reserve(lanes: number): { readonly buffer: ArrayBuffer; readonly byteOffset: number } {
+    const pages = Math.ceil((LANES_AT + lanes * LANE_WORDS * 4) / PAGE);
+    const has = this.#memory.buffer.byteLength / PAGE;
+    if (pages > has) {
+      this.#memory.grow(pages - has);
+      this.#look();
+    }
+    return { buffer: this.#memory.buffer, byteOffset: LANES_AT };
+  }
+
+  /**
+   * Runs four lanes (-1: none) over `count` readings each, at most MOST_READINGS and not beyond the end of a run of blocks. Readings
+   * of a lane begin at `x[from]`. Gives the bits of the lanes that were refused, then of those that were active (ACTIVE_SHIFT),
+   * then of those that wait (WAITING_SHIFT).
+   */
+  run(lanes: Int32Array, from: Int32Array, count: number, phase: number): number {
+    return this.#run(
+      recordAt(lanes[0]!),
+      recordAt(lanes[1]!),
+      recordAt(lanes[2]!),
+      recordAt(lanes[3]!),
+      X_AT + 4 * from[0]!,
+      X_AT + 4 * from[1]!,
+      X_AT + 4 * from[2]!,
+      X_AT + 4 * from[3]!,
+      count,
+      phase,
+    );
+  }
+}
+
+function recordAt(lane: number): number {
+  return lane < 0 ? SPARE_AT : LANES_AT + lane * LANE_WORDS * 4;
+}
