@@ -1,7 +1,7 @@
 /**
  * Expected gain from every candidate to every sensor, at one band, from the plan alone.
  */
-import type { Band, SensorSite, Site } from "../model.ts";
+import type { Band, Point2, SensorSite, Site } from "../model.ts";
 import { type Grid, insidePolygon } from "./grid.ts";
 import {
   addPowersDb,
@@ -30,20 +30,17 @@ const DOOR_WIDTH_M = 0.9;
 /** Exponent along a single path; what obstacles add is counted as walls. */
 const FREE_SPACE = 2;
 
-interface Leg {
-  /** Path length from door to sensor, and the losses on the way, the first door's included. */
-  readonly lengthM: number;
-  readonly lossDb: number;
-}
-
+/** A door of a room, and by sensor the length of the path from it and the losses on the way, its own included. */
 interface ZoneDoor {
   readonly xM: number;
   readonly yM: number;
-  readonly legs: readonly Leg[];
+  readonly lengthM: Float64Array;
+  readonly lossDb: Float64Array;
 }
 
 interface Places {
   readonly plan: Plan;
+  readonly geometry: PlanGeometry;
   readonly fineM: number;
   readonly farM: number;
   /** Walls counted for a square of the plan, a value a sensor; NaN where not yet. */
@@ -99,12 +96,12 @@ export function walkPaths(
   const plan = new Plan(geometry, band);
   const floorIndex = new Map(site.floors.map((f, i) => [f.id, i]));
   const floorOf = sensors.map((s) => floorIndex.get(s.floor) ?? 0);
-  const doorsOf = sensors.map((s, i) => roomDoorsOf(site, plan, s, floorOf[i]!));
+  const doorsOf = sensors.map((s, i) => roomDoorsOf(site, geometry, s, floorOf[i]!));
   const positions = groups.reduce((sum, g) => sum + g.xM.length, 0);
   const small = positions * sensors.length <= MOST_RAYS;
   const fineM = small ? Number.POSITIVE_INFINITY : FINE_WALLS_M;
   const farM = small ? Number.POSITIVE_INFINITY : FAR_M;
-  const places: Places = { plan, sensors, floorOf, doorsOf, fineM, farM, squares: new Map() };
+  const places: Places = { plan, geometry, sensors, floorOf, doorsOf, fineM, farM, squares: new Map() };
   let first = 0;
   for (const group of groups) {
     groupPaths(site, group, first, places, sink);
@@ -139,44 +136,61 @@ export function planGains(
   return out;
 }
 
-function doorsNear(site: Site, plan: Plan, zoneId: string, floor: number): number[] {
+/** Doors of a zone, as indices into its floor's; the same at every band. */
+function doorsNear(site: Site, geometry: PlanGeometry, zoneId: string, floor: number): readonly number[] {
+  const known = geometry.doorsOfZone.get(zoneId);
+  if (known !== undefined) return known;
   const zone = site.zones.find((z) => z.id === zoneId);
-  if (zone === undefined) return [];
   const near: number[] = [];
-  plan.doors(floor).forEach((door, i) => {
-    for (let k = 0, j = zone.polygon.length - 1; k < zone.polygon.length; j = k++) {
-      const [ax, ay] = zone.polygon[j]!;
-      const [bx, by] = zone.polygon[k]!;
-      const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
-      if (length2 === 0) continue;
-      const t = Math.min(1, Math.max(0, ((door.xM - ax) * (bx - ax) + (door.yM - ay) * (by - ay)) / length2));
-      if (Math.hypot(door.xM - ax - t * (bx - ax), door.yM - ay - t * (by - ay)) <= DOOR_REACH_M) {
-        near.push(i);
-        return;
-      }
-    }
-  });
+  if (zone !== undefined) {
+    geometry.doors(floor).forEach((door, i) => {
+      if (isAtEdge(zone.polygon, door.xM, door.yM)) near.push(i);
+    });
+  }
+  geometry.doorsOfZone.set(zoneId, near);
   return near;
 }
 
-function roomDoorsOf(site: Site, plan: Plan, sensor: SensorSite, floor: number): number[] {
+/** Whether a point is within `DOOR_REACH_M` of a polygon's edge. */
+function isAtEdge(polygon: readonly Point2[], x: number, y: number): boolean {
+  for (let k = 0, j = polygon.length - 1; k < polygon.length; j = k++) {
+    const [ax, ay] = polygon[j]!;
+    const [bx, by] = polygon[k]!;
+    const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
+    if (length2 === 0) continue;
+    const t = Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2));
+    if ((x - ax - t * (bx - ax)) ** 2 + (y - ay - t * (by - ay)) ** 2 <= DOOR_REACH_M ** 2) return true;
+  }
+  return false;
+}
+
+function roomDoorsOf(site: Site, geometry: PlanGeometry, sensor: SensorSite, floor: number): readonly number[] {
   const at = sensor.positionM!;
   const room = site.zones.find(
     (z) => z.kind !== "corridor" && z.floor === sensor.floor && insidePolygon(z.polygon, at[0], at[1]),
   );
-  return room === undefined ? [] : doorsNear(site, plan, room.id, floor);
+  return room === undefined ? [] : doorsNear(site, geometry, room.id, floor);
 }
 
 function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   if (group.zone === "") return [];
   const { floor } = group;
-  const stated = doorsNear(site, places.plan, group.zone, floor);
-  const assumed = stated.length === 0 ? assumedDoor(site, group, places.plan) : null;
+  const { geometry } = places;
+  const stated = doorsNear(site, geometry, group.zone, floor);
+  let assumed: DoorPoint | null = null;
+  if (stated.length === 0) {
+    const known = geometry.assumedDoors.get(group.zone);
+    assumed = known === undefined ? assumedDoor(site, group, places.plan) : known;
+    geometry.assumedDoors.set(group.zone, assumed);
+  }
   return (assumed === null ? stated : [-1]).map((index) => {
     const door = assumed ?? places.plan.doors(floor)[index]!;
     const square = squareOf(places, `door ${door.nx > 0} ${door.ny > 0}`, floor, door.xM, door.yM);
-    const legs = places.sensors.map((_, s) => bestLeg(places, group, door, index, s, square));
-    return { xM: door.xM, yM: door.yM, legs };
+    const lengthM = new Float64Array(places.sensors.length);
+    const lossDb = new Float64Array(places.sensors.length);
+    const made = { xM: door.xM, yM: door.yM, lengthM, lossDb };
+    for (let s = 0; s < lossDb.length; s++) bestLeg(places, group, door, index, s, square, made);
+    return made;
   });
 }
 
@@ -231,7 +245,7 @@ function beyond(door: DoorPoint, xM: number, yM: number): readonly [xM: number, 
   return [door.xM + side * door.nx, door.yM + side * door.ny];
 }
 
-/** From a room's door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
+/** Notes the way from a room's door to a sensor: straight on, or through the door of the sensor's own room; whichever loses less. */
 function bestLeg(
   places: Places,
   group: PlaceGroup,
@@ -239,21 +253,24 @@ function bestLeg(
   index: number,
   s: number,
   square: Float64Array,
-): Leg {
+  to: ZoneDoor,
+): void {
   const { plan } = places;
   const { floor, zM } = group;
   const [ax, ay] = beyond(door, group.xM[0]!, group.yM[0]!);
   const [sx, sy, sz] = places.sensors[s]!.positionM!;
   const floorB = places.floorOf[s]!;
   const slabDb = plan.slabsBetween(zM, sz);
-  const straightM = Math.hypot(sx - door.xM, sy - door.yM, sz - zM);
+  const [dx, dy, dz] = [sx - door.xM, sy - door.yM, sz - zM];
+  const straightM = Math.sqrt(dx * dx + dy * dy + dz * dz);
   const far = straightM > places.farM;
   let walls = far ? square[s]! : Number.NaN;
   if (Number.isNaN(walls)) {
     walls = plan.wallsBetween(floor, ax, ay, zM, floorB, sx, sy, sz);
     if (far) square[s] = walls;
   }
-  let best: Leg = { lengthM: straightM, lossDb: slabDb + door.lossDb + walls };
+  to.lengthM[s] = straightM;
+  to.lossDb[s] = slabDb + door.lossDb + walls;
   for (const other of places.doorsOf[s]!) {
     if (floorB === floor && other === index) continue;
     const second = plan.doors(floorB)[other]!;
@@ -262,9 +279,10 @@ function bestLeg(
     const lengthM =
       Math.hypot(second.xM - door.xM, second.yM - door.yM, sz - zM) + Math.hypot(sx - second.xM, sy - second.yM);
     const lossDb = slabDb + door.lossDb + between + second.lossDb;
-    if (cost(lengthM, lossDb) < cost(best.lengthM, best.lossDb)) best = { lengthM, lossDb };
+    if (cost(lengthM, lossDb) >= cost(to.lengthM[s]!, to.lossDb[s]!)) continue;
+    to.lengthM[s] = lengthM;
+    to.lossDb[s] = lossDb;
   }
-  return best;
 }
 
 /** Walls from a position to a sensor, or what is `known` of them, which is filled in. */
@@ -308,32 +326,39 @@ function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places
     compact || places.fineM === Number.POSITIVE_INFINITY
       ? []
       : Array.from(xM, (x, c) => squareOf(places, `in ${first}`, floor, x, yM[c]!));
+  const toDoorM = doors.map((door) =>
+    Float64Array.from(xM, (x, c) => Math.sqrt((door.xM - x) ** 2 + (door.yM - yM[c]!) ** 2)),
+  );
+  const straightDb = new Float64Array(count);
   for (let s = 0; s < sensors.length; s++) {
     const [sx, sy, sz] = sensors[s]!.positionM!;
     const slabDb = plan.slabsBetween(zM, sz);
-    const awayM = Math.hypot(sx - mx, sy - my) - radius;
-    const fine = plan.hasWalls && !(compact && awayM > places.fineM);
-    const shared = plan.hasWalls && !fine ? sharedWalls(places, group, mx, my, s, awayM > places.farM ? own : null) : 0;
-    for (let c = 0; c < count; c++) {
-      const [dx, dy] = [sx - xM[c]!, sy - yM[c]!];
-      // Not Math.hypot: several times slower, and nothing here is near overflow.
-      const flatM = Math.sqrt(dx * dx + dy * dy);
-      let straightDb = shared;
-      if (fine) {
-        const known = flatM > places.fineM ? (squares[c] ?? null) : null;
-        straightDb = sharedWalls(places, group, xM[c]!, yM[c]!, s, known);
+    const awayM = Math.sqrt((sx - mx) * (sx - mx) + (sy - my) * (sy - my)) - radius;
+    if (plan.hasWalls && !(compact && awayM > places.fineM)) {
+      for (let c = 0; c < count; c++) {
+        const flat2 = (sx - xM[c]!) * (sx - xM[c]!) + (sy - yM[c]!) * (sy - yM[c]!);
+        const known = flat2 > places.fineM * places.fineM ? (squares[c] ?? null) : null;
+        straightDb[c] = sharedWalls(places, group, xM[c]!, yM[c]!, s, known);
       }
-      const distanceDb = distanceLossDb(1, Math.sqrt(flatM * flatM + (sz - zM) * (sz - zM)));
-      let wallDb = straightDb;
-      if (straightDb > 0 && doors.length > 0) {
+    } else {
+      straightDb.fill(plan.hasWalls ? sharedWalls(places, group, mx, my, s, awayM > places.farM ? own : null) : 0);
+    }
+    const rise2 = (sz - zM) * (sz - zM);
+    for (let c = 0; c < count; c++) {
+      const dx = sx - xM[c]!;
+      const dy = sy - yM[c]!;
+      // Not Math.hypot: several times slower, and nothing here is near overflow.
+      const distanceDb = distanceLossDb(1, Math.sqrt(dx * dx + dy * dy + rise2));
+      const walls = straightDb[c]!;
+      let wallDb = walls;
+      if (walls > 0 && doors.length > 0) {
         let best = Number.NEGATIVE_INFINITY;
-        for (const door of doors) {
-          const leg = door.legs[s]!;
-          const [ex, ey] = [door.xM - xM[c]!, door.yM - yM[c]!];
-          best = Math.max(best, -cost(Math.sqrt(ex * ex + ey * ey) + leg.lengthM, leg.lossDb));
+        for (let d = 0; d < doors.length; d++) {
+          const gain = -cost(toDoorM[d]![c]! + doors[d]!.lengthM[s]!, doors[d]!.lossDb[s]!);
+          if (gain > best) best = gain;
         }
         const direct = -FREE_SPACE * distanceDb - slabDb;
-        wallDb = direct - addPowersDb(direct - straightDb, best);
+        wallDb = direct - addPowersDb(direct - walls, best);
       }
       sink(first + c, s, distanceDb, wallDb, slabDb);
     }

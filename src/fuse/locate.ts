@@ -26,7 +26,7 @@ import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
 import { logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
 import { type Patches, patchesOf } from "./patches.ts";
-import { type PathLoss, PlanGeometry } from "./propagation.ts";
+import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 import { type SourceGrid, thinned } from "./sources.ts";
 
@@ -105,6 +105,8 @@ interface BandModel extends BandDefaults, Expectation {
   readonly silence: Map<Hearing, SilenceTable>;
 }
 
+type Layout = Pick<Expectation, "gain" | "sensors" | "nearest" | "patches">;
+
 const CLASSES = 8;
 /** Levels over the floor at which silence is tabled, dB. */
 const SILENCE_FROM_DB = -130;
@@ -174,6 +176,9 @@ export class Locator {
   readonly #patches: Patches;
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
+  /** What bands expect by the plan, by all that loses something in it, and what they have in common. */
+  readonly #layouts = new Map<string, Layout>();
+  #plain: Pick<Expectation, "classOf" | "correlation"> | null = null;
 
   constructor(site: Site, options: LocatorOptions) {
     this.#site = site;
@@ -384,12 +389,23 @@ export class Locator {
 
   #planModel(band: Band, path: PathLoss): BandModel {
     this.#geometry ??= new PlanGeometry(this.#site);
+    // Bands at which everything in the plan loses as much, as where all losses are stated, expect the same.
+    const losses = [...this.#geometry.lossesDb(band), ...this.#site.floors.map((f) => slabLossAt(f, band))];
+    const key = `${path.exponent} ${path.wallFactor} ${path.slabFactor} ${losses.join(" ")}`;
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) {
+      layout = this.#layout(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry));
+      this.#layouts.set(key, layout);
+    }
+    this.#plain ??= {
+      classOf: new Uint8Array(this.size),
+      correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
+    };
     return {
       band,
-      ...this.#layout(planGains(this.#site, this.grid, this.#sensors, band, path, this.#geometry)),
-      classOf: new Uint8Array(this.size),
+      ...layout,
+      ...this.#plain,
       classVariance: [SHADOW_DB * SHADOW_DB],
-      correlation: sensorCorrelation(this.#sensors, SHADOW_RX_M),
       power: POWER,
       hearing: this.#sensors.map(() => BLIND_HEARING),
       silence: new Map(),
@@ -402,12 +418,16 @@ export class Locator {
   }
 
   /** Gains as the density reads them. */
-  #layout(gainDb: Float32Array): Pick<Expectation, "gain" | "sensors" | "nearest" | "patches"> {
+  #layout(gainDb: Float32Array): Layout {
     const sensors = this.#sensors.length;
     const nearest = new Int32Array(sensors);
+    const most = gainDb.slice(0, sensors);
     for (let c = 1; c < this.size; c++) {
       for (let s = 0; s < sensors; s++) {
-        if (gainDb[c * sensors + s]! > gainDb[nearest[s]! * sensors + s]!) nearest[s] = c;
+        const gain = gainDb[c * sensors + s]!;
+        if (gain <= most[s]!) continue;
+        most[s] = gain;
+        nearest[s] = c;
       }
     }
     return { gain: packed(gainDb), sensors, nearest, patches: this.#patches };

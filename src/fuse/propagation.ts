@@ -8,7 +8,6 @@
  */
 import type { Band, Door, Floor, LossDb, Site, Wall } from "../model.ts";
 
-const LN10_10 = Math.LN10 / 10;
 /** Near field and body: closer than this, distance says nothing more. */
 const NEAREST_M = 0.7;
 /** A gap-leaking steel door; ranges of 10 to 20 dB are seen. */
@@ -162,6 +161,10 @@ class CrossingSets {
 
 /** Numbers a wall takes in the flat array: start, direction, door from and to (shares of its length). */
 const WALL_STRIDE = 6;
+/** Those of them that say where it stands. */
+const NEAR_STRIDE = 4;
+/** Share of a ray at either end in which a wall is not crossed but touched. */
+const ENDS = 1e-9;
 
 /** Walls by square of the plan, so that a ray looks only at those near it; all in flat arrays, since rays come in millions. */
 class WallHash {
@@ -176,6 +179,8 @@ class WallHash {
   /** Walls of square q: `list[start[q]] .. list[start[q + 1] - 1]`. */
   readonly #start: Int32Array;
   readonly #list: Int32Array;
+  /** Start and direction of each wall of `list`, side by side as they are looked at. */
+  readonly #near: Float64Array;
   /** Ray that last crossed each wall, which lies in several squares. */
   readonly #stamp: Int32Array;
   #ray = 0;
@@ -208,6 +213,11 @@ class WallHash {
       this.#start[q + 1] = this.#start[q]! + list.length;
     });
     this.#list = Int32Array.from(lists.flat());
+    this.#near = new Float64Array(this.#list.length * NEAR_STRIDE);
+    this.#list.forEach((index, k) => {
+      const at = index * WALL_STRIDE;
+      this.#near.set(this.#wall.subarray(at, at + NEAR_STRIDE), k * NEAR_STRIDE);
+    });
   }
 
   /**
@@ -215,7 +225,7 @@ class WallHash {
    * meets one wall.
    */
   cross(ax: number, ay: number, bx: number, by: number, counts: Int32Array): void {
-    const [wall, list, start, stamp] = [this.#wall, this.#list, this.#start, this.#stamp];
+    const [wall, list, near, start, stamp] = [this.#wall, this.#list, this.#near, this.#start, this.#stamp];
     const ray = ++this.#ray;
     const rx = bx - ax;
     const ry = by - ay;
@@ -236,20 +246,25 @@ class WallHash {
         const square = cy * this.#columns + cx;
         const end = start[square + 1]!;
         for (let k = start[square]!; k < end; k++) {
-          const index = list[k]!;
-          const at = index * WALL_STRIDE;
-          const sx = wall[at + 2]!;
-          const sy = wall[at + 3]!;
+          const n = k * NEAR_STRIDE;
+          const sx = near[n + 2]!;
+          const sy = near[n + 3]!;
+          const qx = near[n]! - ax;
+          const qy = near[n + 1]! - ay;
           const cross = rx * sy - ry * sx;
-          if (cross === 0) continue;
-          const qx = wall[at]! - ax;
-          const qy = wall[at + 1]! - ay;
-          const t = (qx * sy - qy * sx) / cross;
-          if (!(t > 1e-9 && t < 1 - 1e-9)) continue;
-          const u = (qx * ry - qy * rx) / cross;
-          if (!(u >= 0 && u < 1) || stamp[index] === ray) continue;
+          // Shares of the ray and of the wall at which they cross, both times `cross`, which is made positive.
+          const sign = cross < 0 ? -1 : 1;
+          const most = sign * cross;
+          const t = sign * (qx * sy - qy * sx);
+          if (!(t > ENDS * most && t < (1 - ENDS) * most)) continue;
+          const u = sign * (qx * ry - qy * rx);
+          if (!(u >= 0 && u < most)) continue;
+          const index = list[k]!;
+          if (stamp[index] === ray) continue;
           stamp[index] = ray;
-          counts[u >= wall[at + 4]! && u <= wall[at + 5]! ? this.#doorKind[index]! : this.#kind[index]!]!++;
+          const at = index * WALL_STRIDE;
+          const door = u >= wall[at + 4]! * most && u <= wall[at + 5]! * most;
+          counts[door ? this.#doorKind[index]! : this.#kind[index]!]!++;
         }
       }
     }
@@ -310,6 +325,9 @@ export interface PathLoss {
 export class PlanGeometry {
   readonly site: Site;
   readonly hasWalls: boolean;
+  /** What was found of zones and their doors, by zone: indices into their floor's doors, and doors assumed where none is stated. */
+  readonly doorsOfZone = new Map<string, readonly number[]>();
+  readonly assumedDoors = new Map<string, DoorPoint | null>();
   readonly #obstacles = new Obstacles();
   readonly #floors: PlanFloor[];
   readonly #sets = new CrossingSets();
@@ -484,16 +502,49 @@ function planFloor(site: Site, floor: Floor, obstacles: Obstacles): PlanFloor {
   return { zM: floor.zM, walls, doors, hash: new WallHash(walls, 4) };
 }
 
-/** 10 n log10 of a distance, dB, flat below the near field. */
-export function distanceLossDb(exponent: number, dM: number): number {
-  return 10 * exponent * Math.log10(Math.max(dM, NEAREST_M));
+/** 10 log10 of the mantissas from 1 to 2, one more than a power of two of them; linear between to 1e-6 dB. */
+const MANTISSA_BITS = 11;
+const MANTISSAS = Float64Array.from(
+  { length: (1 << MANTISSA_BITS) + 1 },
+  (_, i) => 10 * Math.log10(1 + i / (1 << MANTISSA_BITS)),
+);
+const TWICE_DB = 10 * Math.log10(2);
+const number = new Float64Array([1]);
+const words = new Uint32Array(number.buffer);
+/** Which half of a double holds the exponent, by the machine's byte order. */
+const HIGH_WORD = words[1] === 0 ? 0 : 1;
+/** Bits of the mantissa that are in that half, and those of them between two table values. */
+const HIGH_BITS = 20;
+const BETWEEN_BITS = HIGH_BITS - MANTISSA_BITS;
+
+/** 10 log10 of a positive normal number, to 1e-5 dB: paths are counted by the million. */
+export function decibels(x: number): number {
+  number[0] = x;
+  const high = words[HIGH_WORD]!;
+  const i = (high >>> BETWEEN_BITS) & ((1 << MANTISSA_BITS) - 1);
+  const share = (high & ((1 << BETWEEN_BITS) - 1)) / (1 << BETWEEN_BITS);
+  return ((high >>> HIGH_BITS) - 1023) * TWICE_DB + MANTISSAS[i]! + share * (MANTISSAS[i + 1]! - MANTISSAS[i]!);
 }
 
-/** Power sum of two gains in dB. */
+/** 10 n log10 of a distance, dB, flat below the near field. */
+export function distanceLossDb(exponent: number, dM: number): number {
+  return exponent * decibels(dM > NEAREST_M ? dM : NEAREST_M);
+}
+
+/** What the weaker of two powers adds, by how far it is below, 0 to 50 dB; linear between to 1e-5 dB. */
+const WEAKER_STEPS = 32;
+const MOST_APART_DB = 50;
+const WEAKER = Float64Array.from(
+  { length: MOST_APART_DB * WEAKER_STEPS + 2 },
+  (_, i) => 10 * Math.log10(1 + 10 ** (-i / WEAKER_STEPS / 10)),
+);
+
+/** Power sum of two gains in dB, to 1e-4 dB. */
 export function addPowersDb(aDb: number, bDb: number): number {
-  const top = Math.max(aDb, bDb);
-  const apartDb = Math.abs(aDb - bDb);
+  const top = aDb > bDb ? aDb : bDb;
+  const x = Math.abs(aDb - bDb) * WEAKER_STEPS;
   // The weaker one adds less than a ten-thousandth of a dB.
-  if (apartDb > 50) return top;
-  return top + 10 * Math.log10(1 + Math.exp(-apartDb * LN10_10));
+  if (!(x < MOST_APART_DB * WEAKER_STEPS)) return top;
+  const i = x | 0;
+  return top + WEAKER[i]! + (x - i) * (WEAKER[i + 1]! - WEAKER[i]!);
 }
