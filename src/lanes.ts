@@ -50,8 +50,16 @@ export interface LanesOptions {
 const REORDER_MS = 2000;
 /** A periodic sensor that has missed this many of its periods is not waited for. */
 const MISSED_PERIODS = 3;
+/**
+ * A network that is away for no longer costs no window: a broker or a switch starts anew within this. Sensors that are back send what
+ * they kept within the second time.
+ */
+const OUTAGE_MS = 10_000;
+const RETURN_MS = 5000;
 /** Batches that may wait in one lane; a sensor that sends further ahead loses its oldest, as late. */
 const MAX_PENDING = 4096;
+/** Gaps that are remembered of a sensor. */
+const MAX_COVERED = 64;
 /** A second of 16 sensors of 8 bands at 50 Hz is 6,400 samples, well under a millisecond of the detector. */
 const LANES_A_STEP = 16;
 /** Longer than a track, an alert or a channel's doubt lasts without new readings (minutes), and than silence takes to be told. */
@@ -81,6 +89,8 @@ interface Lane {
   /** Time that the last batch spanned: how long the next one may take to come. */
   spanMs: number;
   drainedMs: number;
+  /** From when to when it was heard in time, oldest first. */
+  covered: { readonly fromMs: number; untilMs: number }[];
   pending: ReadingBatch[];
   /** Instants of the first pending batch that were drained already. */
   cursor: number;
@@ -177,29 +187,40 @@ export class Lanes {
     if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, nowMs - holdMs);
     else if (nowMs - this.judgedMs > IDLE_MS) this.judgedMs = this.skipIdle(this.judgedMs, nowMs - holdMs);
     const endMs = this.judgedMs + windowMs;
-    if (nowMs >= endMs + holdMs) return endMs;
     if (nowMs < endMs) return null;
+    if (eager && nowMs < endMs + OUTAGE_MS && this.networkAway(endMs, nowMs)) return null;
+    if (nowMs >= endMs + holdMs) return endMs;
     let waitedFor = 0;
-    let periodic = 0;
-    let leaving = 0;
-    let returning = 0;
     for (const lane of this.lanes.values()) {
       if (lane.periodMs === 0 || !lane.online) continue;
       const period = lane.periodMs;
       if (period === null) return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
-      periodic++;
-      if (eager && nowMs - lane.lastArrivalMs > patienceMs(lane)) {
-        if (nowMs - lane.lastArrivalMs < holdMs) leaving++;
-        continue;
-      }
+      if (eager && nowMs - lane.lastArrivalMs > patienceMs(lane)) continue;
       if ((eager ? lane.lastTsMs + period : lane.lastTsMs) < endMs) return null;
-      if (nowMs - lane.returnedMs < REORDER_MS) returning++;
       waitedFor++;
     }
-    // Most fell silent together: their network did, and what they keep comes when it is back. Nobody else's alert is held up.
-    if (leaving > 0 && 2 * (leaving + returning) > periodic) return null;
     if (waitedFor > 0) return endMs;
     return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
+  }
+
+  /**
+   * Whether most sensors fell silent together and are not all back with what they kept: their network was away, and windows wait for
+   * it. Nobody else's alert is held up by that, as hardly anybody else is heard.
+   */
+  private networkAway(endMs: number, nowMs: number): boolean {
+    let periodic = 0;
+    let together = 0;
+    let behind = false;
+    for (const lane of this.lanes.values()) {
+      if (!lane.periodMs || !lane.online) continue;
+      periodic++;
+      const silentMs = nowMs - lane.lastArrivalMs;
+      const leaving = silentMs > patienceMs(lane) && silentMs < OUTAGE_MS;
+      if (!leaving && nowMs - lane.returnedMs >= RETURN_MS) continue;
+      together++;
+      behind ||= leaving || lane.lastTsMs + lane.periodMs < endMs;
+    }
+    return behind && 2 * together > periodic;
   }
 
   /** The end of the next window while any instant waits; for the end of a trace. */
@@ -260,6 +281,33 @@ export class Lanes {
     for (const { sensor, channel, lane } of this.byBand.get(band) ?? []) {
       yield { sensor, channel, eventDriven: lane.periodMs === 0, online: lane.online };
     }
+  }
+
+  /** Whether a sensor was heard in time from `fromMs` to `untilMs`. */
+  heardIn(sensor: SensorId, fromMs: number, untilMs: number): boolean {
+    const lane = this.lanes.get(sensor);
+    if (lane === undefined) return false;
+    const stepMs = this.stepMs(lane);
+    return lane.covered.some((c) => c.fromMs <= fromMs + stepMs && c.untilMs >= untilMs - stepMs);
+  }
+
+  /** Whether a periodic sensor that was ever heard is missing before `endMs`: it may send later what it measured. */
+  missing(endMs: number): boolean {
+    for (const lane of this.lanes.values()) {
+      if (lane.periodMs === 0 || lane.drainedMs === Number.NEGATIVE_INFINITY) continue;
+      if (lane.drainedMs < endMs - this.stepMs(lane)) return true;
+    }
+    return false;
+  }
+
+  /** As its birth says. */
+  periodOf(sensor: SensorId): number | null {
+    return this.lanes.get(sensor)?.periodMs ?? null;
+  }
+
+  /** End of the last judged window; null before the first. */
+  get judgedUntilMs(): number | null {
+    return this.judgedMs;
   }
 
   /** Every sensor that was ever heard, as its health is judged. */
@@ -332,6 +380,7 @@ export class Lanes {
         returnedMs: Number.NEGATIVE_INFINITY,
         spanMs: 0,
         drainedMs: Number.NEGATIVE_INFINITY,
+        covered: [],
         pending: [],
         cursor: 0,
         slots: [],
@@ -383,6 +432,7 @@ export class Lanes {
       lane.readings += to - from;
       this.drained = true;
       lane.drainedMs = tsMs + dtMs * (to - 1);
+      this.cover(lane, startMs, lane.drainedMs);
       if (to < count) {
         lane.cursor = to;
         return;
@@ -390,6 +440,18 @@ export class Lanes {
       lane.pending.shift();
       lane.cursor = 0;
     }
+  }
+
+  private cover(lane: Lane, fromMs: number, untilMs: number): void {
+    const { covered } = lane;
+    const last = covered[covered.length - 1];
+    if (last !== undefined && fromMs - last.untilMs <= this.stepMs(lane)) last.untilMs = untilMs;
+    else if (covered.push({ fromMs, untilMs }) > MAX_COVERED) covered.shift();
+  }
+
+  /** Instants further apart than this leave a gap. */
+  private stepMs(lane: Lane): number {
+    return Math.max(this.options.windowMs, MISSED_PERIODS * (lane.periodMs ?? 0));
   }
 
   private rollUp(lane: Lane, tMs: number): Rollup {
@@ -420,7 +482,8 @@ export class Lanes {
     const lanes: SavedLane[] = [];
     for (const { slots, slotOf: _, ...lane } of this.lanes.values()) {
       const saved = slots.map(({ channel: _, ...slot }) => slot);
-      lanes.push({ ...lane, pending: [...lane.pending], slots: saved });
+      const covered = lane.covered.map((c) => ({ ...c }));
+      lanes.push({ ...lane, pending: [...lane.pending], covered, slots: saved });
     }
     return { judgedMs: this.judgedMs, lanes };
   }
@@ -430,7 +493,10 @@ export class Lanes {
     this.judgedMs = data.judgedMs;
     this.drained = data.lanes.some((l) => l.drainedMs !== Number.NEGATIVE_INFINITY);
     for (const { slots, ...saved } of data.lanes) {
-      const lane = Object.assign(this.lane(saved.block, saved.sensor), saved, { pending: [...saved.pending] });
+      const lane = Object.assign(this.lane(saved.block, saved.sensor), saved, {
+        pending: [...saved.pending],
+        covered: saved.covered.map((c) => ({ ...c })),
+      });
       for (const slot of slots) Object.assign(this.slot(lane, slot.band), slot);
     }
   }

@@ -79,11 +79,13 @@ const SLICE_MS = 8;
 const STOOD_STILL_MS = 1000;
 /** How often the state of open alerts and of sensors is repeated to the store, so that dashboards see it end. */
 const REPEAT_MS = 10_000;
+/** How often sensors are told what is on the disk: what is not told they send again after every reconnection. */
+const ACK_MS = 2_000;
 /** Going through this many messages at a start takes about a tenth of a second. */
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 3;
+const STATE_FORMAT = 4;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
@@ -236,6 +238,9 @@ class RunningService implements Service {
     this.link.start();
     this.every(TICK_MS, () => void this.tick());
     this.every(REPEAT_MS, () => this.repeat());
+    this.every(ACK_MS, () => {
+      for (const { id, block } of this.site.sensors) this.acknowledge(id, block);
+    });
     this.heartbeat = new Heartbeat(config.dataDir);
     this.every(WATCH_MS, () => this.watchOver());
     if (this.durable) {
@@ -511,7 +516,6 @@ class RunningService implements Service {
         clockOffMs: this.intake.clockOffMs(sensor),
       })),
     );
-    for (const [sensor, block] of blockOf) this.acknowledge(sensor, block);
   }
 
   /** Looks whether all is well with the service itself; what is not is an alert like any other. */

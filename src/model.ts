@@ -454,6 +454,8 @@ export interface Alert {
   readonly last_evidence_at: number;
   readonly closed_at: number | null;
   readonly outcome: Outcome | null;
+  /** Extension: how long after the last of its evidence it came to be known, where readings came late; absent otherwise. */
+  readonly late_ms?: number;
   /** Extension: one sentence for people, e.g. of a fault alert. */
   readonly text: string;
   readonly evidence: {

@@ -1,5 +1,6 @@
 import { AlarmFlood } from "./alert/flood.ts";
 import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
+import { amended, type Known, markedLate, sameUse } from "./alert/late.ts";
 import {
   applyCommand,
   changed,
@@ -20,6 +21,7 @@ import { type BandWindow, sightingOf } from "./fuse/sighting.ts";
 import { TRACKER_DEFAULTS, type TrackChange, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
 import { vicinity } from "./fuse/vicinity.ts";
 import { type ChannelDescription, Lanes } from "./lanes.ts";
+import { LateLook } from "./late.ts";
 import type {
   Alert,
   AlertChange,
@@ -86,6 +88,10 @@ const NEIGHBOUR_WAIT_MS = 2000;
 const LOUD_DB = 12;
 /** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
 const MAX_OPEN_ALERTS = 1000;
+/** Closed ones that are remembered, against late readings of the same use. */
+const MAX_SETTLED = 200;
+/** Blocks whose sensors send what they kept are through with it together, give or take this. */
+const LATE_NEIGHBOURS_MS = 5000;
 
 export class BlockPipeline {
   readonly block: BlockId;
@@ -114,6 +120,13 @@ export class BlockPipeline {
   /** Windows that were judged and whose alerts wait for what the neighbours heard. */
   private undecided: { readonly endMs: number; readonly changes: readonly TrackChange[] }[] = [];
   private flushing = false;
+  private readonly late: LateLook;
+  /** When the batch came that is being filed. */
+  private offeredMs = Number.NEGATIVE_INFINITY;
+  /** Tracks of late readings that wait for what the neighbours find, and until when. */
+  private lateTracks: { readonly tracks: readonly Track[]; readonly atMs: number }[] = [];
+  /** Where and when phones were told of whose alerts are closed. */
+  private settled: Known[] = [];
 
   constructor(options: PipelineOptions) {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
@@ -123,15 +136,17 @@ export class BlockPipeline {
     const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
     this.detector = new Detector({ falseAlarmsPerDay: options.falseAlarmsPerDay, expectedChannels: channels });
+    const { site, block, calibration, windowMs, falseAlarmsPerDay } = options;
+    const tdd = new Set(site.bands.filter((b) => b.tdd).map((b) => b.id));
     this.lanes = new Lanes(this.detector, {
-      windowMs: options.windowMs,
+      windowMs,
       holdMs: options.holdMs,
       eager: options.eager,
-      tdd: new Set(options.site.bands.filter((b) => b.tdd).map((b) => b.id)),
+      tdd,
       onRollup: (rollup) => this.events.push({ type: "rollup", rollup }),
-      onLate: (batch) => this.events.push({ type: "late", batch }),
+      onLate: (batch) => this.cameLate(batch),
     });
-    const { site, block, calibration } = options;
+    this.late = new LateLook({ block, windowMs, falseAlarmsPerDay, expectedChannels: channels, tdd });
     const around = vicinity(site, block);
     this.locator = new Locator(around, { block, calibration, kindWeight: USE_DENSITY, pOutside: OUTSIDE_P });
     this.tracker = new Tracker(this.locator, {
@@ -162,7 +177,13 @@ export class BlockPipeline {
 
   /** Files a batch that came at `nowMs` under its sensor. Judging waits for `tick`. */
   offer(batch: ReadingBatch, nowMs: number): void {
+    this.offeredMs = nowMs;
     this.lanes.offer(batch, nowMs);
+  }
+
+  private cameLate(batch: ReadingBatch): void {
+    this.events.push({ type: "late", batch });
+    this.late.offer(batch, this.offeredMs, this.lanes.periodOf(batch.sensor), () => this.detector.snapshot());
   }
 
   /** A sensor told how it is. */
@@ -222,7 +243,8 @@ export class BlockPipeline {
   /** Whether `tick(nowMs)` would change anything. */
   due(nowMs: number): boolean {
     const first = this.undecided[0];
-    return this.lanes.due(nowMs) || (first !== undefined && first.endMs <= this.toldMs(nowMs));
+    if (this.lanes.due(nowMs) || (first !== undefined && first.endMs <= this.toldMs(nowMs))) return true;
+    return this.late.due(nowMs) || (this.lateTracks[0]?.atMs ?? Number.POSITIVE_INFINITY) <= nowMs;
   }
 
   /** Judges every window that is ready at `nowMs` and gives everything there is to say since the last call. */
@@ -241,6 +263,8 @@ export class BlockPipeline {
       this.decide(nowMs);
     }
     this.decide(nowMs);
+    if (this.late.due(nowMs)) yield* this.lookAgain(nowMs);
+    this.decideLate(nowMs);
   }
 
   /** Judges everything filed, however recent: the end of a trace. Who is silent by then may only have been cut off. */
@@ -250,6 +274,9 @@ export class BlockPipeline {
       for (const _ of this.judge(endMs));
     }
     this.decide(Number.NEGATIVE_INFINITY);
+    this.decideLate(Number.POSITIVE_INFINITY);
+    if (this.late.due(Number.POSITIVE_INFINITY)) for (const _ of this.lookAgain(Number.POSITIVE_INFINITY));
+    if (this.options.neighbours === undefined) this.decideLate(Number.POSITIVE_INFINITY);
     this.flushing = false;
     return this.take();
   }
@@ -290,9 +317,66 @@ export class BlockPipeline {
     yield;
     this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
     this.undecided.push({ endMs, changes });
+    if (windows.length > 0 && this.lanes.missing(endMs)) this.late.judged(windows);
     this.detector.closeWindow(endMs);
+    // What opened and closed is read from the channels; nobody asks for the list.
+    this.detector.takeEvents();
     this.belief.listened(endMs - this.options.windowMs, this.options.windowMs);
     if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
+  }
+
+  /** Judges what came late. What it means for alerts waits for what the neighbours find in theirs. */
+  private *lookAgain(nowMs: number): Generator<void, void> {
+    const { detector, lanes } = this;
+    const world = {
+      locator: this.locator,
+      *channelsOf(band: BandId, fromMs: number, untilMs: number) {
+        for (const { sensor, channel } of lanes.channelsOf(band)) {
+          yield { heard: lanes.heardIn(sensor, fromMs, untilMs), evidence: detector.evidence(channel, untilMs) };
+        }
+      },
+    };
+    const { tracks, windows } = yield* this.late.judge(world);
+    const { neighbours } = this.options;
+    for (const { endMs, bands } of windows) neighbours?.judgedLate(this.block, hearings(bands, endMs));
+    if (tracks.length > 0) this.lateTracks.push({ tracks, atMs: neighbours ? nowMs + LATE_NEIGHBOURS_MS : nowMs });
+  }
+
+  private decideLate(nowMs: number): void {
+    while (this.lateTracks.length > 0 && this.lateTracks[0]!.atMs <= nowMs) {
+      for (const track of this.lateTracks.shift()!.tracks) this.alertLate(track);
+    }
+  }
+
+  /** A phone that was on while its sensors could not say so: amends the alert that knows of it, or raises one that is over. */
+  private alertLate(found: Track): void {
+    const { activity, p } = classify(found.episodes);
+    const track = { ...found, activity, activityP: p };
+    const tMs = this.lanes.judgedUntilMs ?? track.lastEvidenceMs;
+    if (!this.policy.opens(track, tMs) || this.options.neighbours?.explainsLate(track)) return;
+    const id = `${track.id}-late`;
+    for (const alert of this.alerts.values()) {
+      if (alert.id !== id && !(alert.kind === "phone-active" && sameUse(track, alert))) continue;
+      const after = amended(alert, track, tMs);
+      if (after) this.tell("update", alert, after, tMs);
+      return;
+    }
+    if (this.settled.some((known) => sameUse(track, known))) return;
+    const severity = this.policy.severity(track);
+    const opening = open({
+      id,
+      site: this.options.site.id,
+      block: this.block,
+      kind: "phone-active",
+      severity,
+      text: "",
+      tMs,
+      firstEvidenceMs: track.firstEvidenceMs,
+      latched: true,
+    });
+    const after = markedLate(withTrack(opening, track, severity, this.options.falseAlarmsPerDay), track, tMs);
+    this.tell("new", null, after, tMs);
+    this.tell("end", this.alerts.get(id) ?? after, { ...(this.alerts.get(id) ?? after), active: false }, tMs);
   }
 
   /** Up to which window the neighbours have told what they heard, or have been waited for long enough. */
@@ -481,6 +565,11 @@ export class BlockPipeline {
   private put(alert: Alert): void {
     if (alert.closed_at !== null) {
       this.alerts.delete(alert.id);
+      if (alert.kind === "phone-active") {
+        const { cell, candidates, first_evidence_at, last_evidence_at } = alert;
+        this.settled.push({ cell, candidates, first_evidence_at, last_evidence_at });
+        if (this.settled.length > MAX_SETTLED) this.settled.shift();
+      }
       return;
     }
     this.alerts.set(alert.id, alert);
@@ -518,6 +607,9 @@ export class BlockPipeline {
       tampered: [...this.tampered],
       saturation: [...this.saturation],
       flood: this.flood.snapshot(),
+      late: this.late.snapshot(),
+      lateTracks: this.lateTracks,
+      settled: this.settled,
       belief: this.belief.snapshot(),
     };
   }
@@ -537,6 +629,9 @@ export class BlockPipeline {
       tampered: SensorId[];
       saturation: [SensorId, number][];
       flood: unknown;
+      late: unknown;
+      lateTracks: { tracks: Track[]; atMs: number }[];
+      settled: Known[];
       belief?: unknown;
     };
     this.detector.restore(data.detector);
@@ -551,6 +646,9 @@ export class BlockPipeline {
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
     this.flood.restore(data.flood);
+    this.late.restore(data.late);
+    this.lateTracks = [...data.lateTracks];
+    this.settled = [...data.settled];
     if (data.belief !== undefined) this.belief.restore(data.belief);
     for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
   }

@@ -24,10 +24,15 @@ const SAME_USE_MS = 3000;
 /** Hearings are kept so long; an alert waits at most a few seconds for its decision. */
 const KEEP_MS = 180_000;
 
+/** Hearings of late readings that are kept: half an hour of a loud phone. */
+const MOST_LATE = 2000;
+
 type Position = readonly [x: number, y: number, z: number];
 
 export class Neighbours {
   private readonly positions = new Map<SensorId, Position>();
+  /** What blocks found in readings that came late, for one another's decisions. */
+  private late: { readonly block: BlockId; readonly hearing: Hearing }[] = [];
   private readonly blocks = new Map<BlockId, { judgedMs: number; hearings: Hearing[] }>();
 
   constructor(site: Site) {
@@ -44,6 +49,24 @@ export class Neighbours {
     if ((known.hearings[0]?.tMs ?? tMs) < tMs - 2 * KEEP_MS) {
       known.hearings = known.hearings.filter((h) => h.tMs >= tMs - KEEP_MS);
     }
+  }
+
+  /** A block has looked at readings that came late. */
+  judgedLate(block: BlockId, hearings: readonly Hearing[]): void {
+    for (const hearing of hearings) this.late.push({ block, hearing });
+    if (this.late.length > MOST_LATE) this.late = this.late.slice(-MOST_LATE / 2);
+  }
+
+  /** As `explains`, for a track of late readings: by what was heard in time, as far as it is kept, or late. */
+  explainsLate(track: Track): BlockId | null {
+    if (track.sensors.length === 0) return null;
+    for (const [block, { hearings }] of this.blocks) {
+      if (block === track.block) continue;
+      const late = this.late.filter((l) => l.block === block).map((l) => l.hearing);
+      const near = [...hearings, ...late].filter((h) => Math.abs(h.tMs - track.lastEvidenceMs) < SAME_USE_MS);
+      if (near.length > 0 && track.sensors.every((own) => near.some((h) => this.covers(h, own)))) return block;
+    }
+    return null;
   }
 
   /** No more is to come of any block: the end of a trace. */
@@ -86,11 +109,16 @@ export class Neighbours {
   }
 
   snapshot(): unknown {
-    return [...this.blocks];
+    return { blocks: [...this.blocks], late: [...this.late] };
   }
 
   restore(snapshot: unknown): void {
-    for (const [id, known] of snapshot as [BlockId, { judgedMs: number; hearings: Hearing[] }][]) {
+    const data = snapshot as {
+      blocks: [BlockId, { judgedMs: number; hearings: Hearing[] }][];
+      late: { block: BlockId; hearing: Hearing }[];
+    };
+    this.late = [...data.late];
+    for (const [id, known] of data.blocks) {
       if (this.blocks.has(id)) this.blocks.set(id, { judgedMs: known.judgedMs, hearings: [...known.hearings] });
     }
   }

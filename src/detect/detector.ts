@@ -376,6 +376,17 @@ export class Detector {
     this.#epoch++;
   }
 
+  /** Ends what stands out in a channel now, without an event; its floor stays: for readings of another time. */
+  calm(channel: number): void {
+    this.#clear(channel);
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane >= 0) this.#lastActiveMs[lane] = this.#lastLoudMs[lane] = this.#lastQuietMs[lane] = Number.NaN;
+    }
+    this.#endEvent(channel, Number.NaN);
+    this.#events.take();
+  }
+
   /** Events since the last call, in order of window and channel. */
   takeEvents(): ChannelEvent[] {
     return this.#events.take();

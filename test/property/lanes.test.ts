@@ -224,7 +224,7 @@ describe("lanes, live", () => {
     const judged: { endMs: number; atMs: number }[] = [];
     const lanes = new Lanes(sink, {
       windowMs: 1000,
-      holdMs: 10_000,
+      holdMs: 2000,
       eager: true,
       tdd: new Set(),
       onRollup: () => {},
@@ -245,6 +245,8 @@ describe("lanes, live", () => {
         const isAway = away.has(name) && ms >= 15_000 && ms < backMs + 40 * i;
         if (isAway) continue;
         const kept = away.has(name) && ms >= backMs + 40 * i && ms < backMs + 40 * i + 100;
+        // What it kept comes behind what the others kept: between two looks.
+        look(ms);
         for (let t = kept ? 15_000 : ms; t <= ms; t += 100) lanes.offer(series(name, START + t, 0, 1), START + ms);
       }
       look(ms);

@@ -9,6 +9,7 @@ import { Durable } from "../../src/durable.ts";
 import { Inbox } from "../../src/ingest/inbox.ts";
 import { SequenceBook } from "../../src/ingest/sequence.ts";
 import { Lanes } from "../../src/lanes.ts";
+import { LateLook } from "../../src/late.ts";
 import { SteadyClock } from "../../src/steady-clock.ts";
 import { diskFiles } from "../../src/store/files.ts";
 
@@ -58,6 +59,10 @@ const changes: Readonly<Record<string, () => void>> = {
       const state = snapshot.call(this) as { lanes: object[] };
       return { ...state, lanes: state.lanes.map((lane) => ({ ...lane, pending: [], cursor: 0, readings: 0 })) };
     };
+  },
+  /** What comes late is stored, and that is all. */
+  "second look": () => {
+    LateLook.prototype.offer = () => {};
   },
   "catching up"() {
     CatchUp.prototype.begin = () => {};
