@@ -20,6 +20,7 @@ const benches = {
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
+  belief: "test/bench/belief.ts",
   loss: "test/bench/loss.ts",
   replay: "test/bench/replay.ts",
 };

@@ -31,7 +31,7 @@ export function scanMessages(
     const n = seq.get(scanner.id) ?? 0;
     seq.set(scanner.id, n + 1);
     const ts = Math.round(startMs + at);
-    const body = { v: 1, boot: 1, seq: n, ts, ...result(scanner, place, present, rng) };
+    const body = { v: 1, boot: 1, seq: n, ts, ...scanResult(scanner, place, present, rng) };
     out.push({
       t: ts,
       topic: `${base}/${scanner.block}/${scanner.id}/scan`,
@@ -65,7 +65,13 @@ export function scanMessages(
 
 const BODY_ZONES = ["left-arm", "right-arm", "chest", "waist", "left-thigh", "right-thigh", "left-foot", "right-foot"];
 
-function result(scanner: SimScanner, place: string | null, present: boolean, rng: Prng): Record<string, unknown> {
+/** Payload of one result, less its counters and time: drawn with the method's rates. */
+export function scanResult(
+  scanner: Pick<SimScanner, "method">,
+  place: string | null,
+  present: boolean,
+  rng: Prng,
+): Record<string, unknown> {
   const rates = METHODS[scanner.method] as Method;
   const alarm = rng.chance(present ? rates.hit : rates.false_alarm);
   const score = Math.round(100 * (alarm ? rng.range(0.5, 1) : rng.range(0, 0.5))) / 100;

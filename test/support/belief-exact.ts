@@ -71,20 +71,30 @@ export class ExactBelief {
     const shared = this.wing.corridor ? s.usedElsewhere * s.inCommon : 0;
     const spread = n > 1 ? s.usedElsewhere * (1 - s.inCommon) : 0;
     const perMass = (n * s.prevalence * s.usesPerDay + s.strayPerDay) / this.wing.cellsMass;
-    this.p = this.p.map((p, k) => {
-      let rate = perMass * elsewhere;
-      for (let x = 0; x < n; x++) {
-        rate += (s.strayPerDay / n) * cells[x]!;
-        for (let j = 0; j < n; j++) {
-          if (!has(k, j)) continue;
-          const there = x === j ? 1 - spread - shared : spread / (n - 1);
-          rate += s.usesPerDay * there * cells[x]!;
-        }
+    let none = perMass * elsewhere;
+    const from = new Array<number>(n).fill(s.usesPerDay * shared * corridor);
+    for (let x = 0; x < n; x++) {
+      none += (s.strayPerDay / n) * cells[x]!;
+      for (let j = 0; j < n; j++) {
+        from[j]! += s.usesPerDay * (x === j ? 1 - spread - shared : spread / (n - 1)) * cells[x]!;
       }
-      for (let j = 0; j < n; j++) if (has(k, j)) rate += s.usesPerDay * shared * corridor;
+    }
+    this.p = this.p.map((p, k) => {
+      let rate = none;
+      for (let j = 0; j < n; j++) if (has(k, j)) rate += from[j]!;
       return p * rate;
     });
     this.#normalise();
+  }
+
+  /** Somebody came with a phone with probability `carried`, to any cell. */
+  arrival(carried: number): void {
+    const n = this.wing.cells;
+    const after = this.p.map((p) => p * (1 - carried));
+    for (let k = 0; k < this.p.length; k++) {
+      for (let c = 0; c < n; c++) after[k | (1 << c)]! += (this.p[k]! * carried) / n;
+    }
+    this.p = after;
   }
 
   /** A look at one cell with the probabilities of its result with and without a phone. */

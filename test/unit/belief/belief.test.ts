@@ -53,7 +53,7 @@ describe("belief: what feeds it", () => {
   });
 
   it("the same doubtful place again and again: says less each time, as its error repeats itself", () => {
-    const belief = make();
+    const belief = make(20, { repeatShare: 0.5 });
     const steps: number[] = [];
     for (let i = 0; i < 4; i++) {
       const tMs = T0 + DAY + i * 1000;
