@@ -307,7 +307,7 @@ export class BlockPipeline {
   /** One window: detect and fuse; what it means for alerts waits for `decide`. */
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
-    const windows = this.bandWindows(endMs);
+    const windows = yield* this.bandWindows(endMs);
     const observed = yield* this.tracker.observe(endMs, this.options.windowMs, windows);
     const changes = observed.map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
@@ -453,11 +453,12 @@ export class BlockPipeline {
   }
 
   /** The bands in which any channel stands out, each with all channels that measured it. */
-  private bandWindows(endMs: number): BandWindow[] {
+  private *bandWindows(endMs: number): Generator<void, BandWindow[]> {
     const bands = new Set<BandId>();
     for (const channel of this.detector.active()) bands.add(this.lanes.bandOf(channel));
     const windows: BandWindow[] = [];
     for (const band of [...bands].sort()) {
+      yield;
       const channels: ChannelEvidence[] = [];
       const quietEventDriven: SensorId[] = [];
       for (const { sensor, channel, eventDriven, online } of this.lanes.channelsOf(band)) {

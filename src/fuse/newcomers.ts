@@ -40,12 +40,18 @@ const DEPTH_NATS = 18;
 /**
  * The emitter that best explains what a sum leaves unexplained, or null when levels hardly exceed it. Cost: positions times
  * six powers times sensors at the most, a table's look-up each, only when something is left over; positions and powers that can't
- * come near the best any more are left early.
+ * come near the best any more are left early. A step is some rows of positions.
  *
  * @param leastNats nothing is looked for where a perfect explanation would bring less
  * @param fadingDb spread of one window's level around its mean
  */
-export function findNew(grid: SourceGrid, levels: Levels, sum: Sum, fadingDb: number, leastNats: number): Found | null {
+export function* findNew(
+  grid: SourceGrid,
+  levels: Levels,
+  sum: Sum,
+  fadingDb: number,
+  leastNats: number,
+): Generator<void, Found | null> {
   const n = grid.sensors.length;
   const surplus: { i: number; nats: number }[] = [];
   let most = 0;
@@ -73,6 +79,7 @@ export function findNew(grid: SourceGrid, levels: Levels, sum: Sum, fadingDb: nu
     for (let k = 0; k < lead.length; k++) fits[k] = levels.levelDbm[lead[k]!]! - grid.gainDb[row + lead[k]!]!;
     fits.sort();
     const centre = fits[(fits.length - 1) >> 1]!;
+    if (r % ROWS_A_STEP === ROWS_A_STEP - 1) yield;
     for (let k = 0; k < POWER_TRIES_DB.length; k++) {
       const power = centre + POWER_TRIES_DB[k]!;
       const z = (power - grid.powerDbm) / grid.powerSdDb;
@@ -107,6 +114,8 @@ function logLikelihoods(levels: Levels, sum: Sum): Float64Array {
 const STEPS_A_DB = 2;
 /** So far above what is there and what was heard, a contribution is as wrong as it can be. */
 const BEYOND_DB = 64;
+/** Positions between two pauses of the search. */
+const ROWS_A_STEP = 100;
 /** Sensors between two looks at whether a try is still in. */
 const LOOK_EVERY = 8;
 
@@ -201,32 +210,38 @@ function mostOf(levels: Levels, sum: Sum, was: Float64Array, sd: number, i: numb
   return sum.levelDbm[i]! < levels.floorDbm[i]! && sum.sdDb[i]! <= sd ? 0 : -was[i]!;
 }
 
-/** The best level of each column of a grid, dB. */
-const peaks = new WeakMap<SourceGrid, Float64Array>();
+/** The row with the best level of each column of a grid. */
+const peaks = new WeakMap<SourceGrid, Int32Array>();
 
-function peaksOf(grid: SourceGrid): Float64Array {
-  let most = peaks.get(grid);
-  if (most === undefined) {
+function peaksOf(grid: SourceGrid): Int32Array {
+  let at = peaks.get(grid);
+  if (at === undefined) {
     const n = grid.sensors.length;
-    most = new Float64Array(n).fill(Number.NEGATIVE_INFINITY);
-    for (let c = 0; c < grid.size; c++) {
-      for (let i = 0; i < n; i++) most[i] = Math.max(most[i]!, grid.gainDb[c * n + i]!);
+    at = new Int32Array(n);
+    for (let c = 1; c < grid.size; c++) {
+      for (let i = 0; i < n; i++) if (grid.gainDb[c * n + i]! > grid.gainDb[at[i]! * n + i]!) at[i] = c;
     }
-    peaks.set(grid, most);
+    peaks.set(grid, at);
   }
-  return most;
+  return at;
 }
 
-/** Positions worth a look: those from which one of the sensors that lead the surplus is heard nearly as well as from anywhere. */
+/**
+ * Positions worth a look: those from which one of the sensors that lead the surplus is heard nearly as well as from anywhere. Those
+ * nearest to them first: what is found there shows at once how bad the others are.
+ */
 function nearest(grid: SourceGrid, lead: readonly number[]): Int32Array {
   const n = grid.sensors.length;
-  const most = peaksOf(grid);
+  const peak = peaksOf(grid);
+  const first = new Set(lead.slice(0, NEAR_SENSORS).map((i) => peak[i]!));
   const rows = new Int32Array(grid.size);
   let count = 0;
+  for (const c of first) rows[count++] = c;
   for (let c = 0; c < grid.size; c++) {
+    if (first.has(c)) continue;
     for (let k = 0; k < lead.length && k < NEAR_SENSORS; k++) {
       const i = lead[k]!;
-      if (grid.gainDb[c * n + i]! < most[i]! - NEAR_DB) continue;
+      if (grid.gainDb[c * n + i]! < grid.gainDb[peak[i]! * n + i]! - NEAR_DB) continue;
       rows[count++] = c;
       break;
     }
@@ -256,7 +271,7 @@ export function* findAll(
   let sum = known;
   while (found.length < most) {
     const granted = first && found.length === 0;
-    const next = findNew(grid, levels, sum, fadingDb, granted ? Number.NEGATIVE_INFINITY : birthNats);
+    const next = yield* findNew(grid, levels, sum, fadingDb, granted ? Number.NEGATIVE_INFINITY : birthNats);
     yield;
     if (next === null || (!granted && next.nats < least(next.at, found))) break;
     found.push(next);
@@ -266,7 +281,7 @@ export function* findAll(
   // Whoever came first was fitted to everybody's levels: again, each with the others there.
   for (let k = 0; k < found.length; k++) {
     const others = found.reduce((s, f, j) => (j === k ? s : plus(s, f.source, 0)), known);
-    const again = findNew(grid, levels, others, fadingDb, birthNats);
+    const again = yield* findNew(grid, levels, others, fadingDb, birthNats);
     yield;
     const rest = found.filter((_, j) => j !== k);
     if (again !== null && again.nats >= least(again.at, rest)) found[k] = again;

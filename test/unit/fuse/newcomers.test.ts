@@ -114,7 +114,10 @@ describe("search for one more emitter", () => {
           const sdDb = new Float64Array(SENSORS).fill(drawn.knownSdDb);
           sum = plus(sum, { levelDbm, sdDb, logOn: 0, certain: true, at: drawn.knownAt }, 0);
         }
-        const found = findNew(grid, levels, sum, FADING_DB, Number.NEGATIVE_INFINITY);
+        const steps = findNew(grid, levels, sum, FADING_DB, Number.NEGATIVE_INFINITY);
+        let step = steps.next();
+        while (!step.done) step = steps.next();
+        const found = step.value;
         if (found === null) return;
         const exact = naive(levels, sum);
         expect(Math.abs(found.nats - exact.nats)).toBeLessThan(0.1);
