@@ -24,6 +24,8 @@ export const DEPTH_NATS = 20;
 /** Patches whose middle is this far behind the best keep the value of their middle for all positions. */
 export const PATCH_NATS = 10;
 const SEEDS = 4;
+/** Positions between two pauses: about a millisecond with 64 sensors. */
+const POSITIONS_A_STEP = 512;
 /** Sensors between two looks at whether positions are still in. */
 const LOOK_EVERY = 8;
 /**
@@ -114,9 +116,9 @@ export class Density {
    * returned is its variance, of the surest class. `staticFactor` multiplies the variance of shadowing.
    *
    * Units: nats, of a density in dB. Cost: n^3 / 6 a class; for each patch and each position of the patches near the best as many
-   * multiplications as a factor has entries. Throws where the covariance is not positive definite.
+   * multiplications as a factor has entries, in steps of `POSITIONS_A_STEP`, between which no other observation may be begun. Throws where the covariance is not positive definite.
    */
-  evaluate(
+  *evaluate(
     e: Expectation,
     power: { readonly meanDbm: number; readonly sdDb: number },
     heard: Heard,
@@ -124,7 +126,7 @@ export class Density {
     staticFactor: number,
     out: Float64Array,
     powerDbm: Float64Array | null,
-  ): number {
+  ): Generator<void, number> {
     const power2 = power.sdDb * power.sdDb;
     const { middle, from, member } = e.patches;
     this.#reserve(heard, power.meanDbm, e.classVariance.length, out.length);
@@ -133,13 +135,14 @@ export class Density {
       left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
     });
     this.#listen(silent);
-    const sweep = (count: number): void => this.#sweep(e, power.meanDbm, count, out, powerDbm);
+    yield;
+    const sweep = (count: number): Generator<void, void> => this.#sweep(e, power.meanDbm, count, out, powerDbm);
     // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
     const seeds = Math.min(heard.sensor.length, SEEDS);
     for (let i = 0; i < seeds; i++) this.#list[i] = e.nearest[heard.sensor[i]!]!;
-    sweep(seeds);
+    yield* sweep(seeds);
     this.#list.set(middle);
-    sweep(middle.length);
+    yield* sweep(middle.length);
     const near = this.#top - PATCH_NATS;
     let count = 0;
     for (let p = 0; p < middle.length; p++) {
@@ -157,7 +160,7 @@ export class Density {
         if (powerDbm !== null) powerDbm[c] = powerDbm[m]!;
       }
     }
-    sweep(count);
+    yield* sweep(count);
     const least = this.#top - DEPTH_NATS;
     for (let c = 0; c < out.length; c++) if (out[c]! < least) out[c] = least;
     return left2;
@@ -256,10 +259,32 @@ export class Density {
     return power2 / (1 + power2 * ones2);
   }
 
-  /** Takes the first `count` positions of the list, four of a class at a time. */
-  #sweep(e: Expectation, meanDbm: number, count: number, out: Float64Array, powerDbm: Float64Array | null): void {
+  /** Takes the first `count` positions of the list. */
+  *#sweep(
+    e: Expectation,
+    meanDbm: number,
+    count: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): Generator<void, void> {
     const list = this.#sorted(e, count);
-    for (let at = 0; at < count; ) {
+    for (let from = 0; from < count; from += POSITIONS_A_STEP) {
+      if (from > 0) yield;
+      this.#take(e, meanDbm, list, from, Math.min(count, from + POSITIONS_A_STEP), out, powerDbm);
+    }
+  }
+
+  /** Takes some positions of a list, four of a class at a time. */
+  #take(
+    e: Expectation,
+    meanDbm: number,
+    list: Int32Array,
+    from: number,
+    count: number,
+    out: Float64Array,
+    powerDbm: Float64Array | null,
+  ): void {
+    for (let at = from; at < count; ) {
       const k = e.classOf[list[at]!]!;
       let end = at + 1;
       while (end < count && end < at + 4 && e.classOf[list[end]!] === k) end++;

@@ -123,3 +123,8 @@ export function median(values: number[]): number {
   values.sort((a, b) => a - b);
   return values[(values.length - 1) >> 1]!;
 }
+
+/** Runs a calculation that is done in steps to its end. */
+export function atOnce<T>(steps: Generator<void, T>): T {
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
+}

@@ -23,7 +23,7 @@ import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
 import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
-import { logSumExp } from "./linalg.ts";
+import { atOnce, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
 import { type Patches, patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
@@ -211,14 +211,20 @@ export class Locator {
     return this.#prior.slice();
   }
 
+  /** As `likelihood`, at once. */
+  logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
+    atOnce(this.likelihood(o, out, power));
+  }
+
   /**
    * Log density of an observation given each candidate, written over `out` (not added to it). Sensors unknown to the site
    * add nothing; an observation without any known sensor gives zeros.
    *
    * Of many sensors that heard, the `MOST_HEARD` loudest count. Densities further behind the best than `DEPTH_NATS` are raised
-   * to that depth. Units: nats, of a density in dB. Cost: see `Density`.
+   * to that depth. Units: nats, of a density in dB. Cost: see `Density`; done in steps of about a millisecond, between which
+   * nothing else may be asked of this locator.
    */
-  logLikelihood(o: Observation, out: Float64Array, power?: PowerPrior): void {
+  *likelihood(o: Observation, out: Float64Array, power?: PowerPrior): Generator<void, void> {
     const models = this.#variants(o.band);
     out.fill(0);
     if (models === null) return;
@@ -237,7 +243,7 @@ export class Locator {
     const covariance = new Float64Array(n * n);
     for (let i = 0; i < n; i++) covariance[i * n + i] = heard[i]!.variance;
     const levels = { sensor: heard.map((h) => h.sensor), level: heard.map((h) => h.level), covariance };
-    this.#mix(models, power ?? models[0]!.power, levels, silent, 1, out, null);
+    yield* this.#mix(models, power ?? models[0]!.power, levels, silent, 1, out, null);
   }
 
   /**
@@ -277,7 +283,7 @@ export class Locator {
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
     const sensor = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
     const heard = { sensor, level: keep.map((i) => levels.levelDbm[i]!), covariance };
-    return this.#mix(models, power, heard, silent, staticFactor, out, powerDbm);
+    return atOnce(this.#mix(models, power, heard, silent, staticFactor, out, powerDbm));
   }
 
   /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */
@@ -307,7 +313,7 @@ export class Locator {
   }
 
   /** Likelihoods of several models of the same band averaged, candidate by candidate. */
-  #mix(
+  *#mix(
     models: readonly BandModel[],
     power: PowerPrior,
     heard: Heard,
@@ -315,16 +321,16 @@ export class Locator {
     staticFactor: number,
     out: Float64Array,
     powerDbm: Float64Array | null,
-  ): number {
+  ): Generator<void, number> {
     const silent = this.#silent(models[0]!, quiet, staticFactor);
-    const evaluate = (model: BandModel, log: Float64Array, mean: Float64Array | null): number =>
+    const evaluate = (model: BandModel, log: Float64Array, mean: Float64Array | null): Generator<void, number> =>
       this.#density.evaluate(model, power, heard, silent, staticFactor, log, mean);
-    if (models.length === 1) return evaluate(models[0]!, out, powerDbm);
+    if (models.length === 1) return yield* evaluate(models[0]!, out, powerDbm);
     const log = new Float64Array(this.size);
     const mean = powerDbm === null ? null : new Float64Array(this.size);
-    let left2 = evaluate(models[0]!, out, powerDbm);
+    let left2 = yield* evaluate(models[0]!, out, powerDbm);
     for (const model of models.slice(1)) {
-      left2 = Math.min(left2, evaluate(model, log, mean));
+      left2 = Math.min(left2, yield* evaluate(model, log, mean));
       for (let c = 0; c < log.length; c++) {
         const share = 1 / (1 + Math.exp(out[c]! - log[c]!));
         out[c] = log[c]! + Math.log1p(Math.exp(Math.min(700, out[c]! - log[c]!)));

@@ -27,7 +27,8 @@ import type { SourceGrid } from "./sources.ts";
 export interface Locating {
   readonly size: number;
   logPrior(): Float64Array;
-  logLikelihood(observation: Observation, out: Float64Array): void;
+  /** In steps, between which nothing else is asked. */
+  likelihood(observation: Observation, out: Float64Array): Generator<void, void>;
   fix(logPosterior: Float64Array): Fix;
   sources(band: BandId): SourceGrid | null;
 }
@@ -224,7 +225,7 @@ export class Tracker {
   private *attribute(s: Sighting, windowMs: number): Generator<void, Part[]> {
     const space = this.space(s.band);
     if (space === null) {
-      const { track } = this.asOne(s, windowMs, FADING_DB);
+      const { track } = yield* this.asOne(s, windowMs, FADING_DB);
       return track || this.fires(s) ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
     }
     const { grid, indexOf } = space;
@@ -241,7 +242,7 @@ export class Tracker {
     });
     const { found } = told;
     if (stay.length === 0 && !this.fires(s)) {
-      const { track } = this.asOne(s, windowMs, FADING_DB);
+      const { track } = yield* this.asOne(s, windowMs, FADING_DB);
       return track ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
     }
     const walked = new Map(told.walked.map((w) => [w.found, known[w.known]!]));
@@ -270,7 +271,7 @@ export class Tracker {
         continue;
       }
       yield;
-      const { track } = this.asOne(sighting, windowMs, FADING_DB, taken);
+      const { track } = yield* this.asOne(sighting, windowMs, FADING_DB, taken);
       if (track) taken.push(track);
       if (track || this.fires(sighting)) parts.push({ track, sighting, price: f.price + birthNats, movedDb: null });
     }
@@ -301,13 +302,13 @@ export class Tracker {
   }
 
   /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */
-  private asOne(
+  private *asOne(
     s: Sighting,
     windowMs: number,
     fadingDb: number,
     except: readonly Live[] = [],
-  ): { track: Live | null; nats: number } {
-    const likelihood = this.likelihood(s, fadingDb);
+  ): Generator<void, { track: Live | null; nats: number }> {
+    const likelihood = yield* this.likelihood(s, fadingDb);
     let best: { track: Live | null; nats: number } = { track: null, nats: logEvidence(this.prior, likelihood) };
     for (const track of this.live) {
       if (except.includes(track)) continue;
@@ -344,9 +345,9 @@ export class Tracker {
     return s.heard.some((h) => h.hot) || softSum(s, this.options.softThreshold) >= this.options.zoneThreshold;
   }
 
-  private likelihood(s: Sighting, fadingDb = FADING_DB): Float64Array {
+  private *likelihood(s: Sighting, fadingDb = FADING_DB): Generator<void, Float64Array> {
     const out = new Float64Array(this.locator.size);
-    this.locator.logLikelihood(observationOf(s, fadingDb), out);
+    yield* this.locator.likelihood(observationOf(s, fadingDb), out);
     return out;
   }
 
@@ -438,7 +439,7 @@ export class Tracker {
     const { posterior, fingerprints } = track;
     if (movedDb === null && fingerprints.size > 0) {
       yield;
-      const window = this.likelihood(s);
+      const window = yield* this.likelihood(s);
       if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
         track.moves++;
         for (const f of fingerprints.values()) f.clear();
@@ -461,7 +462,7 @@ export class Tracker {
     const likelihood = new Float64Array(this.locator.size);
     for (const [band, fingerprint] of fingerprints) {
       yield;
-      this.locator.logLikelihood(fingerprint.observation(tMs, band), likelihood);
+      yield* this.locator.likelihood(fingerprint.observation(tMs, band), likelihood);
       for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
     }
     yield;

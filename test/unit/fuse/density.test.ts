@@ -10,6 +10,7 @@ import {
 } from "../../../src/fuse/density.ts";
 import { planGains } from "../../../src/fuse/gains.ts";
 import type { buildGrid } from "../../../src/fuse/grid.ts";
+import { atOnce } from "../../../src/fuse/linalg.ts";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { patchesOf } from "../../../src/fuse/patches.ts";
 import { random } from "../../bench/locate.ts";
@@ -143,7 +144,7 @@ describe("density", () => {
           const w = world(seed, size, 7, hearing);
           const power = { meanDbm: -36, sdDb: 10 };
           const out = new Float64Array(size);
-          new Density().evaluate(w.e, power, w.heard, w.silent, 1.5, out, null);
+          atOnce(new Density().evaluate(w.e, power, w.heard, w.silent, 1.5, out, null));
           const exact = naive(w, power, 1.5);
           const { middle, from, member } = w.e.patches;
           const seeds = w.heard.sensor.slice(0, 4).map((s) => exact[w.e.nearest[s]!]!);

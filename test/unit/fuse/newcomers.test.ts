@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { atOnce } from "../../../src/fuse/linalg.ts";
 import {
   addDbm,
   background,
@@ -114,10 +115,7 @@ describe("search for one more emitter", () => {
           const sdDb = new Float64Array(SENSORS).fill(drawn.knownSdDb);
           sum = plus(sum, { levelDbm, sdDb, logOn: 0, certain: true, at: drawn.knownAt }, 0);
         }
-        const steps = findNew(grid, levels, sum, FADING_DB, Number.NEGATIVE_INFINITY);
-        let step = steps.next();
-        while (!step.done) step = steps.next();
-        const found = step.value;
+        const found = atOnce(findNew(grid, levels, sum, FADING_DB, Number.NEGATIVE_INFINITY));
         if (found === null) return;
         const exact = naive(levels, sum);
         expect(Math.abs(found.nats - exact.nats)).toBeLessThan(0.1);

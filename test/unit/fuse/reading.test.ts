@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { atOnce } from "../../../src/fuse/linalg.ts";
 import { addDbm, background, type Levels, logDensity, plus, type Source } from "../../../src/fuse/mixture.ts";
 import { findAll } from "../../../src/fuse/newcomers.ts";
 import { read } from "../../../src/fuse/reading.ts";
@@ -67,11 +68,6 @@ function known(at: number, dbm: number): Source {
   return { levelDbm, sdDb: new Float64Array(N).fill(4), logOn: 2, certain: true, at };
 }
 
-/** All steps of a calculation at once. */
-function done<T>(steps: Generator<void, T>): T {
-  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value;
-}
-
 const WEST = 4;
 const EAST = 52;
 const BIRTH = 7;
@@ -114,7 +110,7 @@ describe("several emitters in one band", () => {
         { at: EAST, dbm: -38 },
       ];
       const levels = levelsOf(truth, 4, seed);
-      const found = done(findAll(grid, levels, background(levels), [], 3, BIRTH, true, 4));
+      const found = atOnce(findAll(grid, levels, background(levels), [], 3, BIRTH, true, 4));
       const near = (at: number) => found.some((f) => distanceM(grid, f.at, at) <= 4);
       if (found.length === 2 && near(WEST) && near(EAST)) right++;
     }
@@ -125,14 +121,14 @@ describe("several emitters in one band", () => {
     let more = 0;
     for (let seed = 1; seed <= 100; seed++) {
       const levels = levelsOf([{ at: WEST + (seed % 40), dbm: -30 }], 5, seed);
-      if (done(findAll(grid, levels, background(levels), [], 3, BIRTH, true, 4)).length > 1) more++;
+      if (atOnce(findAll(grid, levels, background(levels), [], 3, BIRTH, true, 4)).length > 1) more++;
     }
     expect(more).toBeLessThanOrEqual(2);
   });
 
   it("a known emitter at another power: the known one with the change, nobody new", () => {
     const levels = levelsOf([{ at: WEST, dbm: -45 }], 2, 3);
-    const reading = done(read(grid, levels, [known(WEST, -35), known(EAST, -35)], 4, BIRTH, 4));
+    const reading = atOnce(read(grid, levels, [known(WEST, -35), known(EAST, -35)], 4, BIRTH, 4));
     expect(reading.shiftDb[0]).toBeGreaterThan(-14);
     expect(reading.shiftDb[0]).toBeLessThan(-6);
     expect(reading.shiftDb[1]).toBeNaN();
@@ -148,7 +144,7 @@ describe("several emitters in one band", () => {
       2,
       5,
     );
-    const reading = done(read(grid, levels, [known(WEST, -35)], 4, BIRTH, 4));
+    const reading = atOnce(read(grid, levels, [known(WEST, -35)], 4, BIRTH, 4));
     expect(Math.abs(reading.shiftDb[0]!)).toBeLessThan(4);
     expect(reading.found).toHaveLength(1);
     expect(distanceM(grid, reading.found[0]!.at, EAST)).toBeLessThanOrEqual(4);
@@ -157,7 +153,7 @@ describe("several emitters in one band", () => {
   it("levels that a known emitter gave eight metres away: it has walked, nobody is born", () => {
     const there = WEST + 12;
     const levels = levelsOf([{ at: there, dbm: -35 }], 1, 7);
-    const reading = done(read(grid, levels, [known(WEST, -35)], 4, BIRTH, 4));
+    const reading = atOnce(read(grid, levels, [known(WEST, -35)], 4, BIRTH, 4));
     expect(reading.found).toHaveLength(1);
     expect(distanceM(grid, reading.found[0]!.at, there)).toBeLessThanOrEqual(4);
     expect(reading.walked).toEqual([{ known: 0, found: reading.found[0] }]);
@@ -166,6 +162,6 @@ describe("several emitters in one band", () => {
   it("the same window twice: the same reading", () => {
     const levels = levelsOf([{ at: 20, dbm: -30 }], 5, 11);
     const sources = [known(WEST, -35), known(EAST, -30)];
-    expect(done(read(grid, levels, sources, 4, BIRTH, 4))).toEqual(done(read(grid, levels, sources, 4, BIRTH, 4)));
+    expect(atOnce(read(grid, levels, sources, 4, BIRTH, 4))).toEqual(atOnce(read(grid, levels, sources, 4, BIRTH, 4)));
   });
 });
