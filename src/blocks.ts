@@ -52,6 +52,9 @@ export class Blocks {
       case "scan":
         this.of(message.scan.block).scan(message.scan);
         break;
+      case "presence":
+        this.of(message.presence.block).presence(message.presence);
+        break;
       case "health":
         this.of(message.health.block).vitals(message.health);
         break;

@@ -25,7 +25,7 @@ export interface Clock {
 export interface SensorAddress {
   readonly block: BlockId;
   readonly sensor: SensorId;
-  readonly kind: "birth" | "state" | "reading" | "readings" | "scan" | "health";
+  readonly kind: "birth" | "state" | "reading" | "readings" | "scan" | "health" | "presence";
 }
 
 /** Turns a sensor model's payload into our words and back. One folder a model under `sensors/`. */

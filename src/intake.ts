@@ -146,6 +146,9 @@ export class Intake {
       case "health":
         this.facts(message.health.sensor).health = message.health;
         break;
+      case "presence":
+        this.facts(message.presence.sensor).lastSeenMs = nowMs;
+        break;
       case "scan":
         this.facts(message.scan.sensor).lastSeenMs = nowMs;
         break;

@@ -80,7 +80,7 @@ export interface SensorSite {
   readonly id: SensorId;
   readonly block: BlockId;
   readonly floor: FloorId;
-  readonly type: "rf" | "scanner";
+  readonly type: "rf" | "scanner" | "presence";
   /** Site coordinates: z above the datum, not above the floor. null for scanners that stand for a zone (`place`). */
   readonly positionM: Point3 | null;
   /** Bands the sensor is meant to measure; a birth may say otherwise and then counts. */
@@ -101,8 +101,25 @@ export interface Site {
   readonly zones: readonly Zone[];
   readonly walls: readonly Wall[];
   readonly sensors: readonly SensorSite[];
+  /** When and where phones are carried by right: visits, works. */
+  readonly schedules?: readonly Schedule[];
   /** What the site file says of the lasting belief; what is left out has a default. */
   readonly belief?: BeliefFile;
+}
+
+/** A time at which phones are carried by right in some zones; in the site's time zone. */
+export interface Schedule {
+  readonly what: "visits" | "works" | "other";
+  readonly zones: readonly ZoneId[];
+  /** 0 Sunday to 6 Saturday; null: every day. */
+  readonly days: readonly number[] | null;
+  /** First and last day, `YYYY-MM-DD`; null: always. */
+  readonly dates: readonly [first: string, last: string] | null;
+  /** Minutes after midnight; an end not after the begin is on the next day. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  /** Phones expected in each of the zones then. */
+  readonly phones: number;
 }
 
 /** Settings of the lasting belief that a site file may give: rates per day, probabilities, shares. */
@@ -156,7 +173,7 @@ export interface Birth {
   readonly sensor: SensorId;
   readonly boot: number;
   readonly tsMs: number;
-  readonly type: "rf" | "scanner";
+  readonly type: "rf" | "scanner" | "presence";
   readonly model: string | null;
   readonly firmware: string | null;
   /** Time between instants; 0: reports only when it hears something; null: not said. */
@@ -211,13 +228,24 @@ export interface Health {
   readonly battery: number | null;
 }
 
+/** Where a feed of staff presence says that people with phones are, all of them; it replaces what the feed said before. */
+export interface Presence {
+  readonly block: BlockId;
+  readonly sensor: SensorId;
+  readonly tsMs: number;
+  /** For how long it holds; null: a minute. */
+  readonly ttlMs: number | null;
+  readonly zones: readonly { readonly zone: ZoneId; readonly phones: number }[];
+}
+
 /** One decoded message, whatever its kind. */
 export type SensorMessage =
   | { readonly kind: "birth"; readonly birth: Birth }
   | { readonly kind: "state"; readonly state: SensorState }
   | { readonly kind: "readings"; readonly batch: ReadingBatch }
   | { readonly kind: "scan"; readonly scan: Scan }
-  | { readonly kind: "health"; readonly health: Health };
+  | { readonly kind: "health"; readonly health: Health }
+  | { readonly kind: "presence"; readonly presence: Presence };
 
 /**
  * Why a message, or a part of it, was not taken. Closed: a new reason is added here, in docs/errors.md and with a test.
@@ -298,6 +326,8 @@ export interface ChannelEvidence {
 export interface Candidate {
   readonly cell: ZoneId;
   readonly p: number;
+  /** Part of `p` that is a phone carried there by right (visits, works, staff); left out: none. */
+  readonly lawful?: number;
 }
 
 export interface Position {

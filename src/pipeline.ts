@@ -37,6 +37,7 @@ import type {
   CommandResult,
   Health,
   PipelineEvent,
+  Presence,
   ReadingBatch,
   Scan,
   SensorId,
@@ -223,6 +224,11 @@ export class BlockPipeline {
     );
   }
 
+  /** A feed told where people are who carry phones by right. */
+  presence(presence: Presence): void {
+    this.belief.presence(presence);
+  }
+
   /** A cell was searched by hand; false: it is no cell of this block. */
   search(search: CellSearch, nowMs: number): boolean {
     if (!this.belief.has(search.cell)) return false;
@@ -311,7 +317,7 @@ export class BlockPipeline {
     const observed = yield* this.tracker.observe(endMs, this.options.windowMs, windows);
     const changes = observed.map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
-      return { kind, track: { ...track, activity, activityP: p } };
+      return { kind, track: { ...track, fix: this.belief.weigh(track.fix, endMs), activity, activityP: p } };
     });
     for (const { track } of changes) this.events.push({ type: "track", tMs: endMs, track });
     yield;
@@ -351,7 +357,8 @@ export class BlockPipeline {
   /** A phone that was on while its sensors could not say so: amends the alert that knows of it, or raises one that is over. */
   private alertLate(found: Track): void {
     const { activity, p } = classify(found.episodes);
-    const track = { ...found, activity, activityP: p };
+    const fix = this.belief.weigh(found.fix, found.lastEvidenceMs);
+    const track = { ...found, fix, activity, activityP: p };
     const tMs = this.lanes.judgedUntilMs ?? track.lastEvidenceMs;
     if (!this.policy.opens(track, tMs) || this.options.neighbours?.explainsLate(track)) return;
     const id = `${track.id}-late`;
@@ -376,6 +383,7 @@ export class BlockPipeline {
     });
     const after = markedLate(withTrack(opening, track, severity, this.options.falseAlarmsPerDay), track, tMs);
     this.tell("new", null, after, tMs);
+    this.remember(track, id);
     this.tell("end", this.alerts.get(id) ?? after, { ...(this.alerts.get(id) ?? after), active: false }, tMs);
   }
 

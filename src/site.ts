@@ -15,7 +15,7 @@ import {
   unknownKeys,
 } from "./document.ts";
 import { AppError } from "./errors.ts";
-import type { Band, BeliefFile, Floor, Point2, SensorSite, Site, Wall, Zone, ZoneKind } from "./model.ts";
+import type { Band, BeliefFile, Floor, Point2, Schedule, SensorSite, Site, Wall, Zone, ZoneKind } from "./model.ts";
 
 // --------------------------------------------------------------------------------------------------------- vocabulary
 
@@ -150,13 +150,25 @@ const sensorSchema = z.object({
   id,
   block: id,
   floor: id.nullish().describe("Required unless a scanner's place has one"),
-  type: z.enum(["rf", "scanner"]),
+  type: z.enum(["rf", "scanner", "presence"]),
   position_m: z.tuple([metres, metres, metres]).nullish().describe("x, y, z in site coordinates"),
   bands: z.array(z.string()).max(64).default([]),
   method: z.enum(["nljd", "ferromagnetic", "mmwave", "xray", "metal"]).nullish(),
   place: id.nullish(),
 });
 
+const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;
+const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day, HH:MM");
+const date = z.iso.date();
+const scheduleSchema = z.object({
+  what: z.enum(["visits", "works", "other"]),
+  zones: z.array(id).min(1).max(1_000).describe("Zones where phones are carried by right then"),
+  days: z.array(z.enum(DAYS)).min(1).max(7).nullish().describe("Left out: every day"),
+  dates: z.tuple([date, date]).nullish().describe("First and last day; left out: always"),
+  from: clockTime.describe("In the site's time zone"),
+  to: clockTime.describe("Not after `from`: on the next day"),
+  phones: z.number().min(0.1).max(1_000).default(1).describe("Phones expected in each of the zones"),
+});
 const perDay = z.number().min(0).max(1000);
 const share = z.number().min(0).max(1);
 /** A probability that may be neither 0 nor 1: evidence must be able to speak against it. */
@@ -204,6 +216,7 @@ export const siteSchema = z.object({
   zones: z.array(zoneSchema).min(1, "a site has at least one zone").max(50_000),
   walls: z.array(wallSchema).max(200_000).default([]),
   sensors: z.array(sensorSchema).max(50_000).default([]),
+  schedules: z.array(scheduleSchema).max(1_000).default([]),
   belief: beliefSchema.optional().describe("Settings of the belief that lasts over days; all have defaults"),
 });
 
@@ -341,8 +354,31 @@ function checkedDraft(raw: unknown, report: Report): Site | null {
     zones: zoneList,
     walls: wallList,
     sensors: sensorList,
+    schedules: checkedSchedules(raw, refs, report),
     ...beliefOf(head.belief),
   };
+}
+
+function checkedSchedules(raw: object, refs: References, report: Report): Schedule[] {
+  const minutes = (text: string) => 60 * Number(text.slice(0, 2)) + Number(text.slice(3));
+  return itemsOf(raw, "schedules", scheduleSchema, report).good.map(({ index, item }) => {
+    item.zones.forEach((zone, i) => {
+      checkReference(["schedules", index, "zones", i], "zone", zone, refs.zones, report);
+    });
+    const dates = item.dates ?? null;
+    if (dates !== null && dates[1] < dates[0]) {
+      report.error(["schedules", index, "dates"], `the last day, ${dates[1]}, lies before the first, ${dates[0]}`);
+    }
+    return {
+      what: item.what,
+      zones: item.zones,
+      days: item.days?.map((day) => DAYS.indexOf(day)) ?? null,
+      dates,
+      fromMinute: minutes(item.from),
+      toMinute: minutes(item.to),
+      phones: item.phones,
+    };
+  });
 }
 
 /** The file's words as the model's; what is ill-shaped was reported already. */
@@ -591,7 +627,7 @@ function checkedSensor(
       report.error([...path, "position_m"], "is missing; an rf sensor has a position [x, y, z]");
     if (item.bands.length === 0)
       report.warn([...path, "bands"], "lists no band; only its birth can say what it measures");
-  } else if (item.place == null && item.position_m == null) {
+  } else if (item.type === "scanner" && item.place == null && item.position_m == null) {
     report.error([...path, "place"], "is missing; a scanner has a place (a zone) or a position_m");
   }
   const storey = floors.find((f) => f.id === floor);

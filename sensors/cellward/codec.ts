@@ -8,7 +8,7 @@ import type { Reject, SensorMessage } from "../../src/model.ts";
 import { encodeMessage } from "./encode.ts";
 import { fastReadings } from "./fast.ts";
 import { decodeReading, decodeReadings } from "./readings.ts";
-import { birthSchema, healthSchema, scanSchema, stateSchema } from "./schema.ts";
+import { birthSchema, healthSchema, presenceSchema, scanSchema, stateSchema } from "./schema.ts";
 import { describe, type JsonObject, parseObject, reject } from "./text.ts";
 
 type Decoded = { readonly ok: true; readonly message: SensorMessage } | Reject;
@@ -39,6 +39,8 @@ function decodeObject({ block, sensor, kind }: SensorAddress, o: JsonObject): De
       return decodeScan(o, block, sensor);
     case "health":
       return decodeHealth(o, block, sensor);
+    case "presence":
+      return decodePresence(o, block, sensor);
   }
 }
 
@@ -125,6 +127,14 @@ function decodeScan(o: JsonObject, block: string, sensor: string): Decoded {
       },
     },
   };
+}
+
+function decodePresence(o: JsonObject, block: string, sensor: string): Decoded {
+  const result = checked(presenceSchema, o);
+  if (!result.ok) return result;
+  const { ts, ttl_s, zones } = result.value;
+  const ttlMs = ttl_s == null ? null : 1000 * ttl_s;
+  return { ok: true, message: { kind: "presence", presence: { block, sensor, tsMs: ts, ttlMs, zones } } };
 }
 
 function decodeHealth(o: JsonObject, block: string, sensor: string): Decoded {

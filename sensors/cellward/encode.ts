@@ -5,7 +5,9 @@
 import type { ReadingBatch, SensorMessage } from "../../src/model.ts";
 
 /** Topic kind of a message: one instant is a `reading`, several are `readings`. */
-export function messageKind(message: SensorMessage): "birth" | "state" | "reading" | "readings" | "scan" | "health" {
+export function messageKind(
+  message: SensorMessage,
+): "birth" | "state" | "reading" | "readings" | "scan" | "health" | "presence" {
   if (message.kind !== "readings") return message.kind;
   return message.batch.count === 1 ? "reading" : "readings";
 }
@@ -28,6 +30,8 @@ function addressOf(message: SensorMessage): { readonly block: string; readonly s
       return message.scan;
     case "health":
       return message.health;
+    case "presence":
+      return message.presence;
   }
 }
 
@@ -58,6 +62,10 @@ function payloadOf(message: SensorMessage): Record<string, unknown> {
     case "state": {
       const s = message.state;
       return present({ online: s.online, boot: s.boot, ts: s.tsMs, reason: s.reason });
+    }
+    case "presence": {
+      const { tsMs, ttlMs, zones } = message.presence;
+      return present({ v: 1, ts: tsMs, ttl_s: ttlMs === null ? null : ttlMs / 1000, zones });
     }
     case "scan": {
       const s = message.scan;

@@ -20,7 +20,7 @@ export const birthSchema = z.object({
   v: version,
   boot: counter.describe("Grows with every start of the sensor"),
   ts,
-  type: z.enum(["rf", "scanner"]),
+  type: z.enum(["rf", "scanner", "presence"]),
   model: label.nullish(),
   fw: label.nullish(),
   period_ms: z
@@ -145,6 +145,16 @@ export const healthSchema = z.object({
   battery: share.nullish(),
 });
 
+export const presenceSchema = z.object({
+  v: version,
+  ts,
+  ttl_s: z.number().min(1).max(86_400).nullish().describe("For how long it holds; 60 where it is not said"),
+  zones: z
+    .array(z.object({ zone: id, phones: z.number().min(0).max(1000).describe("People there who carry one by right") }))
+    .max(500)
+    .describe("All of them: what is not listed is empty"),
+});
+
 const ackSchema = z.object({ boot: counter, upto: counter });
 
 /** Every payload between sensors and service, by topic kind. */
@@ -155,5 +165,6 @@ export const PAYLOAD_SCHEMAS = {
   readings: readingsSchema,
   scan: scanSchema,
   health: healthSchema,
+  presence: presenceSchema,
   ack: ackSchema,
 } as const;

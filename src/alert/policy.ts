@@ -58,10 +58,10 @@ export class Policy {
     this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
   }
 
-  /** Probability that the emitter is where phones are forbidden and people are held. */
+  /** Probability that the emitter is where phones are forbidden and people are held, and that nobody carries it there by right. */
   heldP(track: Track): number {
     let p = 0;
-    for (const c of track.fix.candidates) if (this.held.has(c.cell)) p += c.p;
+    for (const c of track.fix.candidates) if (this.held.has(c.cell)) p += c.p * (1 - (c.lawful ?? 0));
     return p / (p + (1 - p) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
   }
 

@@ -3,6 +3,8 @@ import type {
   BlockId,
   BlockOutcomes,
   CellBelief,
+  Fix,
+  Presence,
   Scan,
   ScanMethod,
   SearchReason,
@@ -12,6 +14,7 @@ import type {
 } from "../model.ts";
 import { before, type Evidence, Listening, type Look } from "./evidence.ts";
 import { Fold, initial, methodRates, type Share, type State } from "./fold.ts";
+import { Lawful } from "./lawful.ts";
 import { type Layout, layoutOf, type PriorShape } from "./layout.ts";
 import { MethodBook } from "./rates.ts";
 import { Record } from "./record.ts";
@@ -38,6 +41,7 @@ export class Belief {
   readonly #block: BlockId;
   readonly #settings: BeliefSettings;
   readonly #layout: Layout;
+  readonly #lawful: Lawful;
   readonly #listening = new Listening();
   readonly #record = new Record();
   #evidence: Evidence[] = [];
@@ -50,6 +54,7 @@ export class Belief {
     this.#block = block;
     this.#settings = beliefSettings(site.belief);
     this.#layout = layoutOf(site, block, prior);
+    this.#lawful = new Lawful(site, this.#layout, this.#settings.prevalence);
   }
 
   /** The block's sensors listened for `forMs` from `fromMs` on. */
@@ -58,9 +63,22 @@ export class Belief {
     this.#last = null;
   }
 
+  /** Where people are who carry phones by right, by a feed. */
+  presence(word: Presence): void {
+    this.#lawful.presence(word);
+  }
+
+  /** A fix with what visits, works and staff presence make likely at that time. */
+  weigh(fix: Fix, tMs: number): Fix {
+    return this.#lawful.weigh(fix, tMs);
+  }
+
   /** A track, as it is now: told again, it replaces what it said before. `heldP`: probability of a cell or yard. */
   use(track: Track, heldP: number, alert: string | null): void {
-    const { candidates, pOutside } = track.fix;
+    // What is carried by right is no evidence of what is kept: it counts as from outside.
+    const lawful = track.fix.candidates.reduce((sum, c) => sum + c.p * (c.lawful ?? 0), 0);
+    const candidates = track.fix.candidates.map(({ cell, p, lawful: l }) => ({ cell, p: p * (1 - (l ?? 0)) }));
+    const pOutside = track.fix.pOutside + lawful;
     const known = this.#evidence.find((e) => e.kind === "use" && e.id === track.id);
     const dismissed = known?.kind === "use" && known.dismissed;
     const tMs = track.lastEvidenceMs;
@@ -153,15 +171,17 @@ export class Belief {
     return {
       evidence: this.#evidence,
       base,
+      lawful: this.#lawful.snapshot(),
       listening: this.#listening.snapshot(),
       record: this.#record.snapshot(),
     };
   }
 
   restore(snapshot: unknown): void {
-    const { evidence, base, listening, record } = snapshot as {
+    const { evidence, base, lawful, listening, record } = snapshot as {
       evidence: Evidence[];
       base: (State & { readonly cells: readonly ZoneId[] }) | null;
+      lawful?: unknown;
       listening: unknown;
       record: unknown;
     };
@@ -169,6 +189,7 @@ export class Belief {
     // A belief about other cells (the site file has changed) is no beginning; what is kept of the evidence names its cells.
     const same = base !== null && base.cells.join(" ") === this.#layout.cells.join(" ");
     this.#base = same ? base : null;
+    if (lawful !== undefined) this.#lawful.restore(lawful);
     this.#listening.restore(listening);
     this.#record.restore(record);
     this.#last = null;

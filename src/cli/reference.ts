@@ -57,7 +57,7 @@ function nodeAt(schema: JsonSchema, path: readonly string[]): JsonSchema {
 }
 
 function payloadsPage(): string {
-  const kinds = ["birth", "state", "reading", "readings", "scan", "health", "ack"];
+  const kinds = ["birth", "state", "reading", "readings", "scan", "health", "presence", "ack"];
   const parts = kinds.flatMap((kind) => [`## ${kind}`, SCHEMAS[kind]!.about, fieldTable(jsonSchemaOf(kind))]);
   return page("Payloads between sensors and service", [
     "JSON in UTF-8. Further keys are allowed and ignored. What is refused, and under which code: [errors](../errors.md).",
@@ -69,7 +69,7 @@ function payloadsPage(): string {
 
 function sitePage(): string {
   const schema = jsonSchemaOf("site");
-  const lists = ["bands", "blocks", "floors", "zones", "walls", "sensors"];
+  const lists = ["bands", "blocks", "floors", "zones", "walls", "sensors", "schedules"];
   const properties = schema.properties as Record<string, JsonSchema>;
   const parts = lists.flatMap((name) => [`## ${name}`, fieldTable(properties[name]!.items as JsonSchema)]);
   const bandRows = (["eu", "us"] as const).flatMap((plan) =>

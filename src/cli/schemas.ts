@@ -63,6 +63,7 @@ export const SCHEMAS: Readonly<Record<string, Entry>> = {
   readings: { schema: PAYLOAD_SCHEMAS.readings, about: "`…/{sensor}/readings`: a batch by columns" },
   scan: { schema: PAYLOAD_SCHEMAS.scan, about: "`…/{sensor}/scan`: a scanner's result" },
   health: { schema: PAYLOAD_SCHEMAS.health, about: "`…/{sensor}/health`, retained" },
+  presence: { schema: PAYLOAD_SCHEMAS.presence, about: "`…/{sensor}/presence`: where people carry phones by right" },
   ack: { schema: PAYLOAD_SCHEMAS.ack, about: "`…/{sensor}/ack`, service to sensor" },
   "service-state": {
     schema: serviceStateSchema,

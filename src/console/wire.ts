@@ -22,7 +22,7 @@ export interface SensorSiteWire {
   readonly id: string;
   readonly block: string;
   readonly floor: string;
-  readonly type: "rf" | "scanner";
+  readonly type: "rf" | "scanner" | "presence";
   readonly position_m: readonly [number, number, number] | null;
   readonly place: string | null;
 }

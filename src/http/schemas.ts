@@ -141,7 +141,7 @@ export const siteSchema = z
         id: z.string(),
         block: z.string(),
         floor: z.string(),
-        type: z.enum(["rf", "scanner"]),
+        type: z.enum(["rf", "scanner", "presence"]),
         position_m: z.tuple([z.number(), z.number(), z.number()]).nullable(),
         bands: z.array(z.string()),
         method: z.enum(["nljd", "ferromagnetic", "mmwave", "xray", "metal"]).nullable(),

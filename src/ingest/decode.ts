@@ -5,7 +5,17 @@
  * message must satisfy (bands, ranges, times, boots).
  */
 import type { SensorCodec } from "../contracts.ts";
-import type { Birth, ReadingBatch, Reject, RejectCode, Scan, SensorMessage, SensorState, Site } from "../model.ts";
+import type {
+  Birth,
+  Presence,
+  ReadingBatch,
+  Reject,
+  RejectCode,
+  Scan,
+  SensorMessage,
+  SensorState,
+  Site,
+} from "../model.ts";
 import { precheckJson } from "./precheck.ts";
 import { createTopicParser, quote } from "./topics.ts";
 
@@ -104,7 +114,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const address = parseTopic(topic);
     if ("ok" in address) return address;
     const { kind, sensor } = address;
-    if (arrival.retained && (kind === "reading" || kind === "readings" || kind === "scan")) {
+    if (arrival.retained && (kind === "reading" || kind === "readings" || kind === "scan" || kind === "presence")) {
       return refuse(
         "retained-reading",
         `a ${kind} of sensor '${sensor}' is retained; it would come again at every start`,
@@ -145,6 +155,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
         const bad = timeProblem(message.health.tsMs, message.health.tsMs, nowMs, limits.maxAheadMs);
         return bad ?? { ok: true, message, dropped: NOTHING_DROPPED };
       }
+      case "presence":
+        return judgePresence(message.presence, nowMs);
     }
   }
 
@@ -213,6 +225,16 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const where = home === null ? "the scanner has no place of its own" : `the scanner's place '${home}' is taken`;
     const reject = refuse("payload-schema", `place ${quote(scan.place)} is no zone of the site; ${where}`);
     return { ok: true, message: { kind: "scan", scan: { ...scan, place: home } }, dropped: [reject] };
+  }
+
+  /** People in zones that the site has not are left out; the rest of the word stands. */
+  function judgePresence(presence: Presence, nowMs: number): Decoded {
+    const bad = timeProblem(presence.tsMs, presence.tsMs, nowMs, limits.maxAheadMs);
+    if (bad !== null) return bad;
+    const unknown = presence.zones.filter(({ zone }) => !zoneIds.has(zone));
+    const dropped = unknown.map(({ zone }) => refuse("payload-schema", `zone ${quote(zone)} is no zone of the site`));
+    const zones = presence.zones.filter(({ zone }) => zoneIds.has(zone));
+    return { ok: true, message: { kind: "presence", presence: { ...presence, zones } }, dropped };
   }
 
   return {

@@ -4,7 +4,7 @@
 import type { SensorAddress } from "../contracts.ts";
 import type { Reject, RejectCode, Site } from "../model.ts";
 
-export const SENSOR_KINDS = ["birth", "state", "reading", "readings", "scan", "health"] as const;
+export const SENSOR_KINDS = ["birth", "state", "reading", "readings", "scan", "health", "presence"] as const;
 
 const ID = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const KINDS: ReadonlySet<string> = new Set(SENSOR_KINDS);

@@ -188,6 +188,35 @@ describe("pipeline", () => {
   });
 });
 
+describe("pipeline: phones carried by right", () => {
+  const call = { fromMs: s(100), untilMs: s(130), xM: 6.2, yM: 2, eirpDbm: 10 };
+  const readings = () => toyReadings(site, [call], { fromMs: T0, untilMs: s(180), seed: 3 });
+
+  it("a worker is known to be in the cell: no alert, and the track is told all the same; known to be elsewhere: the alert", () => {
+    for (const [zone, alerts] of [
+      ["c0-2", 0],
+      ["c1-5", 1],
+    ] as const) {
+      const made = pipeline();
+      const zones = [{ zone, phones: 2 }];
+      made.presence({ block: "b1", sensor: "staff-1", tsMs: s(90), ttlMs: 600_000, zones });
+      const events = play(made, readings());
+      expect(opened(events).length, zone).toBe(alerts);
+      const tracks = events.flatMap((e) => (e.type === "track" ? [e.track] : []));
+      expect(tracks.at(-1)!.fix.candidates[0]!.cell, zone).toBe("c0-2");
+      if (alerts === 0) expect(tracks.at(-1)!.fix.pAllowed).toBeGreaterThan(0.8);
+    }
+  });
+
+  it("an alert: states p_outside and p_allowed, and with the candidates they add up", () => {
+    const [alert] = opened(play(pipeline(), readings()));
+    const inside = alert!.candidates.reduce((sum, c) => sum + c.p, 0);
+    expect(alert!.p_outside! + inside).toBeGreaterThan(0.95);
+    expect(alert!.p_outside! + inside).toBeLessThanOrEqual(1.0005);
+    expect(alert!.p_allowed!).toBeGreaterThanOrEqual(alert!.p_outside!);
+  });
+});
+
 describe("pipeline: what is believed of the cells", () => {
   const scan = (seq: number, alarm: boolean, place = "c0-4") => ({
     block: "b1",

@@ -41,6 +41,38 @@ const good = (text: string) => {
   return result;
 };
 
+describe("site: schedules and belief", () => {
+  it("schedules: times in minutes, days by number; unknown zones, days turned round and odd times are problems", () => {
+    const works = `{what: works, zones: [b1-0-01], dates: ["2026-11-23", "2026-11-27"], from: "22:00", to: "05:30"}`;
+    const visits = `{what: visits, zones: [guard-room], days: [sat, sun], from: "13:30", to: "16:00", phones: 4}`;
+    const { site } = good(`${EXAMPLE}schedules: [${works}, ${visits}]\n`);
+    expect(site.schedules).toEqual([
+      {
+        what: "works",
+        zones: ["b1-0-01"],
+        days: null,
+        dates: ["2026-11-23", "2026-11-27"],
+        fromMinute: 1320,
+        toMinute: 330,
+        phones: 1,
+      },
+      { what: "visits", zones: ["guard-room"], days: [6, 0], dates: null, fromMinute: 810, toMinute: 960, phones: 4 },
+    ]);
+    const bad = (text: string) => problemsOf(`${EXAMPLE}schedules: [${text}]\n`).join("\n");
+    expect(bad(works.replace("b1-0-01", "b1-0-02"))).toContain("schedules[0].zones[0]: there is no zone 'b1-0-02'");
+    expect(bad(works.replace("11-27", "11-20"))).toContain("lies before the first");
+    expect(bad(visits.replace("13:30", "25:30"))).toContain("schedules[0].from");
+    expect(bad(visits.replace("sat", "sabbath"))).toContain("schedules[0].days[0]");
+  });
+
+  it("belief: the file's words become settings; a probability of one is refused, evidence could not speak against it", () => {
+    const { site } = good(`${EXAMPLE}belief: {half_life_days: 3, methods: {mmwave: {false_alarm: 0.3, trials: 50}}}\n`);
+    expect(site.belief).toEqual({ halfLifeDays: 3, methods: { mmwave: { falseAlarm: 0.3, trials: 50 } } });
+    expect(good(EXAMPLE).site.belief).toBeUndefined();
+    expect(problemsOf(`${EXAMPLE}belief: {prevalence: 1}\n`).join()).toContain("belief.prevalence");
+  });
+});
+
 describe("site", () => {
   it("the contract's example: parses, with every field where the model wants it", () => {
     const { site } = good(EXAMPLE);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encodeMessage } from "../../../sensors/cellward/encode.ts";
 import { CODECS, messageTopic } from "../../../sensors/index.ts";
 import { createDecoder, type Decoded, decodeTraceMessage } from "../../../src/ingest/decode.ts";
 import { isServiceTopic, subscriptions } from "../../../src/ingest/topics.ts";
@@ -101,6 +102,29 @@ describe("decode: good messages", () => {
         alarm: true,
       }),
     ).toMatchObject({ message: { scan: { place: "c1", alarm: true, score: null, zones: [] } }, dropped: [] });
+  });
+
+  it("presence: people by zone; a zone the site has not is left out and counted, a negative count refused", () => {
+    const word = {
+      v: 1,
+      ts: NOW,
+      ttl_s: 30,
+      zones: [
+        { zone: "c1", phones: 2 },
+        { zone: "attic", phones: 1 },
+      ],
+    };
+    const topic = `${S1.slice(0, S1.lastIndexOf("/"))}/s1/presence`;
+    const result = decode(topic, word);
+    expect(result).toMatchObject({
+      message: { presence: { sensor: "s1", tsMs: NOW, ttlMs: 30_000, zones: [{ zone: "c1", phones: 2 }] } },
+      dropped: [{ code: "payload-schema" }],
+    });
+    if (!result.ok || result.message.kind !== "presence") throw new Error("not a presence");
+    const back = JSON.parse(Buffer.from(encodeMessage(result.message)).toString());
+    expect(back).toEqual({ ...word, zones: [{ zone: "c1", phones: 2 }] });
+    expect(decode(topic, { ...word, zones: [{ zone: "c1", phones: -1 }] })).toMatchObject({ ok: false });
+    expect(decode(topic, { ...word, ts: NOW + 3_600_000 })).toMatchObject({ ok: false, code: "time-future" });
   });
 
   it("a scan without place: is at the scanner's own; an unknown place keeps the alarm and is counted as a part", () => {
