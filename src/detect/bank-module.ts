@@ -294,7 +294,11 @@ export function assemble(): Uint8Array<ArrayBuffer> {
   }
   const active = i32x4.bits(f32x4.ge(peak.get, f32x4.of(FREEZE_NATS)));
   const waiting = i32x4.bits(i32x4.gt(lone.get, i32x4.of(0)));
-  const answer = i32.or(i32.shl(active, i32.of(ACTIVE_SHIFT)), i32.shl(waiting, i32.of(WAITING_SHIFT)));
+  const heard = i32x4.bits(f32x4.ge(maxP.get, loud.get));
+  const answer = i32.or(
+    i32.or(i32.shl(active, i32.of(ACTIVE_SHIFT)), i32.shl(waiting, i32.of(WAITING_SHIFT))),
+    i32.shl(heard, i32.of(LOUD_SHIFT)),
+  );
   return moduleOf(2 * GROUP + 2, f.finish(i32.or(refused.get, answer)));
 }
 
@@ -302,3 +306,5 @@ export function assemble(): Uint8Array<ArrayBuffer> {
 export const ACTIVE_SHIFT = 4;
 /** Lanes whose newest reading before the run was loud and may prove to stand alone. */
 export const WAITING_SHIFT = 8;
+/** Lanes that have a loud reading in this run. */
+export const LOUD_SHIFT = 12;

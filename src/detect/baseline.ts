@@ -7,6 +7,35 @@ import { buildClassTable, CLASS_STRIDE, classOf, DB_PER_NEPER, medianOfGamma, SL
 import { BINS_PER_SIGMA, binOf, HIST_BINS, HIST_WINDOW, histMad, histPush, histQuantile } from "./histogram.ts";
 import { BLOCK, FREEZE_NATS, type Lanes, powerOf, resized, TAIL_BINS, TAIL_FROM } from "./kernels.ts";
 
+/** A lane's record, one line of a processor's cache: what a cold visit reads or writes. */
+export const COLD_WORDS = 16;
+/** Readings that were measured; instants, measured or not: blocks and runs are counted by these, so that a sensor's lanes keep step. */
+export const SEEN = 0;
+export const TICKS = 1;
+export const VISITS = 2;
+/** Visits in a row that found a value equal to the one before it. */
+const SAME = 3;
+/** Share of neighbouring residuals with the same sign, exponentially averaged (0.5 is independent), and pairs it rests on. */
+const PAIRS = 4;
+const AGREE = 8;
+/** Place and number of readings in the ring of the histogram; width of its bins (dB). */
+const POS = 5;
+const FILL = 6;
+const BIN_DB = 7;
+/** CUSUM of the fall of the floor: statistic, sum of residuals, visits. */
+const FALL_G = 9;
+const FALL_SUM = 10;
+const FALL_N = 11;
+/** For how many visits the lane has been hot without a break, and the mean of the readings (dB) at the last of them. */
+export const HOT_VISITS = 12;
+const HOT_MEAN = 13;
+/** Spread of the quiet (dB). */
+export const SIGMA = 14;
+/** Largest statistic of the running block of BLOCK_READINGS. */
+export const BLOCK_TOP = 15;
+/** Counts stop here, so that a lane that never stops doesn't begin anew. */
+const MOST_SEEN = 2 ** 30;
+
 /** Readings collected before the first floor is stated. */
 export const WARM_READINGS = 32;
 /** In the warm-up a value counts so often in a row, and again when it has stood for so long. */
@@ -71,34 +100,15 @@ export class Baseline {
   readonly #lanes: Lanes;
   readonly #table = buildClassTable();
   capacity = 0;
+  /** The records, as float32 and as integers; word w of a lane is at `[lane * COLD_WORDS + w]`. */
+  f32 = new Float32Array(0);
+  i32 = new Int32Array(0);
   warm = new Float32Array(0);
-  seen = new Uint32Array(0);
-  /** Instants of the lane, measured or not: blocks and runs are counted by them, so that the lanes of a sensor keep step. */
-  ticks = new Uint32Array(0);
   ring = new Uint8Array(0);
   counts = new Uint8Array(0);
-  pos = new Uint8Array(0);
-  fill = new Uint8Array(0);
-  binDb = new Float32Array(0);
-  sigma = new Float32Array(0);
   /** Least spread by the number of looks that the sensor states (dB); 0: not stated. */
   stated = new Float32Array(0);
-  /** Visits in a row that found a value equal to the one before it. */
-  same = new Uint16Array(0);
-  visits = new Uint32Array(0);
-  /** Share of neighbouring residuals with the same sign, exponentially averaged; 0.5 is independent. */
-  agree = new Float32Array(0);
-  pairs = new Uint16Array(0);
-  fallG = new Float32Array(0);
-  fallSum = new Float32Array(0);
-  fallN = new Uint16Array(0);
-  /** Since when (visits) the lane has been hot without a break. */
-  hotVisits = new Uint32Array(0);
-  /** Mean of the readings (dB) at the last visits of that time. */
-  hotMean = new Float32Array(0);
   resyncs = new Uint32Array(0);
-  /** Largest statistic of the running block; blocks, those that reached FREEZE_NATS, and by how much in sum. */
-  blockTop = new Float32Array(0);
   blocks = new Uint32Array(0);
   peaks = new Uint32Array(0);
   peakSum = new Float32Array(0);
@@ -114,6 +124,8 @@ export class Baseline {
 
   grow(capacity: number): void {
     if (capacity <= this.capacity) return;
+    this.i32 = resized(this.i32, capacity * COLD_WORDS);
+    this.f32 = new Float32Array(this.i32.buffer);
     for (const [name, per] of BASELINE_FIELDS) this[name] = resized(this[name], capacity * per) as never;
     this.capacity = capacity;
   }
@@ -122,7 +134,7 @@ export class Baseline {
   open(lane: number, shared = false): void {
     if (shared) this.#lanes.tail[(lane + 1) * TAIL_BINS - 1] = SHARED_LOUD;
     this.#lanes.setLast(lane, Number.NaN);
-    this.agree[lane] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
+    this.f32[lane * COLD_WORDS + AGREE] = 0.5 + Math.asin(CORRELATION_PRIOR) / Math.PI;
   }
 
   /** Notes how many looks a reading of the lane is the mean of, as its sensor states it. */
@@ -132,21 +144,24 @@ export class Baseline {
 
   /** Takes one of the first readings; true when the floor has just been set. */
   warmUp(lane: number, value: number): boolean {
-    const repeats = value === this.#lanes.last(lane) ? this.same[lane]! + 1 : 0;
+    const repeats = value === this.#lanes.last(lane) ? this.i32[lane * COLD_WORDS + SAME]! + 1 : 0;
     this.#lanes.setLast(lane, value);
-    this.same[lane] = repeats;
+    this.i32[lane * COLD_WORDS + SAME] = repeats;
     // A receiver that is stuck just now has no spread to learn from; one that never changes is taken as it is.
     if (repeats >= WARM_REPEATS && repeats < WARM_PATIENCE) return false;
-    const seen = this.seen[lane]!;
+    const seen = this.i32[lane * COLD_WORDS + SEEN]!;
     this.warm[lane * WARM_READINGS + seen] = value;
-    this.seen[lane] = seen + 1;
+    this.i32[lane * COLD_WORDS + SEEN] = seen + 1;
     if (seen + 1 < WARM_READINGS) return false;
     const first = this.warm.subarray(lane * WARM_READINGS, (lane + 1) * WARM_READINGS);
     const sorted = Float64Array.from(first).sort();
     const median = mid(sorted);
     const deviations = sorted.map((v) => Math.abs(v - median)).sort();
     this.setSpread(lane, MAD_TO_SIGMA * mid(deviations) * caution(WARM_READINGS));
-    this.#lanes.setFloor(lane, median - 10 * Math.log10(medianOfGamma((DB_PER_NEPER / this.sigma[lane]!) ** 2)));
+    this.#lanes.setFloor(
+      lane,
+      median - 10 * Math.log10(medianOfGamma((DB_PER_NEPER / this.f32[lane * COLD_WORDS + SIGMA]!) ** 2)),
+    );
     this.#setClip(lane);
     for (const v of first) this.#insert(lane, v - median);
     return true;
@@ -158,37 +173,37 @@ export class Baseline {
    */
   early(lane: number, value: number, before: number): void {
     if (Number.isNaN(value)) return;
-    const looks = (DB_PER_NEPER / this.sigma[lane]!) ** 2;
+    const looks = (DB_PER_NEPER / this.f32[lane * COLD_WORDS + SIGMA]!) ** 2;
     const median = this.#lanes.floor(lane) + 10 * Math.log10(medianOfGamma(looks));
     this.#insert(lane, value - median);
     this.#pair(lane, value - median, before - median);
   }
 
   respreadEarly(lane: number): void {
-    if (this.fill[lane]! >= WARM_READINGS) this.#respread(lane);
+    if (this.i32[lane * COLD_WORDS + FILL]! >= WARM_READINGS) this.#respread(lane);
   }
 
   setSpread(lane: number, sigmaDb: number): void {
     // What the sensor says of its looks bounds the spread until the readings have said it themselves.
-    const stated = this.seen[lane]! < READY_READINGS ? this.stated[lane]! : 0;
+    const stated = this.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS ? this.stated[lane]! : 0;
     const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb, stated));
-    this.sigma[lane] = sigma;
+    this.f32[lane * COLD_WORDS + SIGMA] = sigma;
     this.#lanes.setClass(lane, classOf(sigma, this.weight(lane)));
-    const bin = this.binDb[lane]!;
+    const bin = this.f32[lane * COLD_WORDS + BIN_DB]!;
     // A histogram whose bins no longer suit the spread starts again.
     if (bin === 0 || sigma > 2 * BINS_PER_SIGMA * bin || sigma < 0.5 * BINS_PER_SIGMA * bin) {
-      this.binDb[lane] = sigma / BINS_PER_SIGMA;
+      this.f32[lane * COLD_WORDS + BIN_DB] = sigma / BINS_PER_SIGMA;
       this.counts.fill(0, lane * HIST_BINS, (lane + 1) * HIST_BINS);
-      this.fill[lane] = 0;
-      this.pos[lane] = 0;
+      this.i32[lane * COLD_WORDS + FILL] = 0;
+      this.i32[lane * COLD_WORDS + POS] = 0;
     }
   }
 
   /** Lag-1 correlation of the quiet: P(same sign) = 1/2 + asin(rho) / pi for a Gaussian pair. */
   correlation(lane: number): number {
     // One standard error on the safe side: d rho / d P is at most pi, and the standard error of P is 0.5 / sqrt(pairs).
-    const error = (0.5 * Math.PI) / Math.sqrt(PRIOR_PAIRS + this.pairs[lane]!);
-    return Math.min(0.99, Math.max(0, Math.sin(Math.PI * (this.agree[lane]! - 0.5)) + error));
+    const error = (0.5 * Math.PI) / Math.sqrt(PRIOR_PAIRS + this.i32[lane * COLD_WORDS + PAIRS]!);
+    return Math.min(0.99, Math.max(0, Math.sin(Math.PI * (this.f32[lane * COLD_WORDS + AGREE]! - 0.5)) + error));
   }
 
   /** Effective readings per reading of an AR(1) with that correlation: (1 - rho) / (1 + rho). */
@@ -202,40 +217,44 @@ export class Baseline {
    * were there. What sets the floor or the class anew does so only where a run ends (every RUN_VISITS blocks).
    */
   visit(lane: number, ticks: number, value: number, before: number, top: number, floor: number): void {
-    this.visits[lane]!++;
-    const isLong = ticks % (SPREAD_EVERY * COLD_EVERY) === 0;
+    const { i32, f32 } = this;
+    const at = lane * COLD_WORDS;
+    i32[at + VISITS] = (i32[at + VISITS]! + 1) | 0;
+    const isLong = (ticks & (BLOCK_READINGS - 1)) === 0;
     if (isLong) this.#closeBlock(lane);
     if (Number.isNaN(value)) return;
     if (value === before) {
-      if (this.same[lane]! < 65_535) this.same[lane]!++;
-    } else if (this.same[lane] !== 0) this.same[lane] = 0;
+      if (i32[at + SAME]! < 65_535) i32[at + SAME]!++;
+    } else i32[at + SAME] = 0;
     if (top >= FREEZE_NATS) {
-      const hot = ++this.hotVisits[lane]!;
-      this.hotMean[lane]! += (value - this.hotMean[lane]!) / Math.min(HOT_MEMORY, hot);
+      const hot = ++i32[at + HOT_VISITS]!;
+      f32[at + HOT_MEAN]! += (value - f32[at + HOT_MEAN]!) / Math.min(HOT_MEMORY, hot);
       return;
     }
-    if (this.hotVisits[lane] !== 0) this.hotVisits[lane] = 0;
+    i32[at + HOT_VISITS] = 0;
     const row = this.#lanes.cls(lane) * CLASS_STRIDE;
-    const median = floor + this.#table[row + 13]!;
-    this.#insert(lane, value - median);
-    this.#pair(lane, value - median, before - median);
-    if (isLong && this.same[lane]! < STUCK_VISITS) {
+    const d = value - floor - this.#table[row + 13]!;
+    this.#insert(lane, d);
+    this.#pair(lane, d, before - floor - this.#table[row + 13]!);
+    if (isLong && i32[at + SAME]! < STUCK_VISITS) {
       this.#respread(lane);
-      this.learnSlope(lane, SPREAD_EVERY * COLD_EVERY);
+      this.learnSlope(lane, BLOCK_READINGS);
     }
     this.#fall(lane, value - floor, row);
-    if (ticks % (RUN_VISITS * COLD_EVERY) === 0 && this.fallG[lane]! >= FALL_NATS) {
-      this.resync(lane, this.#lanes.floor(lane) + this.fallSum[lane]! / this.fallN[lane]!);
+    if ((ticks & (RUN_VISITS * COLD_EVERY - 1)) === 0 && f32[at + FALL_G]! >= FALL_NATS) {
+      this.resync(lane, this.#lanes.floor(lane) + f32[at + FALL_SUM]! / i32[at + FALL_N]!);
     }
   }
 
   /** Learns the correlation of neighbours from the signs of two residuals. */
   #pair(lane: number, d: number, before: number): void {
     if (Number.isNaN(before)) return;
-    const same = d * before > 0 ? 1 : d * before < 0 ? 0 : 0.5;
-    const pairs = this.pairs[lane]!;
-    this.agree[lane]! += (same - this.agree[lane]!) / (PRIOR_PAIRS + pairs);
-    if (pairs < PAIRS_MOST) this.pairs[lane] = pairs + 1;
+    const at = lane * COLD_WORDS;
+    const product = d * before;
+    const same = product > 0 ? 1 : product < 0 ? 0 : 0.5;
+    const pairs = this.i32[at + PAIRS]!;
+    this.f32[at + AGREE]! += (same - this.f32[at + AGREE]!) / (PRIOR_PAIRS + pairs);
+    if (pairs < PAIRS_MOST) this.i32[at + PAIRS] = pairs + 1;
   }
 
   /**
@@ -247,7 +266,7 @@ export class Baseline {
     const from = this.slopeFrom[lane]!;
     this.slopeFrom[lane] = floor;
     if (from === 0) return;
-    const slope = (floor - from) / readings / this.sigma[lane]!;
+    const slope = (floor - from) / readings / this.f32[lane * COLD_WORDS + SIGMA]!;
     this.drift[lane]! += (slope - this.drift[lane]!) / 8;
     this.#lanes.setSlope(lane, Math.max(-127, Math.min(127, Math.round(this.drift[lane]! / SLOPE_UNIT))));
   }
@@ -257,10 +276,10 @@ export class Baseline {
    * exp(gapNats) readings and go on beyond it with this slope (1 in the model; less where tails or correlation are heavier).
    */
   #closeBlock(lane: number): void {
-    const top = this.blockTop[lane]!;
-    this.blockTop[lane] = 0;
+    const top = this.f32[lane * COLD_WORDS + BLOCK_TOP]!;
+    this.f32[lane * COLD_WORDS + BLOCK_TOP] = 0;
     // A block that lies wholly in an event says nothing about the quiet.
-    if (this.hotVisits[lane]! * COLD_EVERY >= BLOCK_READINGS) return;
+    if (this.i32[lane * COLD_WORDS + HOT_VISITS]! * COLD_EVERY >= BLOCK_READINGS) return;
     this.blocks[lane]!++;
     if (top >= FREEZE_NATS) {
       this.peaks[lane]!++;
@@ -280,11 +299,19 @@ export class Baseline {
   /** Mean power of the last 500 readings of a lane that stayed up, dBm; for the floor when it is released. */
   heldFloor(lane: number): number {
     // The mean of readings in dB lies below the mean power by about DB_PER_NEPER / 2n, half the spread's square in nepers.
-    return this.hotMean[lane]! + this.sigma[lane]! ** 2 / (2 * DB_PER_NEPER);
+    return this.f32[lane * COLD_WORDS + HOT_MEAN]! + this.f32[lane * COLD_WORDS + SIGMA]! ** 2 / (2 * DB_PER_NEPER);
   }
 
   isStuck(lane: number): boolean {
-    return this.same[lane]! >= STUCK_VISITS;
+    return this.i32[lane * COLD_WORDS + SAME]! >= STUCK_VISITS;
+  }
+
+  /** Counts `n` more instants of a lane that is past its warm-up. */
+  count(lane: number, n: number): void {
+    const at = lane * COLD_WORDS;
+    this.i32[at + TICKS] = (this.i32[at + TICKS]! + n) | 0;
+    const seen = this.i32[at + SEEN]! + n;
+    this.i32[at + SEEN] = seen < MOST_SEEN ? seen : MOST_SEEN;
   }
 
   /** Sets the floor (mean, dBm) by hand: after a release or a step. */
@@ -292,9 +319,9 @@ export class Baseline {
     this.#lanes.setFloor(lane, floor);
     this.#lanes.clearPull(lane);
     this.#lanes.clearG(lane);
-    this.fallG[lane] = 0;
-    this.fallSum[lane] = 0;
-    this.fallN[lane] = 0;
+    this.f32[lane * COLD_WORDS + FALL_G] = 0;
+    this.f32[lane * COLD_WORDS + FALL_SUM] = 0;
+    this.i32[lane * COLD_WORDS + FALL_N] = 0;
     this.resyncs[lane]!++;
     this.slopeFrom[lane] = 0;
   }
@@ -308,7 +335,7 @@ export class Baseline {
   #setClip(lane: number): void {
     const { tail } = this.#lanes;
     const at = lane * TAIL_BINS;
-    const n = this.seen[lane]!;
+    const n = this.i32[lane * COLD_WORDS + SEEN]!;
     let beyond = 0;
     let nats = TAIL_FROM;
     for (let bin = TAIL_BINS - 1; bin >= 0; bin--) {
@@ -324,26 +351,32 @@ export class Baseline {
   }
 
   #insert(lane: number, d: number): void {
-    const pos = this.pos[lane]!;
-    const fill = this.fill[lane]!;
-    histPush(binOf(d, this.binDb[lane]!), lane, this.ring, this.counts, pos, fill);
-    this.pos[lane] = pos + 1 < HIST_WINDOW ? pos + 1 : 0;
-    if (fill < HIST_WINDOW) this.fill[lane] = fill + 1;
+    const { i32 } = this;
+    const at = lane * COLD_WORDS;
+    const pos = i32[at + POS]!;
+    const fill = i32[at + FILL]!;
+    histPush(binOf(d, this.f32[at + BIN_DB]!), lane, this.ring, this.counts, pos, fill);
+    i32[at + POS] = pos + 1 < HIST_WINDOW ? pos + 1 : 0;
+    if (fill < HIST_WINDOW) i32[at + FILL] = fill + 1;
   }
 
   #respread(lane: number): void {
-    const fill = this.fill[lane]!;
+    const fill = this.i32[lane * COLD_WORDS + FILL]!;
     if (fill < WARM_READINGS) return;
-    const bin = this.binDb[lane]!;
+    const bin = this.f32[lane * COLD_WORDS + BIN_DB]!;
     const median = histQuantile(this.counts, lane, fill, 0.5);
     const sigma = MAD_TO_SIGMA * histMad(this.counts, lane, fill, median) * bin;
     // The MAD of 255 readings alone is uncertain by 7 %, and neighbouring estimates share 7/8 of their readings: a mean over
     // all of the first eight histograms, then an exponential one over eight.
-    const gain = fill < HIST_WINDOW ? 1 : Math.max(1 / 64, 1 / (1 + this.visits[lane]! / SPREAD_EVERY));
-    this.setSpread(lane, this.sigma[lane]! + (sigma * caution(fill) - this.sigma[lane]!) * gain);
+    const gain =
+      fill < HIST_WINDOW ? 1 : Math.max(1 / 64, 1 / (1 + this.i32[lane * COLD_WORDS + VISITS]! / SPREAD_EVERY));
+    this.setSpread(
+      lane,
+      this.f32[lane * COLD_WORDS + SIGMA]! + (sigma * caution(fill) - this.f32[lane * COLD_WORDS + SIGMA]!) * gain,
+    );
     this.#setClip(lane);
     // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08).
-    if (Math.abs(median * bin) > 0.5 * this.sigma[lane]!) {
+    if (Math.abs(median * bin) > 0.5 * this.f32[lane * COLD_WORDS + SIGMA]!) {
       this.#lanes.setFloor(lane, this.#lanes.floor(lane) + 0.5 * median * bin);
       this.slopeFrom[lane] = 0;
     }
@@ -351,16 +384,18 @@ export class Baseline {
 
   /** `d`: reading over the floor's mean power, dB. */
   #fall(lane: number, d: number, row: number): void {
+    const { i32, f32 } = this;
+    const at = lane * COLD_WORDS;
     const llr = this.#table[row + 14]! * powerOf(Math.fround(d)) - this.#table[row + 15]!;
-    const next = this.fallG[lane]! + (llr < FALL_CLIP_NATS ? llr : FALL_CLIP_NATS);
+    const next = f32[at + FALL_G]! + (llr < FALL_CLIP_NATS ? llr : FALL_CLIP_NATS);
     if (next > 0) {
-      this.fallG[lane] = next;
-      this.fallSum[lane]! += d - this.#table[row + 13]!;
-      this.fallN[lane]!++;
-    } else if (this.fallG[lane] !== 0) {
-      this.fallG[lane] = 0;
-      this.fallSum[lane] = 0;
-      this.fallN[lane] = 0;
+      f32[at + FALL_G] = next;
+      f32[at + FALL_SUM]! += d - this.#table[row + 13]!;
+      i32[at + FALL_N]!++;
+    } else if (f32[at + FALL_G] !== 0) {
+      f32[at + FALL_G] = 0;
+      f32[at + FALL_SUM] = 0;
+      i32[at + FALL_N] = 0;
     }
   }
 }
@@ -368,28 +403,12 @@ export class Baseline {
 /** Fields of `Baseline` and how many numbers each has a lane. */
 export const BASELINE_FIELDS = [
   ["warm", WARM_READINGS],
-  ["seen", 1],
-  ["ticks", 1],
   ["ring", HIST_WINDOW],
   ["counts", HIST_BINS],
-  ["pos", 1],
-  ["fill", 1],
-  ["binDb", 1],
-  ["sigma", 1],
   ["stated", 1],
-  ["same", 1],
-  ["visits", 1],
-  ["agree", 1],
-  ["pairs", 1],
-  ["fallG", 1],
-  ["fallSum", 1],
-  ["fallN", 1],
-  ["hotVisits", 1],
-  ["hotMean", 1],
   ["resyncs", 1],
   ["slopeFrom", 1],
   ["drift", 1],
-  ["blockTop", 1],
   ["blocks", 1],
   ["peaks", 1],
   ["peakSum", 1],

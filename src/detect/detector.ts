@@ -9,8 +9,21 @@
  * cut into pushes (test/property/detect/detector.test.ts).
  */
 import type { BandId, ChannelEvidence, ChannelStatus, SensorId } from "../model.ts";
-import { ACTIVE_SHIFT, GROUP, WAITING_SHIFT, X_READINGS } from "./bank-module.ts";
-import { BASELINE_FIELDS, Baseline, COLD_EVERY, READY_READINGS, RUN_VISITS, WARM_READINGS } from "./baseline.ts";
+import { ACTIVE_SHIFT, GROUP, LOUD_SHIFT, WAITING_SHIFT, X_READINGS } from "./bank-module.ts";
+import {
+  BASELINE_FIELDS,
+  Baseline,
+  BLOCK_TOP,
+  COLD_EVERY,
+  COLD_WORDS,
+  HOT_VISITS,
+  READY_READINGS,
+  RUN_VISITS,
+  SEEN,
+  SIGMA,
+  TICKS,
+  WARM_READINGS,
+} from "./baseline.ts";
 import { BANK, buildClassTable, CLASS_STRIDE, designSnr, looksOf } from "./classes.ts";
 import { type ChannelEvent, EventBook } from "./events.ts";
 import {
@@ -279,7 +292,7 @@ export class Detector {
   sigmaDb(channel: number): number {
     if (this.#specs[channel]!.periodMs === 0) return RSSI_SIGMA_DB;
     const lane = this.#levelLane(channel);
-    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#base.sigma[lane]!;
+    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#base.f32[lane * COLD_WORDS + SIGMA]!;
   }
 
   /** The channel's statistic now, nats: largest over its lanes and hypotheses. */
@@ -294,7 +307,9 @@ export class Detector {
     const lnArl = this.#lnArl(channel);
     const own = lane < 0 || this.#specs[channel]!.periodMs === 0 ? 0 : this.#base.ownThreshold(lane, lnArl);
     const nats = Math.min(MOST_NATS, Math.max(modelThreshold(lnArl), own));
-    return this.#specs[channel]!.periodMs === 0 || lane < 0 ? nats : nats + learning(this.#base.seen[lane]!);
+    return this.#specs[channel]!.periodMs === 0 || lane < 0
+      ? nats
+      : nats + learning(this.#base.i32[lane * COLD_WORDS + SEEN]!);
   }
 
   /** ln of the readings that must lie between false alarms of one lane, so that all together keep the block's budget. */
@@ -423,6 +438,7 @@ export class Detector {
   #fields(): StateField[] {
     const fields: StateField[] = [];
     fields.push(...this.#lanes.fields());
+    fields.push({ name: "cold", per: COLD_WORDS, array: this.#base.i32 });
     for (const [name, per] of BASELINE_FIELDS) fields.push({ name, per, array: this.#base[name] });
     fields.push({ name: "lastQuietMs", per: 1, array: this.#lastQuietMs });
     fields.push({ name: "crossedMs", per: 1, array: this.#crossedMs });
@@ -501,10 +517,10 @@ export class Detector {
     lanes.enterWindow(lane, this.#epoch);
     let i = offset;
     const end = offset + count;
-    while (i < end && base.seen[lane]! < WARM_READINGS) {
+    while (i < end && base.i32[lane * COLD_WORDS + SEEN]! < WARM_READINGS) {
       if (looks) base.state(lane, looks[i]!);
       const value = x[i++]!;
-      base.ticks[lane]!++;
+      base.i32[lane * COLD_WORDS + TICKS]!++;
       if (!Number.isNaN(value)) base.warmUp(lane, value);
     }
     if (i >= end) return;
@@ -519,22 +535,21 @@ export class Detector {
     const run = this.#run;
     let i = from;
     while (i < end) {
-      const seen = base.seen[lane]!;
-      const ticks = base.ticks[lane]!;
+      const seen = base.i32[lane * COLD_WORDS + SEEN]!;
+      const ticks = base.i32[lane * COLD_WORDS + TICKS]!;
       // While the spread is learned each reading is looked at by itself; later a run ends where what was learned may be applied.
       // Both are places in the lane's own count of readings, so that nothing depends on how pushes are cut.
       const provisional = seen < READY_READINGS;
-      const into = ticks % RUN_READINGS;
+      const into = ticks & (RUN_READINGS - 1);
       const stop = provisional ? i + 1 : Math.min(end, i + RUN_READINGS - into);
-      const phase = ticks % COLD_EVERY;
+      const phase = ticks & BLOCK_MASK;
       let before = lanes.last(lane);
       const reach = this.#reach(channel, lane, seen - into);
       bankRun(x, i, stop, phase, lane, lanes, this.#table, reach, provisional ? WARM_FOLLOW : 1, run);
-      base.seen[lane] = seen + (stop - i);
-      base.ticks[lane] = ticks + (stop - i);
+      base.count(lane, stop - i);
       if (run.lastQuiet >= 0) this.#lastQuietMs[lane] = t0 + run.lastQuiet * dtMs;
       if (run.lastActive >= 0) {
-        if (run.peak > base.blockTop[lane]!) base.blockTop[lane] = run.peak;
+        if (run.peak > base.f32[lane * COLD_WORDS + BLOCK_TOP]!) base.f32[lane * COLD_WORDS + BLOCK_TOP] = run.peak;
         if (run.crossed >= 0 && Number.isNaN(this.#crossedMs[lane]!)) this.#crossedMs[lane] = t0 + run.crossed * dtMs;
         this.#lastActiveMs[lane] = t0 + run.lastActive * dtMs;
         this.#list(channel);
@@ -598,9 +613,11 @@ export class Detector {
   #mayGroup(lane: number, first: number, size: number): boolean {
     if (lane < 0 || Number.isNaN(first)) return false;
     const base = this.#base;
-    if (base.seen[lane]! < READY_READINGS || this.#lanes.top(lane) >= LEAST_THRESHOLD_NATS) return false;
+    if (base.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS || this.#lanes.top(lane) >= LEAST_THRESHOLD_NATS)
+      return false;
     for (let k = 0; k < size; k++) if (this.#group[k] === lane) return false;
-    return size === 0 || (base.ticks[lane]! - base.ticks[this.#group[0]!]!) % RUN_READINGS === 0;
+    const step = base.i32[lane * COLD_WORDS + TICKS]! - base.i32[this.#group[0]! * COLD_WORDS + TICKS]!;
+    return size === 0 || (step & (RUN_READINGS - 1)) === 0;
   }
 
   /** The gathered lanes over their readings, which lie in the kernel's memory from `offset` of the batch on. */
@@ -613,7 +630,7 @@ export class Detector {
     x: Float32Array,
     offset: number,
   ): void {
-    const { ticks } = this.#base;
+    const base = this.#base;
     const lanes = this.#group;
     for (let k = 0; k < size; k++) this.#lanes.enterWindow(lanes[k]!, this.#epoch);
     for (let k = size; k < GROUP; k++) {
@@ -621,9 +638,9 @@ export class Detector {
       this.#groupAt[k] = this.#groupAt[0]!;
     }
     for (let done = 0; done < count; ) {
-      const into = ticks[lanes[0]!]! % RUN_READINGS;
+      const into = base.i32[lanes[0]! * COLD_WORDS + TICKS]! & (RUN_READINGS - 1);
       const n = Math.min(count - done, RUN_READINGS - into);
-      const phase = into % COLD_EVERY;
+      const phase = into & BLOCK_MASK;
       for (let k = 0; k < GROUP; k++) this.#groupFrom[k] = this.#groupAt[k]! - offset + done;
       // The visit at the end of a block looks at the reading before its last, which a run of its own may have had.
       for (let k = 0; k < size; k++) this.#groupLast[k] = this.#lanes.last(lanes[k]!);
@@ -655,16 +672,15 @@ export class Detector {
   ): void {
     const base = this.#base;
     const lanes = this.#lanes;
-    const ticks = base.ticks[lane]!;
-    base.seen[lane]! += n;
-    base.ticks[lane] = ticks + n;
+    const ticks = base.i32[lane * COLD_WORDS + TICKS]!;
+    base.count(lane, n);
     const risen = lanes.evN(lane);
     if (risen < n) this.#lastQuietMs[lane] = t0 + (i + n - 1 - risen) * dtMs;
     const blocks = (phase + n) >> 3;
-    const parts = (phase + n + BLOCK_MASK) >> 3;
     if ((answer & (1 << ACTIVE_SHIFT)) !== 0) {
-      if (simd.peak[k]! > base.blockTop[lane]!) base.blockTop[lane] = simd.peak[k]!;
-      for (let b = parts - 1; b >= 0; b--) {
+      if (simd.peak[k]! > base.f32[lane * COLD_WORDS + BLOCK_TOP]!)
+        base.f32[lane * COLD_WORDS + BLOCK_TOP] = simd.peak[k]!;
+      for (let b = (phase + n - 1) >> 3; b >= 0; b--) {
         const first = b === 0 ? phase : 0;
         let j = Math.min(COLD_EVERY, phase + n - b * COLD_EVERY) - 1;
         while (j >= first && ((simd.quiet[b]! >> (4 * j + k)) & 1) === 1) j--;
@@ -674,9 +690,7 @@ export class Detector {
       }
       this.#list(channel);
     }
-    let loud = answer & (1 << WAITING_SHIFT);
-    for (let b = 0; b < parts; b++) loud |= (simd.loud[b]! >>> k) & 0x1111_1111;
-    if (loud !== 0) this.#countLoud(simd, k, lane, x, i, n, phase);
+    if ((answer & ((1 << WAITING_SHIFT) | (1 << LOUD_SHIFT))) !== 0) this.#countLoud(simd, k, lane, x, i, n, phase);
     let at = i + COLD_EVERY - phase - 1;
     for (let b = 0, done = ticks - phase + COLD_EVERY; b < blocks; b++, at += COLD_EVERY, done += COLD_EVERY) {
       const before = at > i ? x[at - 1]! : this.#groupLast[k]!;
@@ -687,22 +701,31 @@ export class Detector {
   /** Loud readings of a run: those that stand alone are counted, as in `bankRun`. */
   #countLoud(simd: SimdBank, k: number, lane: number, x: Float32Array, i: number, n: number, phase: number): void {
     const row = this.#lanes.cls(lane) * CLASS_STRIDE;
-    const nats = (j: number, h: number) => {
-      const p = powerOf(Math.fround(x[i + j]! - simd.floors[((phase + j) >> 3) * GROUP + k]!));
-      return Math.fround(Math.fround(this.#table[row + h]! * p) - this.#table[row + BANK + h]!);
-    };
+    const { floors, loud } = simd;
     let lone = this.#lanes.lone(lane);
-    if (lone !== 0 && nats(0, 0) < 0) this.#lanes.countTail(lane, lone);
+    if (lone !== 0 && this.#nats(row, x[i]! - floors[k]!) < 0) this.#lanes.countTail(lane, lone);
     lone = 0;
-    for (let j = 0; j < n; j++) {
-      const word = simd.loud[(phase + j) >> 3]!;
-      if (((word >>> (4 * ((phase + j) & BLOCK_MASK) + k)) & 1) === 0) continue;
-      const most = Math.max(nats(j, 0), nats(j, 1), nats(j, 2));
-      if (most < TAIL_FROM) continue;
-      if (j === n - 1) lone = tailBin(most);
-      else if (nats(j + 1, 0) < 0) this.#lanes.countTail(lane, tailBin(most));
+    for (let b = 0; b <= (phase + n - 1) >> 3; b++) {
+      // One bit a reading, four apart.
+      for (let bits = (loud[b]! >>> k) & 0x1111_1111; bits !== 0; bits &= bits - 1) {
+        const j = b * COLD_EVERY + ((31 - Math.clz32(bits & -bits)) >> 2) - phase;
+        const d = x[i + j]! - floors[b * GROUP + k]!;
+        const most = Math.max(this.#nats(row, d), this.#nats(row + 1, d), this.#nats(row + 2, d));
+        if (most < TAIL_FROM) continue;
+        if (j === n - 1) {
+          lone = tailBin(most);
+          continue;
+        }
+        const next = x[i + j + 1]! - floors[((phase + j + 1) >> 3) * GROUP + k]!;
+        if (this.#nats(row, next) < 0) this.#lanes.countTail(lane, tailBin(most));
+      }
     }
     this.#lanes.setLone(lane, lone);
+  }
+
+  /** What a reading d dB above its floor says for the hypothesis whose A is at `at` of the table, as the kernels round it (nats). */
+  #nats(at: number, d: number): number {
+    return Math.fround(Math.fround(this.#table[at]! * powerOf(Math.fround(d))) - this.#table[at + BANK]!);
   }
 
   /** What the statistic of a lane must reach to be an event, when it had seen so many readings (nats). */
@@ -809,7 +832,7 @@ export class Detector {
   #noteLoudness(lane: number, windowEndMs: number): void {
     const window = this.#window(lane);
     if (window.count === 0) return;
-    const spreads = toDb(window.mean) / this.#base.sigma[lane]!;
+    const spreads = toDb(window.mean) / this.#base.f32[lane * COLD_WORDS + SIGMA]!;
     if (spreads >= STANDS_OUT_SIGMAS) this.#lastLoudMs[lane] = windowEndMs;
     if (spreads > this.#loudest[lane]!) this.#loudest[lane] = spreads;
   }
@@ -838,7 +861,7 @@ export class Detector {
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
-      if (this.#base.hotVisits[lane] === 0) continue;
+      if (this.#base.i32[lane * COLD_WORDS + HOT_VISITS] === 0) continue;
       const floor = this.#base.heldFloor(lane);
       this.#events.newFloor(channel, windowEndMs, this.#lanes.floor(lane), floor);
       this.#base.resync(lane, floor);
@@ -874,7 +897,7 @@ export class Detector {
       explanation: {
         statistic: LANE_KINDS[kind]!,
         floorDbm: this.#lanes.floor(lane),
-        sigmaDb: spec.periodMs === 0 ? RSSI_SIGMA_DB : this.#base.sigma[lane]!,
+        sigmaDb: spec.periodMs === 0 ? RSSI_SIGMA_DB : this.#base.f32[lane * COLD_WORDS + SIGMA]!,
         looks: spec.periodMs === 0 ? 1 : looksOf(this.#lanes.cls(lane)),
         weight: spec.periodMs === 0 ? 1 : this.#base.weight(lane),
         clipNats: spec.periodMs === 0 ? REPORT_NATS : this.#lanes.clip(lane) / 8,
@@ -917,12 +940,12 @@ export class Detector {
   }
 
   #warming(lane: number, channel: number): boolean {
-    return this.#specs[channel]!.periodMs !== 0 && this.#base.seen[lane]! < WARM_READINGS;
+    return this.#specs[channel]!.periodMs !== 0 && this.#base.i32[lane * COLD_WORDS + SEEN]! < WARM_READINGS;
   }
 
   #provisional(channel: number): boolean {
     const lane = this.#levelLane(channel);
-    return lane < 0 || this.#base.seen[lane]! < READY_READINGS;
+    return lane < 0 || this.#base.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS;
   }
 
   /** Most likely signal-to-noise ratio of the event: mean of p since the last quiet reading, less one. */

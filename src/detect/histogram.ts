@@ -53,8 +53,10 @@ export function histMad(counts: Uint8Array, lane: number, fill: number, medianBi
   for (let b = 0; b < HIST_BINS; b++) below[b + 1] = below[b]! + counts[c + b]!;
   const at = medianBins + HIST_CENTRE + 0.5;
   let lo = 0;
-  let hi = HIST_BINS;
-  for (let i = 0; i < 20; i++) {
+  // Four spreads hold half of nearly every quiet; then sixteen halvings leave 0.0002 bins.
+  let hi = 4 * BINS_PER_SIGMA;
+  if ((massBelow(at + hi) - massBelow(at - hi)) * 2 < fill) hi = HIST_BINS;
+  for (let i = 0; i < 16; i++) {
     const mid = (lo + hi) / 2;
     if ((massBelow(at + mid) - massBelow(at - mid)) * 2 < fill) lo = mid;
     else hi = mid;

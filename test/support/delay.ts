@@ -2,7 +2,7 @@
  * Measures the bank of CUSUMs over its tracked floor: ARL at a threshold, directly and by importance sampling, and mean delay.
  * Floor and signal-to-noise ratio are unknown to it; n is known; `clipNats` bounds one reading.
  */
-import { Baseline } from "../../src/detect/baseline.ts";
+import { Baseline, SIGMA } from "../../src/detect/baseline.ts";
 import { BANK, buildClassTable, classOf, designSnr, looksOf } from "../../src/detect/classes.ts";
 import { BLOCK, bankRun, Lanes, newRunResult } from "../../src/detect/kernels.ts";
 import { Rng } from "./noise.ts";
@@ -34,7 +34,7 @@ class Bench {
     this.lanes.setClass(0, classOf(10 / Math.LN10 / Math.sqrt(setting.looks), 1));
     this.base.grow(1);
     this.base.open(0);
-    this.base.sigma[0] = 10 / Math.LN10 / Math.sqrt(setting.looks);
+    this.base.f32[SIGMA] = 10 / Math.LN10 / Math.sqrt(setting.looks);
     this.lanes.setClip(0, Math.round(setting.clipNats * 8));
   }
 
