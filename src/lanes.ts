@@ -1,4 +1,5 @@
 import type { SensorLook } from "./alert/health.ts";
+import type { Misplaced } from "./alert/placement.ts";
 import type { BandId, Birth, ChannelStatus, ReadingBatch, Rollup, SensorId, SensorState } from "./model.ts";
 
 /**
@@ -314,6 +315,7 @@ export class Lanes {
   *sensors(
     tampered: ReadonlySet<SensorId>,
     saturation: ReadonlyMap<SensorId, number>,
+    misplaced: (sensor: SensorId) => Misplaced | null,
     tMs: number,
   ): Iterable<SensorLook> {
     for (const lane of this.lanes.values()) {
@@ -324,6 +326,7 @@ export class Lanes {
         periodMs: lane.periodMs,
         tamper: tampered.has(lane.sensor),
         saturation: saturation.get(lane.sensor) ?? null,
+        misplaced: misplaced(lane.sensor),
         channels: lane.slots.map(({ band, channel }) => ({
           band,
           status: this.sink.status(channel, tMs),

@@ -12,6 +12,7 @@ import {
   worthTelling,
 } from "./alert/lifecycle.ts";
 import type { Hearing, Neighbours } from "./alert/neighbours.ts";
+import { Placement } from "./alert/placement.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
 import { Belief } from "./belief/belief.ts";
 import { classify } from "./detect/activity.ts";
@@ -121,6 +122,7 @@ export class BlockPipeline {
   /** Windows that were judged and whose alerts wait for what the neighbours heard. */
   private undecided: { readonly endMs: number; readonly changes: readonly TrackChange[] }[] = [];
   private flushing = false;
+  private readonly placement = new Placement();
   private readonly late: LateLook;
   /** When the batch came that is being filed. */
   private offeredMs = Number.NEGATIVE_INFINITY;
@@ -323,12 +325,25 @@ export class BlockPipeline {
     yield;
     this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
     this.undecided.push({ endMs, changes });
+    this.learnPlacement(endMs, windows, changes);
     if (windows.length > 0 && this.lanes.missing(endMs)) this.late.judged(windows);
     this.detector.closeWindow(endMs);
     // What opened and closed is read from the channels; nobody asks for the list.
     this.detector.takeEvents();
     this.belief.listened(endMs - this.options.windowMs, this.options.windowMs);
     if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
+  }
+
+  /** What the sensors hear of phones that are alone in their band says whether they hang where they hung. */
+  private learnPlacement(endMs: number, windows: readonly BandWindow[], changes: readonly TrackChange[]): void {
+    for (const { band, channels } of windows) {
+      const on = changes.filter(
+        ({ track }) => track.active && track.lastEvidenceMs === endMs && track.bands.includes(band),
+      );
+      // In its first band alone: another band has other levels.
+      if (on.length === 1 && on[0]!.track.bands[0] === band) this.placement.window(on[0]!.track.id, channels);
+    }
+    for (const { kind, track } of changes) if (kind === "ended") this.placement.ended(track);
   }
 
   /** Judges what came late. What it means for alerts waits for what the neighbours find in theirs. */
@@ -430,7 +445,9 @@ export class BlockPipeline {
 
   private lookAtHealth(endMs: number): void {
     this.endFlood(endMs);
-    const { opened, ended } = this.health.look(endMs, this.lanes.sensors(this.tampered, this.saturation, endMs));
+    const misplaced = (sensor: SensorId) => this.placement.of(sensor);
+    const looks = this.lanes.sensors(this.tampered, this.saturation, misplaced, endMs);
+    const { opened, ended } = this.health.look(endMs, looks);
     for (const fault of opened) this.openFault(fault, endMs);
     for (const fault of ended) {
       const alert = this.alerts.get(this.alertOfFault.get(fault.key) ?? "");
@@ -616,6 +633,7 @@ export class BlockPipeline {
       tampered: [...this.tampered],
       saturation: [...this.saturation],
       flood: this.flood.snapshot(),
+      placement: this.placement.snapshot(),
       late: this.late.snapshot(),
       lateTracks: this.lateTracks,
       settled: this.settled,
@@ -638,6 +656,7 @@ export class BlockPipeline {
       tampered: SensorId[];
       saturation: [SensorId, number][];
       flood: unknown;
+      placement: unknown;
       late: unknown;
       lateTracks: { tracks: Track[]; atMs: number }[];
       settled: Known[];
@@ -655,6 +674,7 @@ export class BlockPipeline {
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
     this.flood.restore(data.flood);
+    this.placement.restore(data.placement);
     this.late.restore(data.late);
     this.lateTracks = [...data.lateTracks];
     this.settled = [...data.settled];

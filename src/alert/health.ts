@@ -1,4 +1,5 @@
 import type { BandId, ChannelStatus, SensorId, Severity, ZoneId } from "../model.ts";
+import type { Misplaced } from "./placement.ts";
 
 /**
  * Silence is news: which sensors can't be trusted just now, from what they showed in event time. Pure; one instance a block.
@@ -18,6 +19,8 @@ export interface SensorLook {
   readonly tamper: boolean;
   /** Share of time its receiver was overdriven, as it says itself; null: not said. */
   readonly saturation?: number | null;
+  /** What it hears of phones does not fit where it hung. */
+  readonly misplaced?: Misplaced | null;
   readonly channels: readonly {
     readonly band: BandId;
     readonly status: ChannelStatus;
@@ -167,8 +170,15 @@ export class SensorHealth {
     gone: ReadonlySet<SensorId>,
     tMs: number,
   ) {
-    for (const { sensor, saturation } of all) {
+    for (const { sensor, saturation, misplaced } of all) {
       if (gone.has(sensor)) continue;
+      if (misplaced) {
+        const text =
+          misplaced === "moved"
+            ? `Sensor ${sensor} hears phones where it used not to, and not where it used to: was it moved? Cells near it may be mistaken.`
+            : `Sensor ${sensor} hears phones much weaker than it used to, its neighbours do not: look for something that covers it.`;
+        add(found, fault(`${misplaced}:${sensor}`, "sensor-fault", "medium", text));
+      }
       if (saturation !== undefined && saturation !== null && saturation > this.options.saturation) {
         const text = `Sensor ${sensor} is overdriven ${Math.round(100 * saturation)} % of the time: it hears little else.`;
         add(found, fault(`saturated:${sensor}`, "sensor-fault", "medium", text));
