@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { CODECS } from "../sensors/index.ts";
+import { faultName } from "./alert/fault-book.ts";
 import { Blocks } from "./blocks.ts";
 import { loadCalibration } from "./calibration.ts";
 import { AWAY_MS, CatchUp } from "./catchup.ts";
@@ -502,6 +503,8 @@ class RunningService implements Service {
   /** Repeats states, so that what ended is seen to have ended and silence is seen as silence. */
   private repeat(): void {
     const nowMs = this.clock.nowMs();
+    // A sensor that was away just then has not heard its acknowledgement, and sends again what nobody answers any more.
+    this.acked.clear();
     this.store.writeAlertStates(nowMs, this.blocks.openAlerts());
     const blockOf = new Map(this.site.sensors.map((s) => [s.id, s.block]));
     this.store.writeSensorHealth(
@@ -734,6 +737,14 @@ class RunningService implements Service {
       alerts: () => {
         const open = this.blocks.openAlerts();
         return { open: open.length, active: open.filter((a) => a.active).length, told: this.changes };
+      },
+      faults: () => {
+        const count = new Map<string, number>();
+        for (const alert of this.blocks.openAlerts()) {
+          const name = alert.active ? faultName(alert) : null;
+          if (name !== null) count.set(name, (count.get(name) ?? 0) + 1);
+        }
+        return [...count].sort(([a], [b]) => (a < b ? -1 : 1));
       },
       store: () => this.store.status(),
       broker: () => this.link.status(),

@@ -8,6 +8,8 @@ export interface MetricSources {
   late(): number;
   quotaDrops(): number;
   alerts(): { readonly open: number; readonly active: number; readonly told: number };
+  /** Faults whose condition holds now, by name. */
+  faults(): readonly (readonly [string, number])[];
   store(): {
     readonly storedReadings: number;
     readonly pendingReadings: number;
@@ -85,6 +87,7 @@ export function createMetrics(sources: MetricSources): Registry {
   gauge("quota_drops_total", "Messages dropped for a sensor's quota or a full inbox", () => sources.quotaDrops());
   gauge("alerts_open", "Alerts that are not closed", () => sources.alerts().open);
   gauge("alerts_active", "Alerts whose condition holds now", () => sources.alerts().active);
+  labelled("faults_open", "Faults of sensors and of the service that hold now", "fault", () => sources.faults());
   gauge("alert_changes_total", "Alert changes told since start", () => sources.alerts().told);
   gauge("store_ready", "1 when the time-series store takes writes", () => Number(sources.store().ready));
   gauge(

@@ -20,6 +20,19 @@ const PREFIX = "fault-";
 /** Ids remembered from the log, so that a repeated judgement does not raise again what was raised. */
 const MAX_SEEN = 10_000;
 
+/**
+ * What is wrong, in one word that does not name the sensor (`silent`, `moved`, `clock`, `service-broker`, ...): the label of
+ * `cellward_faults_open`. Null for alerts of phones. Read from the id, whose forms are `raise`'s and the pipeline's.
+ */
+export function faultName({ id, kind, block }: Pick<Alert, "id" | "kind" | "block">): string | null {
+  if (kind === "phone-active" || kind === "phone-found") return null;
+  if (id.startsWith(PREFIX)) {
+    const key = id.slice(PREFIX.length, id.lastIndexOf("-"));
+    return key.startsWith("service-") ? key : key.split("-")[0]!;
+  }
+  return id.slice((block ?? "").length + 1).split("-")[1] ?? "other";
+}
+
 export class FaultBook {
   private readonly site: string;
   private readonly openByKey = new Map<string, Alert>();

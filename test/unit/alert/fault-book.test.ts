@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { FaultBook } from "../../../src/alert/fault-book.ts";
+import { describe, expect, it } from "vitest";
+import { FaultBook, faultName } from "../../../src/alert/fault-book.ts";
 import type { AlertChange } from "../../../src/model.ts";
 
 const T = 1_700_000_000_000;
@@ -58,4 +58,25 @@ it("fault book: killed and started again: what was told is open again and not to
   for (const change of [...told, ...changes(book)]) closed.relive(change);
   closed.conflict("b1", "s1", T);
   expect(closed.openAlerts().map((a) => a.kind)).toEqual(["service-fault"]);
+});
+
+describe("names of faults, for the metric", () => {
+  it("every kind that a block's health opens: its word, whatever the block and sensor are called", () => {
+    for (const name of ["silent", "stuck", "saturated", "deaf", "drowned", "moved", "covered", "tamper", "blind"]) {
+      const key = name === "blind" ? name : `${name}-wing-a-s01`;
+      const kind = name === "tamper" ? ("tamper" as const) : ("sensor-fault" as const);
+      expect(faultName({ id: `wing-a-mm8w2yrs-${key}`, kind, block: "wing-a" })).toBe(name);
+    }
+  });
+
+  it("every fault of the book: the service's with their part, a sensor's without the sensor; phones have none", () => {
+    const book = new FaultBook("demo");
+    const fault = { kind: "sensor-fault" as const, severity: "low" as const, text: "x" };
+    book.raise({ ...fault, key: "clock-b1-s01", block: "b1" }, 1);
+    book.raise({ ...fault, key: "flood-b1-s01", block: "b1" }, 2);
+    book.raise({ ...fault, key: "reboots-b1-s01", block: "b1" }, 3);
+    book.raise({ ...fault, key: "service-store-drops", block: null, kind: "service-fault" }, 4);
+    expect(book.openAlerts().map(faultName)).toEqual(["clock", "flood", "reboots", "service-store-drops"]);
+    expect(faultName({ id: "b1-mm8w2yrs-0", kind: "phone-active", block: "b1" })).toBeNull();
+  });
 });
