@@ -1,17 +1,10 @@
 /**
  * Expected gain from every candidate to every sensor, at one band, from the plan alone.
  */
-import type { Band, Point2, SensorSite, Site } from "../model.ts";
-import { type Grid, insidePolygon } from "./grid.ts";
-import {
-  addPowersDb,
-  type DoorPoint,
-  distanceLossDb,
-  type PathLoss,
-  Plan,
-  PlanGeometry,
-  STEEL_DOOR_DB,
-} from "./propagation.ts";
+import type { Band, SensorSite, Site } from "../model.ts";
+import { assumedDoor, doorsNear, roomDoorsOf } from "./doors.ts";
+import type { Grid } from "./grid.ts";
+import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanGeometry } from "./propagation.ts";
 
 /**
  * In sites too large for a ray a position: beyond the first distance walls are counted once a room, from its middle, or once a
@@ -23,10 +16,7 @@ const FAR_M = 30;
 const SQUARE_M = 10;
 /** Rays a site may cost: about a second. */
 const MOST_RAYS = 500_000;
-/** A door belongs to a zone when its middle is this close to the zone's polygon. */
-const DOOR_REACH_M = 0.35;
 const STEP_OUT_M = 0.05;
-const DOOR_WIDTH_M = 0.9;
 /** Exponent along a single path; what obstacles add is counted as walls. */
 const FREE_SPACE = 2;
 
@@ -136,53 +126,12 @@ export function planGains(
   return out;
 }
 
-/** Doors of a zone, as indices into its floor's; the same at every band. */
-function doorsNear(site: Site, geometry: PlanGeometry, zoneId: string, floor: number): readonly number[] {
-  const known = geometry.doorsOfZone.get(zoneId);
-  if (known !== undefined) return known;
-  const zone = site.zones.find((z) => z.id === zoneId);
-  const near: number[] = [];
-  if (zone !== undefined) {
-    geometry.doors(floor).forEach((door, i) => {
-      if (isAtEdge(zone.polygon, door.xM, door.yM)) near.push(i);
-    });
-  }
-  geometry.doorsOfZone.set(zoneId, near);
-  return near;
-}
-
-/** Whether a point is within `DOOR_REACH_M` of a polygon's edge. */
-function isAtEdge(polygon: readonly Point2[], x: number, y: number): boolean {
-  for (let k = 0, j = polygon.length - 1; k < polygon.length; j = k++) {
-    const [ax, ay] = polygon[j]!;
-    const [bx, by] = polygon[k]!;
-    const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
-    if (length2 === 0) continue;
-    const t = Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2));
-    if ((x - ax - t * (bx - ax)) ** 2 + (y - ay - t * (by - ay)) ** 2 <= DOOR_REACH_M ** 2) return true;
-  }
-  return false;
-}
-
-function roomDoorsOf(site: Site, geometry: PlanGeometry, sensor: SensorSite, floor: number): readonly number[] {
-  const at = sensor.positionM!;
-  const room = site.zones.find(
-    (z) => z.kind !== "corridor" && z.floor === sensor.floor && insidePolygon(z.polygon, at[0], at[1]),
-  );
-  return room === undefined ? [] : doorsNear(site, geometry, room.id, floor);
-}
-
 function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   if (group.zone === "") return [];
   const { floor } = group;
   const { geometry } = places;
   const stated = doorsNear(site, geometry, group.zone, floor);
-  let assumed: DoorPoint | null = null;
-  if (stated.length === 0) {
-    const known = geometry.assumedDoors.get(group.zone);
-    assumed = known === undefined ? assumedDoor(site, group, places.plan) : known;
-    geometry.assumedDoors.set(group.zone, assumed);
-  }
+  const assumed = stated.length === 0 ? assumedDoor(site, geometry, group.zone) : null;
   return (assumed === null ? stated : [-1]).map((index) => {
     const door = assumed ?? places.plan.doors(floor)[index]!;
     const square = squareOf(places, `door ${door.nx > 0} ${door.ny > 0}`, floor, door.xM, door.yM);
@@ -192,40 +141,6 @@ function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
     for (let s = 0; s < lossDb.length; s++) bestLeg(places, group, door, index, s, square, made);
     return made;
   });
-}
-
-/**
- * Every room has a door, in whatever plan: where walls are stated and none has it, the middle of an edge towards a corridor, or
- * else towards the middle of the floor, but not of one shared with another room. Walls without any way through would look far
- * more telling than they are.
- */
-function assumedDoor(site: Site, group: PlaceGroup, plan: Plan): DoorPoint | null {
-  const zone = site.zones.find((z) => z.id === group.zone);
-  if (zone === undefined || (zone.kind !== "cell" && zone.kind !== "staff") || !plan.hasWalls) return null;
-  const others = site.zones.filter((z) => z.floor === zone.floor && z !== zone && z.kind !== "outside");
-  const corners = others.flatMap((z) => z.polygon);
-  const middleX = corners.reduce((sum, c) => sum + c[0] / corners.length, 0);
-  const middleY = corners.reduce((sum, c) => sum + c[1] / corners.length, 0);
-  let best: DoorPoint | null = null;
-  let least = Number.POSITIVE_INFINITY;
-  for (let k = 0, j = zone.polygon.length - 1; k < zone.polygon.length; j = k++) {
-    const [[ax, ay], [bx, by]] = [zone.polygon[j]!, zone.polygon[k]!];
-    const lengthM = Math.hypot(bx - ax, by - ay);
-    if (lengthM < DOOR_WIDTH_M) continue;
-    const [xM, yM] = [(ax + bx) / 2, (ay + by) / 2];
-    const [nx, ny] = [(by - ay) / lengthM, (ax - bx) / lengthM];
-    const side = insidePolygon(zone.polygon, xM + DOOR_REACH_M * nx, yM + DOOR_REACH_M * ny) ? -1 : 1;
-    const [ox, oy] = [xM + side * DOOR_REACH_M * nx, yM + side * DOOR_REACH_M * ny];
-    const beyondIt = others.find((z) => insidePolygon(z.polygon, ox, oy));
-    // Corridors first, then what is no room, then rooms; the nearest to the middle among those.
-    const rank = beyondIt === undefined ? 1 : beyondIt.kind === "corridor" ? 0 : 2;
-    const value = 1e6 * rank + Math.hypot(xM - middleX, yM - middleY);
-    if (value < least) {
-      least = value;
-      best = { xM, yM, lossDb: STEEL_DOOR_DB, nx, ny };
-    }
-  }
-  return best;
 }
 
 /** What a square of the plan knows of each sensor, for one kind of ray. */
