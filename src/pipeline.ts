@@ -243,6 +243,11 @@ export class BlockPipeline {
     return this.belief.list(nowMs, limit);
   }
 
+  /** End of the last window that was judged; null: none was. */
+  get judgedUntilMs(): number | null {
+    return this.lanes.judgedUntilMs;
+  }
+
   /** The precision reached, by recorded outcomes. */
   outcomes(nowMs: number): BlockOutcomes {
     return this.belief.outcomes(nowMs);

@@ -1,11 +1,12 @@
 import { CODECS } from "../sensors/index.ts";
 import { Blocks } from "./blocks.ts";
 import type { TraceHeader } from "./contracts.ts";
+import { cellBeliefJson } from "./http/views.ts";
 import { createDecoder } from "./ingest/decode.ts";
 import { RejectLog } from "./ingest/rejects.ts";
 import { SequenceBook } from "./ingest/sequence.ts";
 import { Intake, type Ledger } from "./intake.ts";
-import type { Alert, Calibration, PipelineEvent, Site, Track } from "./model.ts";
+import type { Alert, Calibration, CellBelief, PipelineEvent, Site, Track } from "./model.ts";
 import { PIPELINE_DEFAULTS, type PipelineOptions } from "./pipeline.ts";
 
 /**
@@ -43,6 +44,8 @@ export interface ReplayResult {
   readonly rejects: ReturnType<RejectLog["rows"]>;
   readonly fromMs: number;
   readonly untilMs: number;
+  /** What is believed of the cells at the end, likeliest first. */
+  readonly searchList: { readonly tMs: number | null; readonly cells: readonly CellBelief[] };
 }
 
 /** What replay needs of a trace; `openTrace` gives it. */
@@ -95,13 +98,24 @@ export async function replayInProcess(trace: ReplaySource, options: ReplayOption
   // Blocks are judged independently, so their order in time is made here and not by when a message happened to come.
   const rank = (line: AlertLine) => order.get(line.after.block ?? "") ?? -1;
   alerts.sort((a, b) => a.t - b.t || rank(a) - rank(b));
-  return { alerts, ledger: intake.ledger, rejects: rejects.rows(), fromMs, untilMs: nowMs };
+  // As of the last window: when the last message came depends on how the traffic was cut into messages.
+  const judgedMs = Math.max(...[...blocks.all()].map((p) => p.judgedUntilMs ?? Number.NEGATIVE_INFINITY));
+  const cells = Number.isFinite(judgedMs) ? blocks.searchList(judgedMs, MOST_CELLS) : [];
+  const searchList = { tMs: Number.isFinite(judgedMs) ? judgedMs : null, cells };
+  return { alerts, ledger: intake.ledger, rejects: rejects.rows(), fromMs, untilMs: nowMs, searchList };
 }
 
+/** Cells of a block that are listed at the end. */
+const MOST_CELLS = 100;
 /** How often, in trace time, readiness is looked at; the outcome does not depend on it. */
 const TICK_MS = 250;
 
 /** The bytes of `alerts.jsonl`. */
 export function alertsJsonl(alerts: readonly AlertLine[]): string {
   return alerts.map((a) => `${JSON.stringify({ t: a.t, type: a.type, before: a.before, after: a.after })}\n`).join("");
+}
+
+/** The bytes of `search-list.json`: what `GET /api/v1/search-list` would say at the end of the trace. */
+export function searchListJson({ searchList }: Pick<ReplayResult, "searchList">): string {
+  return `${JSON.stringify({ t: searchList.tMs, items: searchList.cells.map(cellBeliefJson) }, null, 1)}\n`;
 }

@@ -36,6 +36,8 @@ const TWICE_MS = 60_000;
 /** Reasons shown with a cell, and the least that is one, nats. */
 const MOST_REASONS = 5;
 const LEAST_NATS = 0.1;
+/** Less likely here than this, a use was somewhere else. */
+const ELSEWHERE_P = 0.02;
 
 export class Belief {
   readonly #block: BlockId;
@@ -262,7 +264,9 @@ function reasonsOf(shares: readonly Share[]): SearchReason[] {
 function textOf(evidence: Evidence, here: number | null): string {
   switch (evidence.kind) {
     case "use":
-      return `a phone in use: here with ${Math.round(100 * (here ?? 0))} %`;
+      return (here ?? 0) < ELSEWHERE_P
+        ? "a phone in use elsewhere in the wing, which may be kept here"
+        : `a phone in use: here with ${Math.round(100 * (here ?? 0))} %`;
     case "pass":
       return `${evidence.method} ${evidence.alarm ? "alarm" : "pass without alarm"} on the way to the wing${evidence.searched === null ? "" : `, searched: ${evidence.searched}`}`;
     case "look":

@@ -8,7 +8,7 @@ import { wallClock } from "../clock.ts";
 import type { TruthEpisode } from "../contracts.ts";
 import { AppError } from "../errors.ts";
 import type { Calibration, Site } from "../model.ts";
-import { alertsJsonl, type ReplayResult, replayInProcess } from "../replay.ts";
+import { alertsJsonl, type ReplayResult, replayInProcess, searchListJson } from "../replay.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readTruth } from "../trace/index.ts";
 import { type PlayControl, type PlayProgress, playTrace } from "../trace/play.ts";
@@ -63,7 +63,10 @@ export function addReplay(program: Command): void {
     .option("--site <file>", "site file: the trace goes through the pipeline here, on its own clock")
     .option("--calibration <file>", "with --site: what `calibrate` wrote")
     .option("--truth <file>", "with --site: score the alerts against this truth")
-    .option("--out <dir>", "with --site: folder for alerts.jsonl (and score.json, score.md, score.html)")
+    .option(
+      "--out <dir>",
+      "with --site: folder for alerts.jsonl, search-list.json (and score.json, score.md, score.html)",
+    )
     .option("--each-sensor-out", "with --truth: once more without each sensor, to see what its loss costs")
     .option("--json", "a summary (with --truth: the score) as JSON on stdout");
   addScoreOptions(command);
@@ -266,7 +269,7 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
     },
   ).finally(() => line.done());
   const text = alertsJsonl(end.alerts);
-  if (flags.out !== undefined) writeAlerts(flags.out, text);
+  if (flags.out !== undefined) writeOut(flags.out, { "alerts.jsonl": text, "search-list.json": searchListJson(end) });
   const wallMs = performance.now() - beganMs;
   const spanMs = Number.isFinite(end.fromMs) ? end.untilMs - end.fromMs : 0;
   process.stderr.write(
@@ -302,10 +305,10 @@ function checkSameSite(path: string, recorded: string, given: string): void {
   );
 }
 
-function writeAlerts(dir: string, text: string): void {
+function writeOut(dir: string, files: Readonly<Record<string, string>>): void {
   try {
     mkdirSync(dir, { recursive: true });
-    writeFileSync(join(dir, "alerts.jsonl"), text);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   } catch (error) {
     throw new AppError("FILE_UNWRITABLE", `${dir}: ${(error as Error).message}`, { cause: error });
   }

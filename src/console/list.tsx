@@ -1,4 +1,5 @@
 /** The alerts as a list: what waits longest and matters most stands on top. */
+import { SearchList } from "./searches.tsx";
 import { SeverityMark } from "./shapes.tsx";
 import {
   acknowledge,
@@ -75,9 +76,10 @@ const TABS: readonly { readonly id: Tab; readonly name: string }[] = [
   { id: "open", name: "Open" },
   { id: "aside", name: "Set aside" },
   { id: "closed", name: "Closed" },
+  { id: "search", name: "Search" },
 ];
 
-function countOf(id: Tab): number {
+function countOf(id: Exclude<Tab, "search">): number {
   return (id === "open" ? openAlerts : id === "aside" ? asideAlerts : closedAlerts).value.length;
 }
 
@@ -121,12 +123,15 @@ export function AlertList() {
                 select(first === undefined ? null : { type: "alert", id: first.id });
               }}
             >
-              {t.name} {countOf(t.id)}
+              {t.name}
+              {t.id === "search" ? "" : ` ${countOf(t.id)}`}
             </button>
           ))}
         </fieldset>
       </div>
-      {shownAlerts.value.length === 0 ? (
+      {tab.value === "search" ? (
+        <SearchList />
+      ) : shownAlerts.value.length === 0 ? (
         tab.value === "open" ? (
           <Quiet />
         ) : (

@@ -1,10 +1,19 @@
 /** What the page knows, as signals; the stream and the operator's actions change it. */
 import { batch, computed, signal } from "@preact/signals";
 import { ApiError, get, getAll, post, saveToken, stream } from "./api.ts";
-import type { Alert, AlertChange, SensorStateName, SensorWire, SiteWire, StatusWire, ZoneWire } from "./wire.ts";
+import type {
+  Alert,
+  AlertChange,
+  CellBeliefWire,
+  SensorStateName,
+  SensorWire,
+  SiteWire,
+  StatusWire,
+  ZoneWire,
+} from "./wire.ts";
 import { compareAlerts, freshness, isAside, isOpen, recentCount } from "./words.ts";
 
-export type Tab = "open" | "aside" | "closed";
+export type Tab = "open" | "aside" | "closed" | "search";
 export type Selection = { readonly type: "alert" | "sensor"; readonly id: string } | null;
 
 export const site = signal<SiteWire | null>(null);
@@ -51,13 +60,31 @@ export const closedAlerts = computed(() =>
 );
 export const unacked = computed(() => openAlerts.value.filter((a) => !a.acked));
 export const shownAlerts = computed(() =>
-  tab.value === "open" ? openAlerts.value : tab.value === "aside" ? asideAlerts.value : closedAlerts.value,
+  tab.value === "search"
+    ? []
+    : tab.value === "open"
+      ? openAlerts.value
+      : tab.value === "aside"
+        ? asideAlerts.value
+        : closedAlerts.value,
 );
 export const flood = computed(() => recentCount(openAlerts.value, nowMs.value));
 export const selectedAlert = computed(() => {
   const chosen = selection.value;
   return chosen?.type === "alert" ? (alerts.value.get(chosen.id) ?? null) : null;
 });
+
+/** Where to search; null until it was asked for. */
+export const searchList = signal<readonly CellBeliefWire[] | null>(null);
+
+/** Asks for the list again; days go into it, so nobody misses the seconds between. */
+export async function fetchSearchList(): Promise<void> {
+  try {
+    searchList.value = (await get<{ items: readonly CellBeliefWire[] }>("search-list?limit=12")).items;
+  } catch (error) {
+    notice.value = `The search list could not be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
 
 function apply(map: Map<string, Alert>, alert: Alert): void {
   const before = map.get(alert.id);

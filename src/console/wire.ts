@@ -26,6 +26,18 @@ export interface SensorSiteWire {
   readonly position_m: readonly [number, number, number] | null;
   readonly place: string | null;
 }
+export interface CellBeliefWire {
+  readonly cell: string;
+  readonly p_kept: number;
+  readonly p_used: number;
+  readonly reasons: readonly {
+    readonly t: number;
+    readonly kind: string;
+    readonly ref: string;
+    readonly odds_ratio: number;
+    readonly text: string;
+  }[];
+}
 export interface ZoneWire {
   readonly id: string;
   readonly block: string | null;

@@ -68,6 +68,34 @@ describe("console", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("search list: cells by what is believed, with reasons in words; the alerts come back by their tab", async () => {
+    const { page, service } = await open("quiet");
+    const scan = {
+      block: "b1",
+      sensor: "gate-1",
+      boot: 1,
+      score: null,
+      h2Db: null,
+      h3Db: null,
+      peakUt: null,
+      zones: [],
+    };
+    service.beliefMs = Date.now();
+    const tsMs = service.beliefMs - 3_600_000;
+    service.belief.scan({ ...scan, seq: 1, tsMs, method: "nljd", place: "b1-1-07", alarm: true }, "n1");
+    service.belief.search("b1-0-03", false, tsMs, "s1");
+    await page.getByRole("button", { name: "Search", exact: true }).click();
+    await page.locator('[data-search="b1-1-07"]').waitFor();
+    expect((await cells(page))[0]).toBe("b1-1-07");
+    expect(await page.locator('[data-search="b1-1-07"]').textContent()).toMatch(/27\s%/);
+    await page.getByText("× 3.4 · nljd alarm at the cell").waitFor();
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    expect(violations.map((v) => v.id)).toEqual([]);
+    await page.getByRole("button", { name: /^Open/ }).click();
+    await page.getByText("Nothing to report. 13 of 13 sensors watching.").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it("unsure place: outlined and shaded, not filled; a likely one is filled", async () => {
     const { page, service } = await open("one");
     const candidates = [{ cell: "b1-0-09", p: 0.2 }];

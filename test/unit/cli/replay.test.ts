@@ -66,6 +66,10 @@ describe("cellward replay --site", () => {
     expect(read("b", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
     expect(read("b", "score.json")).toBe(read("a", "score.json"));
     expect(read("c", "alerts.jsonl")).toBe(read("a", "alerts.jsonl"));
+    const { items } = JSON.parse(read("a", "search-list.json"));
+    expect(items[0]).toMatchObject({ block: "b1", rank: 1 });
+    expect(items[0].reasons[0].kind).toBe("use");
+    expect(read("c", "search-list.json")).toBe(read("a", "search-list.json"));
   });
 
   it("replay: two blocks that hear the same phone: one alert, in its block, and the same bytes from another batch cut", async () => {
