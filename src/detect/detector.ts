@@ -223,6 +223,7 @@ export class Detector {
       this.#pushReports(channel, tsMs, dtMs, count, rms ?? peak, offset);
       return;
     }
+    this.#openLanes(channel, rms, peak, duty);
     if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset, looks);
     if (peak) this.#pushLane(channel, 1, tsMs, dtMs, count, peak, offset);
     if (duty) this.#pushDuty(channel, tsMs, dtMs, count, duty, offset);
@@ -252,6 +253,7 @@ export class Detector {
       }
       return;
     }
+    for (let b = 0; b < channels.length; b++) this.#openLanes(channels[b]!, rms, peak, duty);
     if (rms) this.#pushKind(0, channels, tsMs, dtMs, count, rms, offset, stride, looks);
     if (peak) this.#pushKind(1, channels, tsMs, dtMs, count, peak, offset, stride, null);
     for (let b = 0; b < channels.length; b++) {
@@ -473,6 +475,14 @@ export class Detector {
   }
 
   // ---------------------------------------------------------------------------------------------------------- lanes
+
+  /** Opens what a push brings before any of it is judged: the threshold depends on how many lanes there are. */
+  #openLanes(channel: number, rms: Float32Array | null, peak: Float32Array | null, duty: Float32Array | null): void {
+    const at = channel * LANE_KINDS.length;
+    if (rms && this.#laneOf[at]! < 0) this.#openLane(channel, 0);
+    if (peak && this.#laneOf[at + 1]! < 0) this.#openLane(channel, 1);
+    if (duty && this.#laneOf[at + 2]! < 0) this.#openLane(channel, 2);
+  }
 
   #openLane(channel: number, kind: number): number {
     const lanes = this.#lanes;

@@ -101,7 +101,8 @@ describe("kernel with SIMD", () => {
           expect(story(seed, 1000, cuts, "auto", 6).said).toEqual(story(seed, 1000, [99], "auto", 6).said);
         },
       ),
-      { numRuns: 8 },
+      // The example has an event in its first window, whose threshold must not depend on which lanes were open by then.
+      { numRuns: 8, examples: [[3, [20, 27, 14, 31, 44]]] },
     );
   });
 });
