@@ -22,6 +22,7 @@ const benches = {
   simulate: "test/bench/simulate.ts",
   belief: "test/bench/belief.ts",
   loss: "test/bench/loss.ts",
+  outside: "test/bench/outside.ts",
   replay: "test/bench/replay.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import { median } from "./linalg.ts";
 import type { Observation, SensorLevel } from "./locate.ts";
 import type { Levels, Source } from "./mixture.ts";
 import { FADING_DB, type Sighting } from "./sighting.ts";
-import type { SourceGrid } from "./sources.ts";
+import type { SourceGrid, Whereabouts } from "./sources.ts";
 
 /** A sensor that hears less than this share of what the best one hears is at its limit. */
 const RARELY = 0.25;
@@ -115,32 +115,40 @@ export class Fingerprint {
   }
 
   /**
-   * What the emitter gives at its newest power: learned where it was heard, from the plan (row `at` of the grid) elsewhere, but
-   * nowhere louder than sensors that heard nothing of it allow.
+   * What the emitter gives at its newest power: learned where it was heard, from the plan elsewhere, averaged over where it may be,
+   * but nowhere louder than sensors that heard nothing of it allow. As long as its place is in doubt, so is what the plan says.
    */
-  source(grid: SourceGrid, at: number, logOn: number): Source {
+  source(grid: SourceGrid, where: Whereabouts, logOn: number): Source {
     const n = grid.sensors.length;
     const levelDbm = new Float64Array(n);
     const sdDb = new Float64Array(n);
     const fading = this.fadingDb();
-    const powers: number[] = [];
+    const known = grid.sensors.map((id) => this.sensors.get(id));
+    const planned = where.rows.map((row) => {
+      const powers: number[] = [];
+      known.forEach((k, i) => {
+        if (k !== undefined && k.heard > 0) powers.push(k.meanDbm - grid.gainDb[row * n + i]!);
+      });
+      return powers.length > 0 ? median(powers) : Number.NEGATIVE_INFINITY;
+    });
     for (let i = 0; i < n; i++) {
-      const k = this.sensors.get(grid.sensors[i]!);
-      if (k !== undefined && k.heard > 0) powers.push(k.meanDbm - grid.gainDb[at * n + i]!);
-    }
-    const powerDbm = powers.length > 0 ? median(powers) : Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < n; i++) {
-      const k = this.sensors.get(grid.sensors[i]!);
+      const k = known[i];
       if (k !== undefined && k.heard > 0) {
         levelDbm[i] = k.meanDbm;
         sdDb[i] = fading * Math.sqrt(1 + 1 / Math.min(k.heard, MEMORY_WINDOWS));
-      } else {
-        const planned = powerDbm + grid.gainDb[at * n + i]!;
-        levelDbm[i] = k !== undefined && k.quiet >= 2 ? Math.min(planned, k.floorDbm) : planned;
-        sdDb[i] = Math.hypot(grid.shadowDb, fading);
+        continue;
       }
+      let [mean, square] = [0, 0];
+      for (let r = 0; r < planned.length; r++) {
+        const level = planned[r]! + grid.gainDb[where.rows[r]! * n + i]!;
+        mean += where.p[r]! * level;
+        square += where.p[r]! * level * level;
+      }
+      levelDbm[i] = k !== undefined && k.quiet >= 2 ? Math.min(mean, k.floorDbm) : mean;
+      const doubt = Number.isFinite(mean) ? Math.max(0, square - mean * mean) : 0;
+      sdDb[i] = Math.sqrt(grid.shadowDb * grid.shadowDb + fading * fading + doubt);
     }
-    return { levelDbm, sdDb, logOn, certain: true, at };
+    return { levelDbm, sdDb, logOn, certain: true, at: where.rows[0]! };
   }
 
   /** The averages as one window's levels: what is heard too rarely counts as not heard. */

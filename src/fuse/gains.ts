@@ -4,6 +4,7 @@
 import type { Band, SensorSite, Site } from "../model.ts";
 import { assumedDoor, doorsNear, roomDoorsOf } from "./doors.ts";
 import type { Grid } from "./grid.ts";
+import { Footprint, isOpen, openPaths } from "./outdoors.ts";
 import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanGeometry } from "./propagation.ts";
 
 /**
@@ -46,6 +47,8 @@ export interface PlaceGroup {
   /** Zone of the site the positions are in; empty: none, or not a room. */
   readonly zone: string;
   readonly floor: number;
+  /** Under the sky. */
+  readonly open: boolean;
   readonly xM: Float64Array;
   readonly yM: Float64Array;
   readonly zM: number;
@@ -62,6 +65,7 @@ export function gridGroups(grid: Grid): PlaceGroup[] {
   return grid.zones.map((zone) => ({
     zone: zone.kind === "outside" || zone.kind === "corridor" ? "" : zone.id,
     floor: grid.floor[zone.from]!,
+    open: isOpen(zone.kind),
     xM: grid.xM.subarray(zone.from, zone.to),
     yM: grid.yM.subarray(zone.from, zone.to),
     zM: grid.zM[zone.from]!,
@@ -93,8 +97,10 @@ export function walkPaths(
   const farM = small ? Number.POSITIVE_INFINITY : FAR_M;
   const places: Places = { plan, geometry, sensors, floorOf, doorsOf, fineM, farM, squares: new Map() };
   let first = 0;
+  const footprint = new Footprint(site);
   for (const group of groups) {
-    groupPaths(site, group, first, places, sink);
+    if (group.open) openPaths(group, first, places, footprint, sink);
+    else groupPaths(site, group, first, places, sink);
     first += group.xM.length;
   }
   if (!geometry.isComplete) geometry.complete();

@@ -165,9 +165,13 @@ function unzoned(site: Site, options: GridOptions, floor: number, stepM: number)
   });
 }
 
-/** Rings around the house for sites that state no outside zone. */
+/** Rings around the house, where no zone is: people are on every side of it, whatever the plan states. */
 function outsideRing(site: Site, draft: Draft): Point2[] {
-  const points: Point2[] = draft.x.map((x, i): Point2 => [x, draft.y[i]!]);
+  const points: Point2[] = [];
+  for (let z = 0, i = 0; i < draft.x.length; i++) {
+    while (draft.zones[z]!.to <= i) z++;
+    if (draft.zones[z]!.kind !== "outside") points.push([draft.x[i]!, draft.y[i]!]);
+  }
   for (const s of site.sensors) if (s.positionM) points.push([s.positionM[0], s.positionM[1]]);
   if (points.length === 0) return [];
   const [x0, y0, x1, y1] = bounds(points);
@@ -183,7 +187,7 @@ function outsideRing(site: Site, draft: Draft): Point2[] {
       else ring.push([x0 - d, y1 + d - (along - 2 * w - h)]);
     }
   }
-  return ring;
+  return ring.filter(([x, y]) => !site.zones.some((z) => insidePolygon(z.polygon, x, y)));
 }
 
 /** Builds the candidates of a site. Cost: one polygon test a position. */
@@ -242,7 +246,6 @@ function addOutside(site: Site, options: GridOptions, draft: Draft): void {
     const range = { id: zone.id, kind: zone.kind, allowed: zone.phones === "allowed", areaM2 };
     addRange(draft, range, points, ground, zM);
   }
-  if (stated.length > 0) return;
   const ring = outsideRing(site, draft);
   addRange(draft, { id: "", kind: "outside", allowed: true, areaM2: 0 }, ring, ground, zM);
 }

@@ -227,8 +227,9 @@ function peaksOf(grid: SourceGrid): Int32Array {
 }
 
 /**
- * Positions worth a look: those from which one of the sensors that lead the surplus is heard nearly as well as from anywhere. Those
- * nearest to them first: what is found there shows at once how bad the others are.
+ * Positions worth a look: those from which one of the sensors that lead the surplus is heard nearly as well as from anywhere, and
+ * all outside, where everybody is far from every sensor. Those nearest to them first: what is found there shows at once how bad
+ * the others are.
  */
 function nearest(grid: SourceGrid, lead: readonly number[]): Int32Array {
   const n = grid.sensors.length;
@@ -241,7 +242,7 @@ function nearest(grid: SourceGrid, lead: readonly number[]): Int32Array {
     if (first.has(c)) continue;
     for (let k = 0; k < lead.length && k < NEAR_SENSORS; k++) {
       const i = lead[k]!;
-      if (grid.gainDb[c * n + i]! < grid.gainDb[peak[i]! * n + i]! - NEAR_DB) continue;
+      if (grid.outside[c] === 0 && grid.gainDb[c * n + i]! < grid.gainDb[peak[i]! * n + i]! - NEAR_DB) continue;
       rows[count++] = c;
       break;
     }

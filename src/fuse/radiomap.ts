@@ -6,6 +6,7 @@ import type { Band, BandCalibration, CalibrationPoint, SensorSite, Site } from "
 import { type PlaceGroup, walkPaths } from "./gains.ts";
 import { factorOf, type Kernel, type Place, predictResidual } from "./gp.ts";
 import { insidePolygon } from "./grid.ts";
+import { isOpen } from "./outdoors.ts";
 
 export interface RadioMap {
   /** places * sensors: expected level less the emitter's power, dB. */
@@ -23,6 +24,7 @@ export function pointGroups(site: Site, points: readonly CalibrationPoint[]): Pl
     );
     return {
       zone: zone?.id ?? "",
+      open: zone !== undefined && isOpen(zone.kind),
       floor: Math.max(
         0,
         site.floors.findIndex((f) => f.id === p.floor),

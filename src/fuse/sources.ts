@@ -8,6 +8,8 @@ export interface SourceGrid {
   readonly gainDb: Float32Array;
   /** Log prior probability of each position; they add up to 1. */
   readonly logPrior: Float64Array;
+  /** 1 where the position is outside the house. */
+  readonly outside: Uint8Array;
   /** The candidate of the locator that each position is. */
   readonly at: Int32Array;
   readonly xM: Float64Array;
@@ -22,6 +24,8 @@ export interface SourceGrid {
 /** A cell keeps so many positions, and larger zones up to so many. */
 const SOURCES_PER_CELL = 4;
 const SOURCES_PER_ZONE = 20;
+/** Outside: from far away the house is seen from so many sides, near and far. */
+const SOURCES_OUTSIDE = 60;
 /** Floor area that a position of a larger zone stands for. */
 const SOURCE_AREA_M2 = 4;
 
@@ -42,8 +46,9 @@ export function thinned(
   const prior: number[] = [];
   for (const zone of grid.zones) {
     const size = zone.to - zone.from;
+    const outside = zone.kind === "outside";
     const fair = Math.max(SOURCES_PER_CELL, Math.ceil(zone.areaM2 / SOURCE_AREA_M2));
-    const wanted = Math.min(SOURCES_PER_ZONE, fair, size);
+    const wanted = Math.min(size, outside ? SOURCES_OUTSIDE : Math.min(SOURCES_PER_ZONE, fair));
     for (let k = 0; k < wanted; k++) {
       at.push(zone.from + Math.floor(((k + 0.5) * size) / wanted));
       prior.push(logPrior[zone.from]! + Math.log(size / wanted));
@@ -59,6 +64,7 @@ export function thinned(
     size: at.length,
     gainDb,
     logPrior: Float64Array.from(prior),
+    outside: Uint8Array.from(at, (c) => (grid.zones[grid.zone[c]!]!.kind === "outside" ? 1 : 0)),
     at: Int32Array.from(at),
     xM: Float64Array.from(at, (c) => grid.xM[c]!),
     yM: Float64Array.from(at, (c) => grid.yM[c]!),
@@ -72,4 +78,31 @@ export function thinned(
 /** Distance of two rows of a grid. */
 export function distanceM(grid: SourceGrid, a: number, b: number): number {
   return Math.hypot(grid.xM[a]! - grid.xM[b]!, grid.yM[a]! - grid.yM[b]!, grid.zM[a]! - grid.zM[b]!);
+}
+
+/** Where an emitter may be, as rows of a grid with probabilities that add up to 1; the likeliest first. */
+export interface Whereabouts {
+  readonly rows: readonly number[];
+  readonly p: readonly number[];
+}
+
+/** So many rows stand for a posterior, and none that is so much less likely than the first. */
+const MOST_ROWS = 8;
+const LEAST_SHARE = 0.02;
+
+/** The rows that hold most of a posterior over the locator's candidates; `logPrior` as the locator has it. Cost: a pass over the grid. */
+export function whereabouts(grid: SourceGrid, logPosterior: Float64Array, logPrior: Float64Array): Whereabouts {
+  const best: { row: number; log: number }[] = [];
+  for (let row = 0; row < grid.size; row++) {
+    // A row stands for as many candidates as share its prior.
+    const log = logPosterior[grid.at[row]!]! + grid.logPrior[row]! - logPrior[grid.at[row]!]!;
+    if (best.length === MOST_ROWS && log <= best[MOST_ROWS - 1]!.log) continue;
+    let at = best.length;
+    while (at > 0 && best[at - 1]!.log < log) at--;
+    best.splice(at, 0, { row, log });
+    if (best.length > MOST_ROWS) best.pop();
+  }
+  const kept = best.map((b) => ({ row: b.row, p: Math.exp(b.log - best[0]!.log) })).filter((b) => b.p >= LEAST_SHARE);
+  const sum = kept.reduce((total, b) => total + b.p, 0);
+  return { rows: kept.map((b) => b.row), p: kept.map((b) => b.p / sum) };
 }

@@ -16,7 +16,7 @@ import {
   split,
   windowNats,
 } from "./sighting.ts";
-import type { SourceGrid } from "./sources.ts";
+import { type SourceGrid, type Whereabouts, whereabouts } from "./sources.ts";
 
 /**
  * From the evidence of a block's channels to one track per emitter: decides that something transmits, which emitter it is,
@@ -108,8 +108,8 @@ interface Live {
   readonly firstEvidenceMs: number;
   lastSeenMs: number;
   readonly posterior: Float64Array;
-  /** Its most likely position on the grids of its bands; forgotten whenever its place is judged. */
-  readonly at: Map<SourceGrid, number>;
+  /** Where it may be on the grids of its bands; forgotten whenever its place is judged. */
+  readonly at: Map<SourceGrid, Whereabouts>;
   sensors: SensorEvidence[];
   llr: number;
   /** What the evidence had to reach: the least of the channels that fired alone, or the block's sum. */
@@ -240,7 +240,13 @@ export class Tracker {
       if (Number.isNaN(shift)) return [];
       return [{ track, shift, source: { ...sources[k]!, levelDbm: sources[k]!.levelDbm.map((l) => l + shift) } }];
     });
-    const { found } = told;
+    // What the plan gets wrong looks like one emitter more: beside known ones a new one must show where their levels were learned.
+    const found = told.found.filter((f) => {
+      if (stay.length === 0 || told.walked.some((w) => w.found === f)) return true;
+      const others = [...stay.map((o) => o.source), ...told.found.filter((o) => o !== f).map((o) => o.source)];
+      const [learned, planned] = adds(levels, others, f.source, grid.shadowDb);
+      return learned + PLAN_WEIGHT * planned - f.price >= birthNats;
+    });
     if (stay.length === 0 && !this.fires(s)) {
       const { track } = yield* this.asOne(s, windowMs, FADING_DB);
       return track ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
@@ -291,14 +297,13 @@ export class Tracker {
 
   /** What a track is expected to give in a band. */
   private sourceOf(track: Live, s: Sighting, grid: SourceGrid): Source {
-    let at = track.at.get(grid);
-    if (at === undefined) {
-      at = 0;
-      for (let c = 1; c < grid.size; c++) if (track.posterior[grid.at[c]!]! > track.posterior[grid.at[at]!]!) at = c;
-      track.at.set(grid, at);
+    let where = track.at.get(grid);
+    if (where === undefined) {
+      where = whereabouts(grid, track.posterior, this.prior);
+      track.at.set(grid, where);
     }
     const justHeard = s.tMs - (track.bands.get(s.band) ?? 0) <= JUST_HEARD_MS;
-    return track.fingerprints.get(s.band)!.source(grid, at, justHeard ? ON_NATS : OFF_NATS);
+    return track.fingerprints.get(s.band)!.source(grid, where, justHeard ? ON_NATS : OFF_NATS);
   }
 
   /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */

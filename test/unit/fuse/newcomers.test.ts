@@ -32,6 +32,7 @@ function field(): SourceGrid {
     size: ROWS,
     gainDb,
     logPrior: new Float64Array(ROWS).fill(-Math.log(ROWS)),
+    outside: new Uint8Array(ROWS),
     at: Int32Array.from({ length: ROWS }, (_, i) => i),
     xM: Float64Array.from({ length: ROWS }, (_, c) => place(c)[0]),
     yM: Float64Array.from({ length: ROWS }, (_, c) => place(c)[1]),

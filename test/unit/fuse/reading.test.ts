@@ -22,6 +22,7 @@ function hall(): SourceGrid {
     size: at.length,
     gainDb,
     logPrior: new Float64Array(at.length).fill(-Math.log(at.length)),
+    outside: new Uint8Array(at.length),
     at: Int32Array.from(at, (_, i) => i),
     xM: Float64Array.from(at, (p) => p[0]),
     yM: Float64Array.from(at, (p) => p[1]),
