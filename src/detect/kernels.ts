@@ -297,8 +297,9 @@ export class Lanes {
 
 /** Half-nat bin, counted from 1, of a log-likelihood ratio of at least TAIL_FROM. */
 export function tailBin(nats: number): number {
-  const bin = ((nats - TAIL_FROM) * 2) | 0;
-  return (bin < TAIL_BINS ? bin : TAIL_BINS - 1) + 1;
+  // Bounded before it is made an integer: a reading far out of range brings more nats than 32 bits hold.
+  const bin = (nats - TAIL_FROM) * 2;
+  return bin < TAIL_BINS - 1 ? (bin | 0) + 1 : TAIL_BINS;
 }
 
 /** A longer typed array of the same kind with the same beginning. */

@@ -77,7 +77,7 @@ export class SimdBank implements LaneStore {
   private constructor(wasm: Wasm, module: object) {
     this.#memory = new wasm.Memory({ initial: Math.ceil(LANES_AT / PAGE) });
     const instance = new wasm.Instance(module, { env: { memory: this.#memory } });
-    this.#run = instance.exports["run"] as (...args: number[]) => number;
+    this.#run = instance.exports.run as (...args: number[]) => number;
     new Float32Array(this.#memory.buffer, POWER_AT).set(POWER);
     new Float32Array(this.#memory.buffer, TABLE_AT).set(buildClassTable());
     this.#look();

@@ -5,7 +5,7 @@ import { advance, drift, hindsight, ratesOf } from "../../../src/belief/drift.ts
 import { layoutOf, placing } from "../../../src/belief/layout.ts";
 import { BELIEF_DEFAULTS } from "../../../src/belief/settings.ts";
 import { ExactBelief } from "../../support/belief-exact.ts";
-import { cellName, DAY, scanOf, T0, trackOf, WING_PRIOR, wingSite } from "../../support/wing.ts";
+import { cellName, scanOf, T0, trackOf, WING_PRIOR, wingSite } from "../../support/wing.ts";
 
 const CELLS = 6;
 /** Rates that no outcome moves, so that the oracle need not learn; repeats are independent in its world. */
