@@ -224,8 +224,8 @@ export class House {
   async settle(): Promise<Verdict> {
     this.endSending();
     const last = this.sent.at(-1)?.tsMs ?? 0;
-    // Two holds of the service's windows, and room for a slow machine.
-    await this.until(() => Date.now() > last + 8000, 20_000);
+    // A network that falls silent as a whole is waited for 10 s before its last windows are judged; and room for a slow machine.
+    await this.until(() => Date.now() > last + 14_000, 30_000);
     await this.until(() => this.heardAll(), 30_000);
     // The service acknowledges every ten seconds; what is still missing then is sent again.
     for (let round = 0; round < MOST_RESENDS && this.resends && this.unacknowledged() > 0; round++) {
