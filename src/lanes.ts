@@ -185,8 +185,9 @@ export class Lanes {
   ready(nowMs: number): number | null {
     const { windowMs, holdMs, eager } = this.options;
     this.judgedMs ??= Math.floor((nowMs - holdMs) / windowMs) * windowMs;
-    if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, nowMs - holdMs);
-    else if (nowMs - this.judgedMs > IDLE_MS) this.judgedMs = this.skipIdle(this.judgedMs, nowMs - holdMs);
+    if (!this.drained || nowMs - this.judgedMs > IDLE_MS) {
+      this.judgedMs = this.skipIdle(this.judgedMs, nowMs - holdMs);
+    }
     const endMs = this.judgedMs + windowMs;
     if (nowMs < endMs) return null;
     if (eager && nowMs < endMs + OUTAGE_MS && this.networkAway(endMs, nowMs)) return null;
@@ -228,8 +229,7 @@ export class Lanes {
   next(): number | null {
     if (this.judgedMs === null) return null;
     if (![...this.lanes.values()].some((lane) => lane.pending.length > 0)) return null;
-    if (!this.drained) this.judgedMs = this.skipToFirst(this.judgedMs, Number.POSITIVE_INFINITY);
-    else this.judgedMs = this.skipIdle(this.judgedMs, Number.POSITIVE_INFINITY);
+    this.judgedMs = this.skipIdle(this.judgedMs, Number.POSITIVE_INFINITY);
     return this.judgedMs + this.options.windowMs;
   }
 
@@ -245,22 +245,10 @@ export class Lanes {
     this.judgedMs = endMs;
   }
 
-  /** Before the first instant was ever drained there is nothing to judge: jumps to the window of the first that waits. */
-  private skipToFirst(judgedMs: number, limitMs: number): number {
-    let first = Number.POSITIVE_INFINITY;
-    for (const lane of this.lanes.values()) {
-      if (lane.drainedMs !== Number.NEGATIVE_INFINITY) return judgedMs;
-      const head = lane.pending[0];
-      if (head) first = Math.min(first, head.tsMs);
-    }
-    const { windowMs } = this.options;
-    return Math.max(judgedMs, Math.floor(Math.min(first, limitMs) / windowMs) * windowMs);
-  }
-
   /**
    * After IDLE_MS of windows in which nobody was heard, everything that ends or falls silent has done so, and the windows up to
    * the next instant say nothing: jumps there. A trace with a gap of a year, or a service whose messages are years old, would
-   * otherwise go through every window between.
+   * otherwise go through every window between. The same before the first instant of all, when there is nothing to judge either.
    */
   private skipIdle(judgedMs: number, limitMs: number): number {
     let first = limitMs;

@@ -1,5 +1,5 @@
 import { Detector } from "./detect/detector.ts";
-import type { BandWindow } from "./fuse/sighting.ts";
+import { type BandWindow, HEARD_NATS } from "./fuse/sighting.ts";
 import { type Locating, TRACKER_DEFAULTS, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
 import type { BandId, ChannelEvidence, ReadingBatch, SensorId, Track } from "./model.ts";
 
@@ -45,8 +45,6 @@ const PAUSE_MS = 10_000;
 /** Evidence kept at the most, of late channels and of those in time: some ten minutes of calls of twelve channels each. */
 const MOST_LATE = 20_000;
 const MOST_IN_TIME = 10_000;
-/** Statistic from which a channel may count as hearing; what is below is quiet to the fusion as well. */
-const KEPT_NATS = 4;
 
 interface LateLane {
   readonly sensor: SensorId;
@@ -306,8 +304,9 @@ function drains({ firstTsMs, newestMs, firstAtMs, lastAtMs }: LateLane): boolean
   return newestMs - firstTsMs >= DRAIN_SPEED * (lastAtMs - firstAtMs);
 }
 
+/** Whether a channel may count as hearing; what is below is quiet to the fusion as well. */
 function standsOut(e: ChannelEvidence): boolean {
-  return e.samples > 0 && (e.hot || e.llr >= KEPT_NATS);
+  return e.samples > 0 && (e.hot || e.llr >= HEARD_NATS);
 }
 
 /** A channel that was heard and did not stand out: at its floor. */

@@ -59,14 +59,10 @@ export class Neighbours {
 
   /** As `explains`, for a track of late readings: by what was heard in time, as far as it is kept, or late. */
   explainsLate(track: Track): BlockId | null {
-    if (track.sensors.length === 0) return null;
-    for (const [block, { hearings }] of this.blocks) {
-      if (block === track.block) continue;
-      const late = this.late.filter((l) => l.block === block).map((l) => l.hearing);
-      const near = [...hearings, ...late].filter((h) => Math.abs(h.tMs - track.lastEvidenceMs) < SAME_USE_MS);
-      if (near.length > 0 && track.sensors.every((own) => near.some((h) => this.covers(h, own)))) return block;
-    }
-    return null;
+    return this.explained(track, (block, hearings) => [
+      ...hearings,
+      ...this.late.filter((l) => l.block === block).map((l) => l.hearing),
+    ]);
   }
 
   /** No more is to come of any block: the end of a trace. */
@@ -88,12 +84,18 @@ export class Neighbours {
    * is 14 dB louder and more for every doubling of 30 m.
    */
   explains(track: Track, tMs: number): BlockId | null {
+    return this.explained(track, (_, hearings) => hearings.filter((h) => h.tMs <= tMs));
+  }
+
+  /** The other block of whose hearings, as `of` gives them, those near in time explain a track. */
+  private explained(
+    track: Track,
+    of: (block: BlockId, hearings: readonly Hearing[]) => readonly Hearing[],
+  ): BlockId | null {
     if (track.sensors.length === 0) return null;
     for (const [block, { hearings }] of this.blocks) {
       if (block === track.block) continue;
-      const near = hearings.filter(
-        (h) => h.tMs <= tMs && h.tMs > track.lastEvidenceMs - SAME_USE_MS && h.tMs < track.lastEvidenceMs + SAME_USE_MS,
-      );
+      const near = of(block, hearings).filter((h) => Math.abs(h.tMs - track.lastEvidenceMs) < SAME_USE_MS);
       if (near.length > 0 && track.sensors.every((own) => near.some((h) => this.covers(h, own)))) return block;
     }
     return null;

@@ -131,6 +131,8 @@ export class Detector {
   readonly #groupLast = new Float32Array(GROUP);
   readonly #run = newRunResult();
   readonly #events = new EventBook();
+  /** Scratch: the one channel of `push`. */
+  readonly #one: number[] = [0];
   readonly #specs: ChannelSpec[] = [];
   /** Snapshot whose channels have not all been opened yet. */
   #saved: Saved | null = null;
@@ -218,21 +220,13 @@ export class Detector {
     looks: Float32Array | null,
     offset: number,
   ): void {
-    if (count <= 0) return;
-    if (this.#specs[channel]!.periodMs === 0) {
-      this.#pushReports(channel, tsMs, dtMs, count, rms ?? peak, offset);
-      return;
-    }
-    this.#openLanes(channel, rms, peak, duty);
-    if (rms) this.#pushLane(channel, 0, tsMs, dtMs, count, rms, offset, looks);
-    if (peak) this.#pushLane(channel, 1, tsMs, dtMs, count, peak, offset);
-    if (duty) this.#pushDuty(channel, tsMs, dtMs, count, duty, offset);
-    this.#lastMs[channel] = tsMs + (count - 1) * dtMs;
+    this.#one[0] = channel;
+    this.pushColumns(this.#one, tsMs, dtMs, count, rms, peak, duty, looks, offset, count);
   }
 
   /**
-   * Takes `count` instants of several channels of one sensor; the columns of channel b begin at `[offset + b * stride]`. Otherwise as
-   * `push` for each of them, and with the same outcome; four lanes that keep step go side by side where the host has SIMD.
+   * Takes `count` instants of several channels of one sensor; the columns of channel b begin at `[offset + b * stride]`. The outcome is
+   * that of `push` for each of them; four lanes that keep step go side by side where the host has SIMD.
    */
   pushColumns(
     channels: ArrayLike<number>,
@@ -249,7 +243,7 @@ export class Detector {
     if (count <= 0 || channels.length === 0) return;
     if (this.#specs[channels[0]!]!.periodMs === 0) {
       for (let b = 0; b < channels.length; b++) {
-        this.push(channels[b]!, tsMs, dtMs, count, rms, peak, duty, looks, offset + b * stride);
+        this.#pushReports(channels[b]!, tsMs, dtMs, count, rms ?? peak, offset + b * stride);
       }
       return;
     }

@@ -167,11 +167,9 @@ function unzoned(site: Site, options: GridOptions, floor: number, stepM: number)
 
 /** Rings around the house, where no zone is: people are on every side of it, whatever the plan states. */
 function outsideRing(site: Site, draft: Draft): Point2[] {
-  const points: Point2[] = [];
-  for (let z = 0, i = 0; i < draft.x.length; i++) {
-    while (draft.zones[z]!.to <= i) z++;
-    if (draft.zones[z]!.kind !== "outside") points.push([draft.x[i]!, draft.y[i]!]);
-  }
+  const points = draft.x.flatMap((x, i): Point2[] =>
+    draft.zones[draft.zone[i]!]!.kind === "outside" ? [] : [[x, draft.y[i]!]],
+  );
   for (const s of site.sensors) if (s.positionM) points.push([s.positionM[0], s.positionM[1]]);
   if (points.length === 0) return [];
   const [x0, y0, x1, y1] = bounds(points);

@@ -43,7 +43,7 @@ export interface Sighting {
 const HEARD_SIGMAS = 2.5;
 
 /** And the evidence it must have gathered, nats: of a hundred channels one or two stand out by chance in every window. */
-const HEARD_NATS = 4;
+export const HEARD_NATS = 4;
 
 /** Reads a window; null when nobody hears anything. */
 export function sightingOf(window: BandWindow, tMs: number): Sighting | null {

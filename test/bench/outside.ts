@@ -5,6 +5,7 @@
  * raised an alert, with Wilson's 95 % interval. Cost: about a minute for 50 phones of one world.
  */
 import { readFileSync } from "node:fs";
+import { pointInPolygon } from "../../simulator/geometry.ts";
 import { type ScenarioInput, simulate } from "../../simulator/index.ts";
 import { stream } from "../../simulator/prng.ts";
 import { traceOf } from "../../simulator/run.ts";
@@ -83,7 +84,8 @@ function draw(world: string, run: number): { outside: Drawn[]; inside: Drawn[] }
   while (outside.length < A_RUN) {
     const [x, y] = [random.range(x0 - 50, x1 + 50), random.range(y0 - 50, y1 + 50)];
     const far = Math.hypot(Math.max(x0 - x, 0, x - x1), Math.max(y0 - y, 0, y - y1));
-    if (far < 10 || far > 50 || physics.site.zones.some((z) => z.block !== null && within(x, y, z.polygon))) continue;
+    if (far < 10 || far > 50 || physics.site.zones.some((z) => z.block !== null && pointInPolygon(x, y, z.polygon)))
+      continue;
     const band = random.pick(BANDS);
     const one = { band, eirpDbm: random.range(...(POWER_DBM[band] ?? LTE_DBM)), at: { x_m: x, y_m: y } };
     const { most, over } = loudest(one);
@@ -103,16 +105,6 @@ function draw(world: string, run: number): { outside: Drawn[]; inside: Drawn[] }
   return { outside, inside };
 }
 
-function within(x: number, y: number, polygon: readonly (readonly [number, number])[]): boolean {
-  let odd = false;
-  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
-    const [xi, yi] = polygon[i]!;
-    const [xj, yj] = polygon[j]!;
-    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) odd = !odd;
-  }
-  return odd;
-}
-
 /** Whether each of the phones raised an alert while it was on or within its track's life. */
 async function alerted(world: string, drawn: readonly Drawn[], runSeed: number): Promise<boolean[]> {
   const sim = simulate(scenario(world, drawn), runSeed, { siteText: DEMO });
@@ -120,18 +112,9 @@ async function alerted(world: string, drawn: readonly Drawn[], runSeed: number):
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   const { alerts } = await replayInProcess(traceOf(sim), { site: parsed.site });
   const at = alerts.filter((a) => a.type === "new" && a.after.kind === "phone-active").map((a) => a.t - sim.startMs);
-  return drawn.map((d, k) => {
+  return drawn.map((_, k) => {
     const fromMs = 1000 * (FIRST_S + EVERY_S * k);
-    const hit = at.some((t) => t >= fromMs && t < fromMs + 1000 * EVERY_S);
-    if (process.env.VERBOSE && hit === (d.at.floor === undefined)) {
-      const a = alerts.find(
-        (l) => l.type === "new" && l.t - sim.startMs >= fromMs && l.t - sim.startMs < fromMs + 1000 * EVERY_S,
-      );
-      process.stdout.write(
-        `${world} ${runSeed} ${JSON.stringify(d)} ${a?.after.cell} ${JSON.stringify(a?.after.candidates?.slice(0, 4))} ${a?.after.evidence?.sensors.slice(0, 6).map((s) => `${s.sensor}:${(s.floor_dbm + s.excess_db).toFixed(0)}`)}\n`,
-      );
-    }
-    return hit;
+    return at.some((t) => t >= fromMs && t < fromMs + 1000 * EVERY_S);
   });
 }
 
