@@ -268,6 +268,11 @@ export class FixtureService implements ServiceView {
     for (const listener of this.#listeners) listener({ type, before, after: alert });
   }
 
+  /** Puts a new state of an alert there that no listener has heard of yet. */
+  putUnheard(alert: Alert): void {
+    this.#alerts.set(alert.id, alert);
+  }
+
   setSensor(id: string, over: Partial<SensorView>): void {
     this.#sensors = this.#sensors.map((s) => (s.sensor === id ? { ...s, ...over } : s));
   }
