@@ -7,7 +7,7 @@
  * the connection their message came on or not at all: after a reconnect the same packet id means another message.
  */
 import { readFileSync } from "node:fs";
-import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient, Store } from "mqtt";
 import type { Clock } from "../contracts.ts";
 import type { Logger } from "../log.ts";
 
@@ -158,7 +158,8 @@ class BrokerLink implements Link {
   #published = 0;
   #publishDropped = 0;
   #outgoing: Outgoing[] = [];
-  #inFlight = 0;
+  /** Handed to the library and not confirmed yet, oldest first. */
+  readonly #inFlight = new Set<Outgoing>();
   #resubscribeTimer: NodeJS.Timeout | null = null;
 
   constructor(options: LinkOptions) {
@@ -179,6 +180,7 @@ class BrokerLink implements Link {
     client.on("close", () => {
       this.#subscribed = false;
       this.#dropGeneration();
+      this.#takeBack(client);
     });
     client.on("error", (error) => this.#note(error));
     client.on("offline", () => {
@@ -411,19 +413,32 @@ class BrokerLink implements Link {
   #pump(): void {
     const client = this.#client;
     if (client === null || !client.connected) return;
-    while (this.#inFlight < PUBLISH_IN_FLIGHT) {
+    while (this.#inFlight.size < PUBLISH_IN_FLIGHT) {
       const message = this.#outgoing.shift();
       if (message === undefined) return;
-      this.#inFlight++;
+      this.#inFlight.add(message);
       const payload = typeof message.payload === "string" ? message.payload : Buffer.from(message.payload);
       client.publish(message.topic, payload, { qos: message.qos, retain: message.retain }, (error) => {
-        this.#inFlight--;
+        // Taken back since, and sent again on another connection.
+        if (!this.#inFlight.delete(message)) return;
         if (error) this.#publishDropped++;
         else this.#published++;
         message.confirm?.(error ?? null);
         this.#pump();
       });
     }
+  }
+
+  /**
+   * What was in flight when the connection went is sent again first, in its order. The library would do that by itself, but one message
+   * a round trip, and subscribe and say that it is connected only afterwards: 200 messages at 500 ms each way are 200 s of silence.
+   */
+  #takeBack(client: MqttClient): void {
+    client.outgoingStore = new Store();
+    client.outgoing = {};
+    const again = [...this.#inFlight].filter((message) => message.qos === 1);
+    this.#inFlight.clear();
+    this.#outgoing.unshift(...again);
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -436,7 +451,7 @@ class BrokerLink implements Link {
     const busy = (): boolean => {
       const generation = this.#generation;
       const pending = generation === null ? 0 : generation.queue.length - generation.head;
-      return this.#outgoing.length + this.#inFlight + pending > 0;
+      return this.#outgoing.length + this.#inFlight.size + pending > 0;
     };
     while (client.connected && busy() && clock.monotonicMs() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -464,7 +479,7 @@ class BrokerLink implements Link {
       pending: generation === null ? 0 : generation.queue.length - generation.head,
       staleAcks: this.#staleAcks,
       published: this.#published,
-      publishQueued: this.#outgoing.length + this.#inFlight,
+      publishQueued: this.#outgoing.length + this.#inFlight.size,
       publishDropped: this.#publishDropped,
     };
   }

@@ -187,6 +187,32 @@ describe("link and embedded broker, over TCP", () => {
   });
 });
 
+it("what was in flight when the connection went: goes out again at once and in order, not one message a round trip", async () => {
+  const raw = await startRawBroker();
+  cleanups.push(() => raw.close());
+  const { link: made } = link(raw.url);
+  await until(() => made.status().subscribed);
+  const topics = Array.from({ length: 20 }, (_, k) => `cellward/v1/out/${k}`);
+  const confirmed: string[] = [];
+  for (const topic of topics) void made.publishConfirmed(topic, "x").then(() => confirmed.push(topic));
+  const published = (n: number) => raw.connections[n]!.packets.filter((p) => p.type === 3);
+  const topicOf = (body: Buffer) => body.toString("utf8", 2, 2 + body.readUInt16BE(0));
+  await until(() => published(0).length === 20);
+  raw.connections[0]!.socket.destroy();
+  await until(() => raw.connections.length === 2 && made.status().subscribed);
+  // Nothing was confirmed yet: all of it is on its way all the same.
+  await until(() => published(1).length === 20);
+  expect(published(1).map((p) => topicOf(p.body))).toEqual(topics);
+  expect(confirmed).toEqual([]);
+  for (const { body } of published(1)) {
+    const at = 2 + body.readUInt16BE(0);
+    raw.connections[1]!.socket.write(Buffer.from([0x40, 2, body[at]!, body[at + 1]!]));
+  }
+  await until(() => confirmed.length === 20);
+  expect(confirmed).toEqual(topics);
+  expect(made.status()).toMatchObject({ published: 20, publishQueued: 0, publishDropped: 0 });
+});
+
 describe("acknowledgements, byte by byte", () => {
   it("come in the order of arrival, however the handlers finish, and only after them", async () => {
     const raw = await startRawBroker();

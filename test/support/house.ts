@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import mqtt, { type MqttClient } from "mqtt";
+import mqtt, { type MqttClient, Store } from "mqtt";
 import { CODECS } from "../../sensors/index.ts";
 import { Blocks } from "../../src/blocks.ts";
 import { createDecoder } from "../../src/ingest/decode.ts";
@@ -143,6 +143,12 @@ export class House {
       reconnectPeriod: 100,
     });
     this.sensors.on("error", () => {});
+    // The rings are what sensors keep. The library would send what was in flight once more by itself, one message a round trip.
+    const { sensors } = this;
+    sensors.on("close", () => {
+      sensors.outgoingStore = new Store();
+      sensors.outgoing = {};
+    });
     this.watcher.on("error", () => {});
     this.sensors.on("message", (topic, payload) => this.acknowledge(topic, payload.toString()));
     await this.sensors.subscribeAsync("cellward/v1/toy/+/+/ack", { qos: 1 });
