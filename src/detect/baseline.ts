@@ -33,6 +33,11 @@ const HOT_MEAN = 13;
 export const SIGMA = 14;
 /** Largest statistic of the running block of BLOCK_READINGS. */
 export const BLOCK_TOP = 15;
+/** Places in `Baseline.end`. */
+export const END_VALUE = 0;
+export const END_BEFORE = 1;
+export const END_TOP = 2;
+export const END_FLOOR = 3;
 /** Counts stop here, so that a lane that never stops doesn't begin anew. */
 const MOST_SEEN = 2 ** 30;
 
@@ -117,6 +122,9 @@ export class Baseline {
   /** Floor when the drift was last looked at (0: not yet), and the drift in spreads a reading. */
   slopeFrom = new Float32Array(0);
   drift = new Float32Array(0);
+
+  /** What `visit` looks at, in the order of END_VALUE and so on. */
+  readonly end = new Float32Array(4);
 
   constructor(lanes: Lanes) {
     this.#lanes = lanes;
@@ -213,11 +221,16 @@ export class Baseline {
   }
 
   /**
-   * One cold visit at the end of a block: instants up to there, the last reading and the one before, statistic and floor as they
-   * were there. What sets the floor or the class anew does so only where a run ends (every RUN_VISITS blocks).
+   * One cold visit at the end of a block: instants up to there; `end` has the last reading, the one before it, statistic and floor
+   * as they were there (an array, because an engine makes an object of each fraction that it hands to a function). What sets the
+   * floor or the class anew does so only where a run ends (every RUN_VISITS blocks).
    */
-  visit(lane: number, ticks: number, value: number, before: number, top: number, floor: number): void {
+  visit(lane: number, ticks: number): void {
     const { i32, f32 } = this;
+    const value = this.end[END_VALUE]!;
+    const before = this.end[END_BEFORE]!;
+    const top = this.end[END_TOP]!;
+    const floor = this.end[END_FLOOR]!;
     const at = lane * COLD_WORDS;
     i32[at + VISITS] = (i32[at + VISITS]! + 1) | 0;
     const isLong = (ticks & (BLOCK_READINGS - 1)) === 0;

@@ -16,6 +16,10 @@ import {
   BLOCK_TOP,
   COLD_EVERY,
   COLD_WORDS,
+  END_BEFORE,
+  END_FLOOR,
+  END_TOP,
+  END_VALUE,
   HOT_VISITS,
   READY_READINGS,
   RUN_VISITS,
@@ -537,6 +541,7 @@ export class Detector {
     const base = this.#base;
     const lanes = this.#lanes;
     const run = this.#run;
+    const blockEnd = base.end;
     let i = from;
     while (i < end) {
       const seen = base.i32[lane * COLD_WORDS + SEEN]!;
@@ -566,7 +571,11 @@ export class Detector {
       let at = i + COLD_EVERY - phase - 1;
       for (let b = 0, done = ticks - phase + COLD_EVERY; b < run.blocks; b++, at += COLD_EVERY, done += COLD_EVERY) {
         if (at > i) before = x[at - 1]!;
-        base.visit(lane, done, x[at]!, before, run.tops[b]!, run.floors[b]!);
+        blockEnd[END_VALUE] = x[at]!;
+        blockEnd[END_BEFORE] = before;
+        blockEnd[END_TOP] = run.tops[b]!;
+        blockEnd[END_FLOOR] = run.floors[b]!;
+        base.visit(lane, done);
       }
       i = stop;
     }
@@ -681,6 +690,7 @@ export class Detector {
     const risen = lanes.evN(lane);
     if (risen < n) this.#lastQuietMs[lane] = t0 + (i + n - 1 - risen) * dtMs;
     const blocks = (phase + n) >> 3;
+    const blockEnd = base.end;
     if ((answer & (1 << ACTIVE_SHIFT)) !== 0) {
       if (simd.peak[k]! > base.f32[lane * COLD_WORDS + BLOCK_TOP]!)
         base.f32[lane * COLD_WORDS + BLOCK_TOP] = simd.peak[k]!;
@@ -697,8 +707,11 @@ export class Detector {
     if ((answer & ((1 << WAITING_SHIFT) | (1 << LOUD_SHIFT))) !== 0) this.#countLoud(simd, k, lane, x, i, n, phase);
     let at = i + COLD_EVERY - phase - 1;
     for (let b = 0, done = ticks - phase + COLD_EVERY; b < blocks; b++, at += COLD_EVERY, done += COLD_EVERY) {
-      const before = at > i ? x[at - 1]! : this.#groupLast[k]!;
-      base.visit(lane, done, x[at]!, before, simd.tops[b * GROUP + k]!, simd.floors[(b + 1) * GROUP + k]!);
+      blockEnd[END_VALUE] = x[at]!;
+      blockEnd[END_BEFORE] = at > i ? x[at - 1]! : this.#groupLast[k]!;
+      blockEnd[END_TOP] = simd.tops[b * GROUP + k]!;
+      blockEnd[END_FLOOR] = simd.floors[(b + 1) * GROUP + k]!;
+      base.visit(lane, done);
     }
   }
 

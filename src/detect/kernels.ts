@@ -366,6 +366,15 @@ export function bankRun(
 ): void {
   const fround = Math.fround;
   const power = POWER;
+  // Copies as numbers: an exported constant is a cell that the engine reads, and checks, at every use, and a variable that may take
+  // its value (a statistic at its cap) is kept as an object on the heap.
+  const range = +POWER_RANGE_DB;
+  const steps = +POWER_STEPS;
+  const middle = range * steps;
+  const freeze = +FREEZE_NATS;
+  const mostNats = +CAP_NATS;
+  const tailFrom = +TAIL_FROM;
+  const block = +BLOCK;
   const { f32, i32, f64 } = lanes;
   const at = lane * LANE_WORDS;
   const packed = i32[at + PACKED]!;
@@ -385,7 +394,7 @@ export function bankRun(
   const cap2 = table[row + 10]! < clip ? table[row + 10]! : clip;
   // Below the first p no hypothesis gains anything; from the second on one may gain TAIL_FROM.
   const silent = (b0 / a0) * (1 - ROUNDING);
-  const loud = Math.min((TAIL_FROM + b0) / a0, (TAIL_FROM + b1) / a1, (TAIL_FROM + b2) / a2) * (1 - ROUNDING);
+  const loud = Math.min((tailFrom + b0) / a0, (tailFrom + b1) / a1, (tailFrom + b2) / a2) * (1 - ROUNDING);
   const drift = fround((packed >> 24) * table[row + 11]!);
   const gain = fround(FOLLOW_GAIN * follow);
   let m = f32[at + FLOOR]!;
@@ -409,21 +418,21 @@ export function bankRun(
   let blocks = 0;
   let top = g0 > g1 ? (g0 > g2 ? g0 : g2) : g1 > g2 ? g1 : g2;
   let i = from;
-  let stop = from + BLOCK - phase;
+  let stop = from + block - phase;
   for (;;) {
     const end = stop < to ? stop : to;
     for (; i < end; i++) {
       const value = x[i]!;
       let d = fround(value - m);
-      if (!(d > -POWER_RANGE_DB && d < POWER_RANGE_DB)) {
+      if (!(d > -range && d < range)) {
         if (Number.isNaN(d)) {
           before = value;
           skipped++;
           continue;
         }
-        d = d < 0 ? -POWER_RANGE_DB : POWER_RANGE_DB;
+        d = d < 0 ? -range : range;
       }
-      const u = d * POWER_STEPS + POWER_RANGE_DB * POWER_STEPS;
+      const u = d * steps + middle;
       const k = u | 0;
       const p = fround(power[2 * k]! + fround((u - k) * power[2 * k + 1]!));
       part = fround(part + p);
@@ -463,19 +472,19 @@ export function bankRun(
         if (l0 < 0) lanes.countTail(lane, lone);
         lone = 0;
       }
-      if (top < FREEZE_NATS) {
+      if (top < freeze) {
         pull = fround(pull + bounded);
         pulled++;
       } else {
         lastActive = i;
         if (top >= threshold && crossed < 0) crossed = i;
-        if (g0 > CAP_NATS) g0 = CAP_NATS;
-        if (g1 > CAP_NATS) g1 = CAP_NATS;
-        if (g2 > CAP_NATS) g2 = CAP_NATS;
+        if (g0 > mostNats) g0 = mostNats;
+        if (g1 > mostNats) g1 = mostNats;
+        if (g2 > mostNats) g2 = mostNats;
         if (l0 > cap0) lanes.addCut(lane, 0, l0 - cap0);
         if (l1 > cap1) lanes.addCut(lane, 1, l1 - cap1);
         if (l2 > cap2) lanes.addCut(lane, 2, l2 - cap2);
-        if (top > CAP_NATS) top = CAP_NATS;
+        if (top > mostNats) top = mostNats;
         if (top > peak) peak = top;
       }
       if (top < 1) {
@@ -485,9 +494,9 @@ export function bankRun(
       } else {
         evSum = fround(evSum + p);
         evN++;
-        if (p >= loud && was < FREEZE_NATS) {
+        if (p >= loud && was < freeze) {
           const most = l0 > l1 ? (l0 > l2 ? l0 : l2) : l1 > l2 ? l1 : l2;
-          if (most >= TAIL_FROM) lone = tailBin(most);
+          if (most >= tailFrom) lone = tailBin(most);
         }
       }
     }
@@ -501,7 +510,7 @@ export function bankRun(
     out.tops[blocks] = top;
     blocks++;
     if (i >= to) break;
-    stop += BLOCK;
+    stop += block;
   }
   f32[at + FLOOR] = m;
   f32[at + G] = g0;
