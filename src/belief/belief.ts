@@ -261,6 +261,15 @@ function reasonsOf(shares: readonly Share[]): SearchReason[] {
     }));
 }
 
+/** The scanners as an officer calls them. */
+const METHOD_WORDS: { readonly [M in ScanMethod]: string } = {
+  nljd: "junction detector",
+  ferromagnetic: "ferromagnetic pole",
+  mmwave: "body scanner",
+  xray: "X-ray",
+  metal: "metal detector",
+};
+
 function textOf(evidence: Evidence, here: number | null): string {
   switch (evidence.kind) {
     case "use":
@@ -268,7 +277,7 @@ function textOf(evidence: Evidence, here: number | null): string {
         ? "a phone in use elsewhere in the wing, which may be kept here"
         : `a phone in use: here with ${Math.round(100 * (here ?? 0))} %`;
     case "pass":
-      return `${evidence.method} ${evidence.alarm ? "alarm" : "pass without alarm"} on the way to the wing${evidence.searched === null ? "" : `, searched: ${evidence.searched}`}`;
+      return `${METHOD_WORDS[evidence.method]} ${evidence.alarm ? "alarm" : "pass without alarm"} on the way to the wing${evidence.searched === null ? "" : `, searched: ${evidence.searched}`}`;
     case "look":
       return lookText(evidence);
   }
@@ -276,5 +285,5 @@ function textOf(evidence: Evidence, here: number | null): string {
 
 function lookText({ method, alarm }: Look): string {
   if (method === "search") return alarm ? "searched, phone found and taken away" : "searched, nothing found";
-  return `${method} ${alarm ? "alarm" : "without alarm"} at the cell`;
+  return `${METHOD_WORDS[method]} ${alarm ? "alarm" : "without alarm"} at the cell`;
 }

@@ -22,10 +22,13 @@ export function SearchList() {
   const list = searchList.value;
   if (list === null) return <p class="quiet">Asking…</p>;
   if (list.length === 0) return <p class="quiet">This house has no cells.</p>;
+  const known = list.filter((b) => b.reasons.length > 0);
+  const other = list.find((b) => b.reasons.length === 0);
+  if (known.length === 0) return <p class="quiet">No cell is known more of than of another.</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard, and nothing in it takes the focus
     <ol class="rows searches" tabIndex={0} aria-label="Cells to search, likeliest first">
-      {list.map((b) => (
+      {known.map((b) => (
         <li key={b.cell} class="row" data-search={b.cell}>
           <div class="row-main">
             <span class="row-text">
@@ -41,11 +44,11 @@ export function SearchList() {
                   {factor(r.odds_ratio)} · {r.text}, {ageWords(nowMs.value - r.t)} ago
                 </span>
               ))}
-              {b.reasons.length === 0 && <span class="search-reason">nothing known of it</span>}
             </span>
           </div>
         </li>
       ))}
+      {other !== undefined && <li class="quiet">Of the other cells nothing is known: {percent(other.p_kept)} each.</li>}
     </ol>
   );
 }

@@ -88,7 +88,7 @@ describe("console", () => {
     await page.locator('[data-search="b1-1-07"]').waitFor();
     expect((await cells(page))[0]).toBe("b1-1-07");
     expect(await page.locator('[data-search="b1-1-07"]').textContent()).toMatch(/27\s%/);
-    await page.getByText("× 3.4 · nljd alarm at the cell").waitFor();
+    await page.getByText("× 3.4 · junction detector alarm at the cell").waitFor();
     const { violations } = await new AxeBuilder({ page }).analyze();
     expect(violations.map((v) => v.id)).toEqual([]);
     await page.getByRole("button", { name: /^Open/ }).click();

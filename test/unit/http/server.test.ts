@@ -285,7 +285,7 @@ describe("http searches", () => {
     expect(all.items[0]).toMatchObject({ cell: "b1-0-05", block: "b1", rank: 1 });
     expect(all.items[0].p_kept).toBeGreaterThan(all.items[1].p_kept);
     expect(all.items[0].reasons).toEqual([
-      { t: tsMs, kind: "scan", ref: "gate-1-1-1", odds_ratio: 3.36, text: "nljd alarm at the cell" },
+      { t: tsMs, kind: "scan", ref: "gate-1-1-1", odds_ratio: 3.36, text: "junction detector alarm at the cell" },
     ]);
     expect((await get("?limit=3&block=b1")).items).toHaveLength(3);
     expect((await get("?block=b9")).items).toEqual([]);
