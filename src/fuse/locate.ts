@@ -25,7 +25,7 @@ import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.t
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
 import { atOnce, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
-import { type Patches, patchesOf } from "./patches.ts";
+import { patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 import { type SourceGrid, thinned } from "./sources.ts";
@@ -173,7 +173,6 @@ export class Locator {
   readonly #calibration: Calibration | null;
   readonly #leftOut: (point: number) => boolean;
   readonly #density = new Density();
-  readonly #patches: Patches;
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
   /** What bands expect by the plan, by all that loses something in it, and what they have in common. */
@@ -190,7 +189,6 @@ export class Locator {
     });
     this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
-    this.#patches = patchesOf(this.grid);
     this.#prior = buildPrior(site, this.grid, options);
     this.#motion = new Motion(site, this.grid, this.#prior);
   }
@@ -436,7 +434,9 @@ export class Locator {
         nearest[s] = c;
       }
     }
-    return { gain: packed(gainDb), sensors, nearest, patches: this.#patches };
+    const gain = packed(gainDb);
+    const patches = patchesOf(this.grid, { gain, sensors, stepDb: GAIN_STEP_DB });
+    return { gain, sensors, nearest, patches };
   }
 
   #calibratedModel(band: Band, c: BandCalibration): BandModel {

@@ -82,7 +82,7 @@ function world(seed: number, size: number, sensors: number, hearing: number): Wo
       classOf: Uint8Array.from({ length: size }, () => Math.floor(3 * next())),
       classVariance: [9, 30, 60],
       correlation,
-      patches: patchesOf({ xM, yM: new Float64Array(size), zones, size }),
+      patches: patchesOf({ xM, yM: new Float64Array(size), zones, size }, { gain, sensors, stepDb: GAIN_STEP_DB }),
       nearest,
     },
     heard: { sensor: Array.from({ length: hearing }, (_, i) => i), level, covariance },
@@ -218,13 +218,14 @@ function expectationOf(site: Parameters<typeof buildGrid>[0], locator: Locator):
       correlation[i * sensors + j] = i === j ? 1 : 0.999 * Math.exp(-d / 3.5);
     });
   });
+  const gain = Int16Array.from(gainDb, (g) => Math.round(g / GAIN_STEP_DB));
   return {
-    gain: Int16Array.from(gainDb, (g) => Math.round(g / GAIN_STEP_DB)),
+    gain,
     sensors,
     classOf: new Uint8Array(locator.size),
     classVariance: [49],
     correlation,
-    patches: patchesOf(locator.grid),
+    patches: patchesOf(locator.grid, { gain, sensors, stepDb: GAIN_STEP_DB }),
     nearest: new Int32Array(sensors),
   };
 }
