@@ -25,7 +25,8 @@ export const WALK_M = 10;
  */
 const BESIDE_NATS = 6;
 /** Steps of power that are tried around the one that fits the loudest surplus. */
-const POWER_TRIES_DB = [-9, -6, -3, 0, 3, 6];
+const LOWEST_TRY_DB = -9;
+const POWER_TRIES = 6;
 const POWER_TRY_STEP_DB = 3;
 /** Sensors that set the power tried first. */
 const LEADING = 6;
@@ -42,7 +43,7 @@ const DEPTH_NATS = 18;
  * six powers times sensors at the most, a table's look-up each, only when something is left over; positions and powers that can't
  * come near the best any more are left early. A step is some rows of positions.
  *
- * @param leastNats nothing is looked for where a perfect explanation would bring less
+ * @param leastNats null where it surely brings less; what brings hardly more is up to the caller
  * @param fadingDb spread of one window's level around its mean
  */
 export function* findNew(
@@ -67,31 +68,38 @@ export function* findNew(
   if (most < leastNats) return null;
   surplus.sort((a, b) => b.nats - a.nats || levels.levelDbm[b.i]! - levels.levelDbm[a.i]! || a.i - b.i);
   const lead = surplus.slice(0, LEADING).map((s) => s.i);
-  const effects = new Effects(levels, sum, was, sd);
+  const effects = new Effects(levels, sum, was, sd, grid.gainDb);
   const rows = nearest(grid, lead);
-  const tries = new Float64Array(rows.length * POWER_TRIES_DB.length).fill(Number.NEGATIVE_INFINITY);
+  // The priors of all tries add up to no more than this, so a mass of `leastNats` needs one that is as likely by its levels alone.
+  const needed = leastNats - Math.log1p(POWER_TRY_STEP_DB / (grid.powerSdDb * Math.sqrt(2 * Math.PI))) - ROUNDING_NATS;
+  if (needed > 0 && !(yield* anyReaches(grid, levels, lead, rows, effects, needed))) return null;
+  const tries = new Float64Array(rows.length * POWER_TRIES).fill(Number.NEGATIVE_INFINITY);
   let best = { at: -1, powerDbm: 0, nats: Number.NEGATIVE_INFINITY };
   const fits = new Float64Array(lead.length);
   const spread = -LN_SQRT_2PI - Math.log(grid.powerSdDb) + Math.log(POWER_TRY_STEP_DB);
   for (let r = 0; r < rows.length; r++) {
     const c = rows[r]!;
-    const row = c * n;
-    for (let k = 0; k < lead.length; k++) fits[k] = levels.levelDbm[lead[k]!]! - grid.gainDb[row + lead[k]!]!;
-    fits.sort();
-    const centre = fits[(fits.length - 1) >> 1]!;
+    const lowest = lowestPower(grid, levels, lead, c, fits);
     if (r % ROWS_A_STEP === ROWS_A_STEP - 1) yield;
-    for (let k = 0; k < POWER_TRIES_DB.length; k++) {
-      const power = centre + POWER_TRIES_DB[k]!;
-      const z = (power - grid.powerDbm) / grid.powerSdDb;
-      const prior = grid.logPrior[c]! - 0.5 * z * z + spread;
-      const nats = effects.of(grid.gainDb, row, power, prior, best.nats - DEPTH_NATS);
-      tries[r * POWER_TRIES_DB.length + k] = nats;
-      if (nats > best.nats) best = { at: c, powerDbm: power, nats };
+    const nats = tries.subarray(r * POWER_TRIES, (r + 1) * POWER_TRIES);
+    for (let k = 0; k < POWER_TRIES; k++) {
+      const z = (lowest + k * POWER_TRY_STEP_DB - grid.powerDbm) / grid.powerSdDb;
+      nats[k] = grid.logPrior[c]! - 0.5 * z * z + spread;
+    }
+    if (!effects.add(c, lowest, nats, best.nats - DEPTH_NATS)) {
+      nats.fill(Number.NEGATIVE_INFINITY);
+      continue;
+    }
+    for (let k = 0; k < POWER_TRIES; k++) {
+      if (nats[k]! > best.nats) best = { at: c, powerDbm: lowest + k * POWER_TRY_STEP_DB, nats: nats[k]! };
     }
   }
   if (best.at < 0) return null;
   let mass = 0;
-  for (let t = 0; t < tries.length; t++) mass += Math.exp(tries[t]! - best.nats);
+  for (let t = 0; t < tries.length; t++) {
+    // Not by what was given up on the way, which depends on the order.
+    if (tries[t]! >= best.nats - DEPTH_NATS) mass += Math.exp(tries[t]! - best.nats);
+  }
   const levelDbm = new Float64Array(n);
   for (let i = 0; i < n; i++) levelDbm[i] = best.powerDbm + grid.gainDb[best.at * n + i]!;
   const source: Source = { levelDbm, sdDb: new Float64Array(n).fill(sd), logOn: 0, certain: false, at: best.at };
@@ -101,7 +109,38 @@ export function* findNew(
   return { at: best.at, powerDbm: best.powerDbm, nats: best.nats + Math.log(mass), price, source };
 }
 
-const LN10_10 = Math.LN10 / 10;
+/** The lowest power that is tried at a row; `fits` is scratch, an entry a leading sensor. */
+function lowestPower(
+  grid: SourceGrid,
+  levels: Levels,
+  lead: readonly number[],
+  row: number,
+  fits: Float64Array,
+): number {
+  const n = grid.sensors.length;
+  for (let k = 0; k < lead.length; k++) fits[k] = levels.levelDbm[lead[k]!]! - grid.gainDb[row * n + lead[k]!]!;
+  fits.sort();
+  return fits[(fits.length - 1) >> 1]! + LOWEST_TRY_DB;
+}
+
+/** Whether one more emitter at any of the rows makes the levels likelier by so much, at any of the powers tried. */
+function* anyReaches(
+  grid: SourceGrid,
+  levels: Levels,
+  lead: readonly number[],
+  rows: Int32Array,
+  effects: Effects,
+  nats: number,
+): Generator<void, boolean> {
+  const gains = new Float64Array(POWER_TRIES);
+  const fits = new Float64Array(lead.length);
+  for (let r = 0; r < rows.length; r++) {
+    gains.fill(0);
+    if (effects.add(rows[r]!, lowestPower(grid, levels, lead, rows[r]!, fits), gains, nats)) return true;
+    if (r % QUICK_ROWS_A_STEP === QUICK_ROWS_A_STEP - 1) yield;
+  }
+  return false;
+}
 
 /** What every sensor says of a sum, nats. */
 function logLikelihoods(levels: Levels, sum: Sum): Float64Array {
@@ -116,8 +155,22 @@ const STEPS_A_DB = 2;
 const BEYOND_DB = 64;
 /** Positions between two pauses of the search. */
 const ROWS_A_STEP = 100;
-/** Sensors between two looks at whether a try is still in. */
+const QUICK_ROWS_A_STEP = 1000;
+/** What sums of a hundred terms may be off by, generously. */
+const ROUNDING_NATS = 1e-9;
+/** Sensors between two looks at whether a row is still in. */
 const LOOK_EVERY = 8;
+/** Entries of the tables between two powers that are tried, and between the first and the last. */
+const TRY_STEPS = POWER_TRY_STEP_DB * STEPS_A_DB;
+const TRY_SPAN = (POWER_TRIES - 1) * TRY_STEPS;
+/** Numbers between the entries of two powers: value and slope each. */
+const APART = 2 * TRY_STEPS;
+
+/** By entry of a table: what a contribution adds to what is there, dB, and its share of the sum; beyond, it is the sum. */
+const ADDED_DB = Float64Array.from({ length: (NEGLIGIBLE_DB + 41) * STEPS_A_DB }, (_, t) =>
+  addDbm(0, t / STEPS_A_DB - NEGLIGIBLE_DB),
+);
+const SHARE = ADDED_DB.map((db, t) => 10 ** ((t / STEPS_A_DB - NEGLIGIBLE_DB - db) / 10));
 
 /**
  * What one emitter more would change at each sensor, nats, by how much of it arrives there: a table a sensor, filled where it is
@@ -128,20 +181,26 @@ class Effects {
   readonly #sum: Sum;
   readonly #was: Float64Array;
   readonly #sd: number;
+  readonly #gainDb: Float32Array;
   /** Sensors in the order in which they are asked, and the most that all after each can bring. */
   readonly #order: Int32Array;
   readonly #rest: Float64Array;
   /** Level of a table's first value, and where each table begins; by place in the order. */
   readonly #startDbm: Float64Array;
   readonly #from: Int32Array;
+  /**
+   * Value and slope of each entry side by side, NaN where not yet known. Before the values of a sensor as many zeros as the powers
+   * tried span, after them as many times the last one, so that all powers are always in the table.
+   */
   readonly #table: Float64Array;
 
-  constructor(levels: Levels, sum: Sum, was: Float64Array, sd: number) {
+  constructor(levels: Levels, sum: Sum, was: Float64Array, sd: number, gainDb: Float32Array) {
     const n = was.length;
     this.#levels = levels;
     this.#sum = sum;
     this.#was = was;
     this.#sd = sd;
+    this.#gainDb = gainDb;
     const most = Float64Array.from(was, (_, i) => mostOf(levels, sum, was, sd, i));
     this.#order = Int32Array.from(was, (_, i) => i).sort((a, b) => most[b]! - most[a]! || a - b);
     this.#rest = new Float64Array(n);
@@ -154,48 +213,80 @@ class Effects {
       const level = levels.levelDbm[i]!;
       const spanDb = NEGLIGIBLE_DB + Math.max(0, Number.isNaN(level) ? 0 : level - before) + BEYOND_DB;
       this.#startDbm[j] = before - NEGLIGIBLE_DB;
-      this.#from[j + 1] = this.#from[j]! + Math.ceil(spanDb * STEPS_A_DB) + 1;
+      this.#from[j + 1] = this.#from[j]! + Math.ceil(spanDb * STEPS_A_DB) + 1 + 2 * TRY_SPAN;
     }
-    this.#table = new Float64Array(this.#from[n]!).fill(Number.NaN);
+    this.#table = new Float64Array(2 * this.#from[n]!).fill(Number.NaN);
+    for (let j = 0; j < n; j++) this.#table.fill(0, 2 * this.#from[j]!, 2 * (this.#from[j]! + TRY_SPAN));
   }
 
   /**
-   * `prior` and what the sensors say of an emitter of that power at a row of gains (an index into `gainDb`), nats; -Infinity once it
-   * can't reach `least`.
+   * Adds to `nats` what the sensors say of an emitter at a row of the grid, an entry for each of `POWER_TRIES` powers from `lowestDbm`
+   * on; false, and `nats` is as it was, once none of them can reach `least`. Powers are whole entries apart, so that all share
+   * their place between two.
    */
-  of(gainDb: Float32Array, row: number, powerDbm: number, prior: number, least: number): number {
+  add(at: number, lowestDbm: number, nats: Float64Array, least: number): boolean {
     const [order, rest, start, from, table] = [this.#order, this.#rest, this.#startDbm, this.#from, this.#table];
+    const gainDb = this.#gainDb;
     const n = order.length;
-    let nats = prior;
+    const row = at * n;
+    let [n0, n1, n2, n3, n4, n5] = [nats[0]!, nats[1]!, nats[2]!, nats[3]!, nats[4]!, nats[5]!];
     for (let j = 0; j < n; j++) {
-      const over = powerDbm + gainDb[row + order[j]!]! - start[j]!;
-      if (over >= 0) {
-        const first = from[j]!;
-        const last = from[j + 1]! - 2;
-        const x = over * STEPS_A_DB;
-        let at = first + (x | 0);
-        let share = x - (x | 0);
-        if (at > last) [at, share] = [last, 1];
-        let a = table[at]!;
-        let b = table[at + 1]!;
-        if (Number.isNaN(a)) a = this.#fill(j, at);
-        if (Number.isNaN(b)) b = this.#fill(j, at + 1);
-        nats += a + share * (b - a);
+      const x = (lowestDbm + gainDb[row + order[j]!]! - start[j]!) * STEPS_A_DB + TRY_SPAN;
+      // Else too weak to matter here, even with the highest power.
+      if (x >= 0) {
+        const whole = Math.floor(x);
+        const share = x - whole;
+        const last = from[j + 1]! - TRY_SPAN - 1;
+        let t = from[j]! + whole;
+        if (t > last) t = last;
+        const a = 2 * t;
+        const [b, c, d, e, f] = [a + APART, a + 2 * APART, a + 3 * APART, a + 4 * APART, a + 5 * APART];
+        const slopes = table[a + 1]! + table[b + 1]! + table[c + 1]! + table[d + 1]! + table[e + 1]! + table[f + 1]!;
+        if (Number.isNaN(slopes)) this.#fill(j, t);
+        n0 += table[a]! + share * table[a + 1]!;
+        n1 += table[b]! + share * table[b + 1]!;
+        n2 += table[c]! + share * table[c + 1]!;
+        n3 += table[d]! + share * table[d + 1]!;
+        n4 += table[e]! + share * table[e + 1]!;
+        n5 += table[f]! + share * table[f + 1]!;
       }
-      if (j % LOOK_EVERY === LOOK_EVERY - 1 && nats + rest[j]! < least) return Number.NEGATIVE_INFINITY;
+      if (j % LOOK_EVERY !== LOOK_EVERY - 1) continue;
+      const short = least - rest[j]!;
+      if (n0 < short && n1 < short && n2 < short && n3 < short && n4 < short && n5 < short) return false;
     }
-    return nats;
+    if (n0 < least && n1 < least && n2 < least && n3 < least && n4 < least && n5 < least) return false;
+    nats.set([n0, n1, n2, n3, n4, n5]);
+    return true;
   }
 
-  #fill(j: number, at: number): number {
-    const i = this.#order[j]!;
-    const before = this.#sum.levelDbm[i]!;
-    const adds = this.#startDbm[j]! + (at - this.#from[j]!) / STEPS_A_DB;
-    const total = addDbm(before, adds);
-    const share = Math.exp((adds - total) * LN10_10);
-    const spread = share * this.#sd + (1 - share) * this.#sum.sdDb[i]!;
-    const nats = sensorNats(this.#levels, i, total, spread) - this.#was[i]!;
-    this.#table[at] = nats;
+  /** Fills what is missing of the entries of all powers, the lowest at t. */
+  #fill(j: number, t: number): void {
+    for (let k = 0; k < POWER_TRIES; k++) {
+      const at = t + k * TRY_STEPS;
+      if (!Number.isNaN(this.#table[2 * at + 1]!)) continue;
+      const here = this.#value(j, at);
+      this.#table[2 * at + 1] = this.#value(j, at + 1) - here;
+    }
+  }
+
+  /** The value of an entry, worked out where it is not known; behind the last one, that one. */
+  #value(j: number, at: number): number {
+    const table = this.#table;
+    const lastAt = this.#from[j + 1]! - TRY_SPAN - 1;
+    const known = at < this.#from[j + 1]! ? table[2 * at]! : Number.NaN;
+    if (!Number.isNaN(known)) return known;
+    let nats: number;
+    if (at > lastAt) nats = this.#value(j, lastAt);
+    else {
+      const i = this.#order[j]!;
+      const t = at - this.#from[j]! - TRY_SPAN;
+      const adds = this.#startDbm[j]! + t / STEPS_A_DB;
+      const total = t < ADDED_DB.length ? this.#sum.levelDbm[i]! + ADDED_DB[t]! : adds;
+      const share = t < SHARE.length ? SHARE[t]! : 1;
+      const spread = share * this.#sd + (1 - share) * this.#sum.sdDb[i]!;
+      nats = sensorNats(this.#levels, i, total, spread) - this.#was[i]!;
+    }
+    if (at < this.#from[j + 1]!) table[2 * at] = nats;
     return nats;
   }
 }
