@@ -37,13 +37,26 @@ const SLOPE_WEIGHT = 8;
 /** Rows off the daily profile before it may contradict a shift. */
 const SEASONAL_ROWS = 100;
 
+/**
+ * A value that stands: each repeat brings -ln P(repeat), at most REPEAT_MOST nats where rows come every REPEAT_MS or slower and less
+ * in proportion where they come faster. Receivers repeat themselves for seconds; an hour of the same value is another matter.
+ */
+const REPEAT_MOST = 1;
+const REPEAT_MS = 300_000;
+/** Memory of the share of repeats, rows; believed in before any was seen: one in ten, with this weight. */
+const REPEAT_ROWS = 2000;
+const REPEAT_PRIOR = 0.1;
+const REPEAT_WEIGHT = 10;
+/** A series must have changed so often before standing still can be news. */
+const REPEAT_CHANGES = 50;
+
 export class SeriesDetector {
   /** Score of the newest row: ln of the mean number of quiet rows between such scores. */
   score = 0;
   /** True on the row that raises an event. */
   alarm = false;
-  /** What the score came from: "level-up", "level-down" or "surprise". */
-  cause: "level-up" | "level-down" | "surprise" = "surprise";
+  /** What the score came from: "level-up", "level-down", "surprise" or "stuck". */
+  cause: "level-up" | "level-down" | "surprise" | "stuck" = "surprise";
 
   readonly #levelCalibration = [new Excursions(PEAK_BASE, SLOPE_WEIGHT), new Excursions(PEAK_BASE, SLOPE_WEIGHT)];
   readonly #shift = new Shift();
@@ -53,7 +66,12 @@ export class SeriesDetector {
   /** Every forecaster's misses have a tail of their own: what one learned says nothing of the next. */
   readonly #tails = [new Tail(), new Tail(), new Tail(), new Tail()];
   readonly #surpriseCalibration = new Excursions(PEAK_BASE, SLOPE_WEIGHT);
+  readonly #stuckCalibration = new Excursions(PEAK_BASE, SLOPE_WEIGHT);
   #g = 0;
+  #stood = 0;
+  #repeats = REPEAT_PRIOR;
+  #rows = 0;
+  #changes = 0;
   #quantum = Number.POSITIVE_INFINITY;
   #previous = Number.NaN;
 
@@ -81,12 +99,17 @@ export class SeriesDetector {
     if (change > 0 && change < this.#quantum) this.#quantum = change;
     this.#previous = value;
 
+    const stuck = this.#stuck(change);
     const surprise = this.#surprise(tMs, value);
     const signed = this.#level(tMs, value);
     const level = signed < 0 ? -signed : signed;
-    // Three statistics share the budget.
-    this.score = Math.max(0, (surprise > level ? surprise : level) - Math.log(3));
-    this.cause = surprise > level ? "surprise" : signed > 0 ? "level-up" : "level-down";
+    // Rises, falls and surprise share the budget, and what stands still in so far as rows come slowly enough for it.
+    const most = Math.max(surprise, level, stuck);
+    this.score = Math.max(
+      0,
+      most - Math.log(3 + (Number.isNaN(this.#stepMs) ? 0 : Math.min(1, this.#stepMs / REPEAT_MS))),
+    );
+    this.cause = most === surprise ? "surprise" : most === stuck ? "stuck" : signed > 0 ? "level-up" : "level-down";
     this.#judge();
   }
 
@@ -110,6 +133,19 @@ export class SeriesDetector {
       }
     }
     return up > down ? up : -down;
+  }
+
+  /** Calibrated surprise at a value that stands; `change`: from the row before, NaN for the first. */
+  #stuck(change: number): number {
+    const repeats = change === 0;
+    if (change > 0) this.#changes++;
+    if (this.#changes < REPEAT_CHANGES) return 0;
+    const most = Number.isNaN(this.#stepMs) ? 0 : REPEAT_MOST * Math.min(1, this.#stepMs / REPEAT_MS);
+    this.#stood = repeats ? Math.min(SURPRISE_CAP, this.#stood + Math.min(most, -Math.log(this.#repeats))) : 0;
+    this.#rows++;
+    this.#repeats += ((repeats ? 1 : 0) - this.#repeats) / Math.min(REPEAT_ROWS, REPEAT_WEIGHT + this.#rows);
+    this.#stuckCalibration.take(this.#stood, PEAK_MOST);
+    return this.#stuckCalibration.surprise(this.#stood);
   }
 
   #judge(): void {

@@ -80,6 +80,11 @@ export class Tail {
   }
 }
 
+/** Heights at which excursions are counted: every half nat up to 32. */
+const HALF_NATS = 64;
+/** So many excursions to a height may be events; from there on they belong to the series. */
+const FREE_PEAKS = 2;
+
 /** White noise makes an excursion above 2 nats once in some 50 rows. */
 export const WHITE_GAP_NATS = 4;
 
@@ -91,6 +96,8 @@ export const WHITE_GAP_NATS = 4;
  * Alarms count too, but with no more than the alarm level: anomalies make a series less alarming, never deaf.
  */
 export class Excursions {
+  /** Excursions that reached so many half nats. */
+  readonly #reached = new Float64Array(HALF_NATS);
   readonly #base: number;
   readonly #weight: number;
   #peak = 0;
@@ -111,6 +118,8 @@ export class Excursions {
     if (this.#peak > this.#base) {
       this.#count++;
       this.#sum += Math.min(this.#peak, most) - this.#base;
+      const top = Math.min(HALF_NATS - 1, Math.floor(2 * this.#peak));
+      for (let b = 0; b <= top; b++) this.#reached[b]!++;
     }
     this.#peak = 0;
   }
@@ -129,6 +138,9 @@ export class Excursions {
     const gap = Math.log((this.#rows + 100) / (this.#count + 1));
     const s = g < this.#base ? (gap * g) / this.#base : gap + this.slope * (g - this.#base);
     const most = g + WHITE_GAP_NATS;
-    return s < most ? s : most;
+    // What came again and again is no exponential tail: it is counted.
+    const again = this.#reached[Math.min(HALF_NATS - 1, Math.floor(2 * g))]! - FREE_PEAKS;
+    const counted = again > 0 ? Math.log((this.#rows + 100) / again) : most;
+    return Math.min(s, most, counted);
   }
 }

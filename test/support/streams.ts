@@ -12,6 +12,8 @@ export interface Stream {
   readonly windows: readonly (readonly [from: number, to: number])[];
   /** Rows at which the anomalies begin. */
   readonly onsets: readonly number[];
+  /** Their kinds. */
+  readonly kinds: readonly string[];
 }
 
 const DAY = 86_400_000;
@@ -313,19 +315,22 @@ export function stream(family: string, seed: number): Stream {
   );
   const count = Math.floor(3 * rng.next());
   const onsets: number[] = [];
+  const harms: string[] = [];
   const windows: [number, number][] = [];
   const kinds = Object.keys(HARMS);
   const width = count > 0 ? Math.round((0.1 * n) / count) : 0;
   for (let k = 0; k < count; k++) {
     const at = Math.round(n * (0.25 + (0.7 / count) * (k + 0.6 * rng.next())));
-    HARMS[kinds[Math.floor(rng.next() * kinds.length)]!]!(f, x, at, scale);
+    const kind = kinds[Math.floor(rng.next() * kinds.length)]!;
+    HARMS[kind]!(f, x, at, scale);
+    harms.push(kind);
     onsets.push(at);
     windows.push([Math.max(0, at - Math.round(width / 3)), Math.min(n, at + Math.round((2 * width) / 3))]);
   }
   const tMs = new Float64Array(n);
   for (let i = 0; i < n; i++)
     tMs[i] = f.t0 + i * f.stepMs + (family === "speed" ? Math.floor(rng.next() * 120_000) : 0);
-  return { family, tMs, x, windows, onsets };
+  return { family, tMs, x, windows, onsets, kinds: harms };
 }
 
 /**
@@ -380,6 +385,7 @@ export function radio(seed: number, rows: number, sigmaDb: number, rho: number, 
     x,
     windows: at < rows ? [[at, Math.min(rows, at + 40)]] : [],
     onsets: at < rows ? [at] : [],
+    kinds: at < rows ? ["rise"] : [],
   };
 }
 
