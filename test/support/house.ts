@@ -53,6 +53,8 @@ export interface HouseOptions {
   readonly periodMs?: number;
   /** The first call begins after this; before it floors are learnt. */
   readonly quietMs?: number;
+  /** Reads what the ended service has stored, where that is not the local store; gives the number of late readings. */
+  readonly stored?: (add: (sensor: string, tsMs: number, readings: number) => void) => Promise<number>;
 }
 
 export interface Verdict {
@@ -367,26 +369,14 @@ export class House {
 
   /** Reads the store of the ended service and compares it, second by second, with what was sent. */
   private async verdict(): Promise<Verdict> {
-    const dir = join(this.o.dir, "data", "store");
-    const store = createLocalStore({ dir, retentionDays: 0, log: createLogger("silent") });
-    await store.start();
     const want = new Map<string, number>();
     const key = (sensor: string, tsMs: number) => `${sensor} ${Math.floor(tsMs / 1000)}`;
     for (const m of this.sent) want.set(key(m.sensor, m.tsMs), (want.get(key(m.sensor, m.tsMs)) ?? 0) + 1);
     const have = new Map<string, number>();
     const add = (k: string, n: number) => have.set(k, (have.get(k) ?? 0) + n);
-    const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
-    for (const { id } of this.site.sensors) {
-      for (const p of await store.queryChannel({ sensor: id, band: TOY_BAND, ...range, limit: 1e9 })) {
-        add(key(id, p.tMs), p.readings);
-      }
-    }
-    let late = 0;
-    for (const batch of await store.queryLate(0, Number.MAX_SAFE_INTEGER)) {
-      late += batch.count;
-      for (let j = 0; j < batch.count; j++) add(key(batch.sensor, batch.tsMs + j * batch.dtMs), 1);
-    }
-    await store.stop(0);
+    const late = await (this.o.stored ?? ((each) => this.readLocal(each)))((sensor, tsMs, n) =>
+      add(key(sensor, tsMs), n),
+    );
     let lost = 0;
     let doubled = 0;
     const seconds = [...new Set([...want.keys(), ...have.keys()].map((k) => Number(k.split(" ")[1])))].sort();
@@ -409,6 +399,25 @@ export class House {
       for (const { n } of owed) lost += n;
     }
     return { sent: this.sent.length, lost, kept: this.kept, doubled, late, ...this.alertVerdict() };
+  }
+
+  private async readLocal(add: (sensor: string, tsMs: number, readings: number) => void): Promise<number> {
+    const dir = join(this.o.dir, "data", "store");
+    const store = createLocalStore({ dir, retentionDays: 0, log: createLogger("silent") });
+    await store.start();
+    const range = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
+    for (const { id } of this.site.sensors) {
+      for (const p of await store.queryChannel({ sensor: id, band: TOY_BAND, ...range, limit: 1e9 })) {
+        add(id, p.tMs, p.readings);
+      }
+    }
+    let late = 0;
+    for (const batch of await store.queryLate(0, Number.MAX_SAFE_INTEGER)) {
+      late += batch.count;
+      for (let j = 0; j < batch.count; j++) add(batch.sensor, batch.tsMs + j * batch.dtMs, 1);
+    }
+    await store.stop(0);
+    return late;
   }
 
   private alertVerdict() {
