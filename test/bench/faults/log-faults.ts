@@ -1,4 +1,4 @@
-/** F1-log, F2, F6, F7 and F18 on the durable log: kill, power loss, full disk, failing sync. */
+/** F1-log, F2-log, F6, F7 and F18 on the durable log: kill, power loss, full disk, failing sync. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -179,8 +179,8 @@ async function powerCycles(context: FaultContext, sync: boolean): Promise<FaultR
   };
 }
 
-export const F2: Fault = {
-  id: "F2",
+export const F2L: Fault = {
+  id: "F2-log",
   name: "power lost at random operations, files cut to what was synced plus a random part",
   target: "0 acknowledged lost, every start clean",
   runs: 500,

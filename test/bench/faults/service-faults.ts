@@ -1,8 +1,13 @@
-/** F1 on the whole service: `cellward run` killed at random moments while a house sends through a real mosquitto. */
+/**
+ * F1 and F2 on the whole service: `cellward run` killed, and its power lost, at random moments while a house sends through a real
+ * mosquitto.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { House, type Verdict } from "../../support/house.ts";
+import { losePower } from "../../support/recorded-disk.ts";
 import { startMosquitto } from "../../support/servers.ts";
 import { type Fault, type FaultContext, type FaultResult, quantile } from "./frame.ts";
 
@@ -46,7 +51,12 @@ export function clean(v: Verdict): boolean {
   );
 }
 
-async function killService(context: FaultContext, changes: readonly string[]): Promise<FaultResult> {
+/** `strike` is what else befalls the disk of the killed process. */
+async function killService(
+  context: FaultContext,
+  changes: readonly string[],
+  strike: () => void = () => {},
+): Promise<FaultResult> {
   if (!MOSQUITTO) return NO_MOSQUITTO;
   build();
   const broker = await startMosquitto();
@@ -62,6 +72,7 @@ async function killService(context: FaultContext, changes: readonly string[]): P
     for (let n = 0; n < context.runs; n++) {
       await sleep(1500 * context.random());
       await house.signal("SIGKILL");
+      strike();
       // One stop in six lasts: then whole windows, and calls, are over before anybody judges them.
       if (context.random() < 1 / 6) await sleep(6000);
       const begin = performance.now();
@@ -70,6 +81,7 @@ async function killService(context: FaultContext, changes: readonly string[]): P
       if (context.random() < 0.2) {
         await Promise.race([up, sleep(100 + 900 * context.random())]);
         await house.signal("SIGKILL");
+        strike();
         startsKilled++;
         const again = performance.now();
         if (await house.start()) backMs.push(performance.now() - again);
@@ -82,6 +94,7 @@ async function killService(context: FaultContext, changes: readonly string[]): P
       met: clean(verdict) && verdict.late < verdict.sent / 100 && backMs.length === context.runs && acked > 0,
       figures: {
         kills: context.runs + startsKilled,
+        "clean starts": `${backMs.length}/${context.runs}`,
         ...figuresOf(verdict),
         "back ms, median": Math.round(quantile(backMs, 0.5)),
         "back ms, p99": Math.round(quantile(backMs, 0.99)),
@@ -111,4 +124,44 @@ export const F1: Fault = {
     "waiting readings": (context) => killService(context, ["waiting readings"]),
     "catching up": (context) => killService(context, ["catching up"]),
   },
+};
+
+// -------------------------------------------------------------------------------------------------------------- F2
+
+/**
+ * Every other loss takes all that was not promised; the others leave a part of every file's end, and half of them what happened to
+ * names, as a disk does that was just writing.
+ */
+async function powerLost(context: FaultContext, change: string): Promise<FaultResult> {
+  const log = join(context.dir, "disk.log");
+  process.env.CELLWARD_TEST_DISK_LOG = log;
+  let losses = 0;
+  let cutBytes = 0;
+  let oldBytes = 0;
+  let names = 0;
+  const result = await killService(context, [change], () => {
+    const all = losses % 2 === 0;
+    const loss = losePower(log, all ? 0 : context.random(), !all && context.random() < 0.5);
+    losses++;
+    cutBytes += loss.cutBytes;
+    oldBytes += loss.oldBytes;
+    names += loss.names;
+  });
+  const taken = {
+    "power losses": losses,
+    "bytes cut off": cutBytes,
+    "bytes put back": oldBytes,
+    "names taken back": names,
+  };
+  return { met: result.met && cutBytes > 0, figures: { ...taken, ...result.figures } };
+}
+
+export const F2: Fault = {
+  id: "F2",
+  name: "power lost under cellward run at random moments: every file cut to what was synced",
+  target: "as F1: 0 readings lost, 0 doubled rows, 0 alerts missed or doubled, every start clean",
+  runs: 200,
+  shortRuns: 3,
+  run: (context) => powerLost(context, "recorded disk"),
+  controls: { "the sync": (context) => powerLost(context, "disk without sync") },
 };
