@@ -48,6 +48,8 @@ export interface HouseOptions {
   readonly random: () => number;
   /** Changes to the service, by name: see service-child.ts. Without any it is `cellward run` itself. */
   readonly changes?: readonly string[];
+  /** A module that is loaded before `cellward run`. */
+  readonly preload?: string;
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Time between two readings of a sensor; default 24 ms. */
   readonly periodMs?: number;
@@ -186,7 +188,7 @@ export class House {
 
   /** Starts the service; resolves when it is connected and subscribed, or when it ended before. */
   async start(): Promise<boolean> {
-    const { dir, serviceUrl, changes = [], settings = {} } = this.o;
+    const { dir, serviceUrl, changes = [], settings = {}, preload } = this.o;
     const all = {
       site: join(dir, "site.json"),
       data_dir: join(dir, "data"),
@@ -199,7 +201,8 @@ export class House {
     };
     writeFileSync(join(dir, "config.json"), JSON.stringify({ site: all.site }));
     const args = Object.entries(all).flatMap(([name, value]) => ["--set", `${name}=${value}`]);
-    const program = changes.length === 0 ? [BIN] : ["--import", "tsx", CHILD, changes.join(",")];
+    const before = preload === undefined ? [] : ["--import", preload];
+    const program = changes.length === 0 ? [...before, BIN] : ["--import", "tsx", CHILD, changes.join(",")];
     const child = spawn(process.execPath, [...program, "run", "--config", join(dir, "config.json"), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -12,7 +12,6 @@ import { Lanes } from "../../src/lanes.ts";
 import { LateLook } from "../../src/late.ts";
 import { SteadyClock } from "../../src/steady-clock.ts";
 import { diskFiles } from "../../src/store/files.ts";
-import { recordDisk } from "./recorded-disk.ts";
 
 const changes: Readonly<Record<string, () => void>> = {
   /** Acknowledged when it is queued, not when it is on the disk. */
@@ -87,10 +86,6 @@ const changes: Readonly<Record<string, () => void>> = {
       return file;
     };
   },
-  /** A disk of which is known what a loss of power would take. */
-  "recorded disk": () => recordDisk(diskFiles, process.env.CELLWARD_TEST_DISK_LOG!, "real"),
-  /** The same, and syncs that do nothing. */
-  "disk without sync": () => recordDisk(diskFiles, process.env.CELLWARD_TEST_DISK_LOG!, "none"),
   /** The machine's clock is set an hour ahead, or back, some seconds after the start. */
   "clock ahead": () => stepClock(3600_000),
   "clock back": () => stepClock(-3600_000),
