@@ -10,6 +10,7 @@ const benches = {
   store: "test/bench/store.ts",
   price: "test/bench/price.ts",
   soak: "test/bench/soak.ts",
+  alerts: "test/bench/alerts.ts",
   main: "test/bench/main.ts",
   badinput: "test/bench/badinput.ts",
   detect: "test/bench/detect/speed.ts",

@@ -53,6 +53,8 @@ export interface HouseOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Time between two readings of a sensor; default 24 ms. */
   readonly periodMs?: number;
+  /** A call begins every so often; default 9 s. It lasts 4 s. */
+  readonly callEveryMs?: number;
   /** The first call begins after this; before it floors are learnt. */
   readonly quietMs?: number;
   /** Reads what the ended service has stored, where that is not the local store; gives the number of late readings. */
@@ -81,7 +83,7 @@ export class House {
   readonly site = siteOf();
   /** Every alert change that came out of the broker, in order. */
   readonly heard: AlertChange[] = [];
-  /** Of every new alert heard: from the end of the window that raised it to its arrival here. */
+  /** Of every new alert of a phone: from the end of the window that raised it to its arrival here. */
   readonly alertMs: number[] = [];
   /** Alerts that were seen as retained messages. */
   readonly seen = new Map<string, Alert>();
@@ -298,7 +300,8 @@ export class House {
     }
     const change = JSON.parse(text) as AlertChange;
     this.heard.push(change);
-    if (change.type === "new") this.alertMs.push(Date.now() - change.after.opened_at);
+    const { kind, opened_at } = change.after;
+    if (change.type === "new" && kind === "phone-active") this.alertMs.push(Date.now() - opened_at);
   }
 
   private births(): void {
@@ -320,8 +323,9 @@ export class House {
 
   private instant(tsMs: number): void {
     const call = tsMs - this.beganMs - (this.o.quietMs ?? 4000);
-    const number = Math.floor(call / CALL_EVERY_MS);
-    const inCall = call >= 0 && call - number * CALL_EVERY_MS < CALL_MS;
+    const { callEveryMs = CALL_EVERY_MS } = this.o;
+    const number = Math.floor(call / callEveryMs);
+    const inCall = call >= 0 && call - number * callEveryMs < CALL_MS;
     const phone = { xM: 1.25 + 2.5 * (number % 6), yM: number % 2 === 0 ? 2 : 9 };
     for (const sensor of this.site.sensors) {
       const [x, y, z] = sensor.positionM!;
