@@ -40,7 +40,8 @@ export interface LanesOptions {
   readonly holdMs: number;
   readonly eager: boolean;
   readonly tdd: ReadonlySet<BandId>;
-  readonly onRollup: (rollup: Rollup) => void;
+  /** Null: nobody asks for seconds, and neither they nor newest values are worked out. */
+  readonly onRollup: ((rollup: Rollup) => void) | null;
   readonly onLate: (batch: ReadingBatch) => void;
 }
 
@@ -235,11 +236,12 @@ export class Lanes {
 
   /** Feeds all instants before `endMs` to the detector, in order of time within each sensor; a step is a few sensors. */
   *drain(endMs: number): Generator<void, void> {
+    const { onRollup } = this.options;
     const wholeSecond = endMs % 1000 === 0;
     let n = 0;
     for (const lane of this.lanes.values()) {
       if (lane.pending.length > 0) this.drainLane(lane, endMs);
-      if (wholeSecond && lane.readings > 0) this.options.onRollup(this.rollUp(lane, endMs - 1000));
+      if (onRollup && wholeSecond && lane.readings > 0) onRollup(this.rollUp(lane, endMs - 1000));
       if (++n % LANES_A_STEP === 0) yield;
     }
     this.judgedMs = endMs;
@@ -404,6 +406,7 @@ export class Lanes {
   }
 
   private drainLane(lane: Lane, endMs: number): void {
+    const summed = this.options.onRollup !== null;
     while (lane.pending.length > 0) {
       const batch = lane.pending[0]!;
       const { tsMs, dtMs, count } = batch;
@@ -417,7 +420,7 @@ export class Lanes {
       for (let b = 0; b < batch.bands.length; b++) {
         const slot = this.slot(lane, batch.bands[b]!);
         this.columns.push(slot.channel);
-        accumulate(slot, rmsDbm ?? peakDbm, peakDbm ?? rmsDbm, b * count + from, n);
+        if (summed) accumulate(slot, rmsDbm ?? peakDbm, peakDbm ?? rmsDbm, b * count + from, n);
       }
       this.sink.pushColumns(this.columns, startMs, dtMs, n, rmsDbm, peakDbm, duty, looks, from, count);
       lane.readings += to - from;

@@ -69,6 +69,8 @@ export interface PipelineOptions {
   /** What the site's other blocks hear; without it this block is alone. */
   readonly neighbours?: Neighbours;
   readonly health?: Partial<HealthOptions>;
+  /** False: no roll-ups of seconds are made. Default: they are. */
+  readonly rollups?: boolean;
 }
 
 export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPerDay: 0.5 } as const;
@@ -150,7 +152,7 @@ export class BlockPipeline {
       holdMs: options.holdMs,
       eager: options.eager,
       tdd,
-      onRollup: (rollup) => this.events.push({ type: "rollup", rollup }),
+      onRollup: options.rollups === false ? null : (rollup) => this.events.push({ type: "rollup", rollup }),
       onLate: (batch) => this.cameLate(batch),
     });
     this.late = new LateLook({ block, windowMs, falseAlarmsPerDay, expectedChannels: channels, tdd });

@@ -63,6 +63,7 @@ export async function replayInProcess(trace: ReplaySource, options: ReplayOption
     falseAlarmsPerDay: PIPELINE_DEFAULTS.falseAlarmsPerDay,
     holdMs: REPLAY_HOLD_MS,
     eager: false,
+    rollups: false,
     ...options.pipeline,
   });
   const rejects = new RejectLog();

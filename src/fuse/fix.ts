@@ -17,8 +17,11 @@ export function fixOf(site: Site, grid: Grid, logPosterior: Float64Array): Fix {
   for (let c = 0; c < grid.size; c++) if (logPosterior[c]! > top) top = logPosterior[c]!;
   const weight = new Float64Array(grid.size);
   let total = 0;
+  // Far from the best, positions side by side have the value of their patch.
+  let [last, w] = [top, 1];
   for (let c = 0; c < grid.size; c++) {
-    const w = top === Number.NEGATIVE_INFINITY ? 1 : Math.exp(logPosterior[c]! - top);
+    const log = logPosterior[c]!;
+    if (log !== last) [last, w] = [log, Math.exp(log - top)];
     weight[c] = w;
     total += w;
   }

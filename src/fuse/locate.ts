@@ -169,7 +169,8 @@ export class Locator {
   readonly #models = new Map<BandId, readonly BandModel[]>();
   readonly #sources = new Map<BandId, SourceGrid>();
   readonly #prior: Float64Array;
-  readonly #motion: Motion;
+  /** Made when first asked for: only few callers move posteriors. */
+  #motion: Motion | null = null;
   readonly #calibration: Calibration | null;
   readonly #leftOut: (point: number) => boolean;
   readonly #density = new Density();
@@ -190,7 +191,6 @@ export class Locator {
     this.grid = buildGrid(site, { stepM: options.gridM ?? null, ...labelled(site, options.calibration) });
     this.size = this.grid.size;
     this.#prior = buildPrior(site, this.grid, options);
-    this.#motion = new Motion(site, this.grid, this.#prior);
   }
 
   /**
@@ -355,6 +355,7 @@ export class Locator {
 
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */
   predict(logPosterior: Float64Array, dtMs: number, walkM2PerS?: number): void {
+    this.#motion ??= new Motion(this.#site, this.grid, this.#prior);
     this.#motion.step(logPosterior, dtMs, walkM2PerS);
   }
 

@@ -43,6 +43,8 @@ const ABOVE = 0.75;
 const BELOW = 1.25;
 export const LN_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
 const LN_STRAY = Math.log(STRAY / RANGE_DB);
+/** exp(-36) is less than half the last bit of LN_STRAY, -7.9. */
+const LOST_NATS = 36;
 
 /** 10 log10(1 + 10^(-d/10)) for d from 0 to 40 dB in steps of 1/8 dB: what the weaker of two powers adds. */
 const ADD_STEPS = 8;
@@ -71,7 +73,9 @@ export function logDensity(levelDbm: number, meanDbm: number, sdDb: number): num
   const off = levelDbm - meanDbm;
   const z = off / (off > 0 ? ABOVE * sdDb : BELOW * sdDb);
   const core = -0.5 * z * z - LN_SQRT_2PI - Math.log(sdDb);
-  return core > LN_STRAY + 12 ? core : LN_STRAY + Math.log1p(Math.exp(core - LN_STRAY));
+  if (core > LN_STRAY + 12) return core;
+  // Below that the sum is LN_STRAY to the last bit.
+  return core < LN_STRAY - LOST_NATS ? LN_STRAY : LN_STRAY + Math.log1p(Math.exp(core - LN_STRAY));
 }
 
 /** What sensor i says of a sum, nats. */
