@@ -34,6 +34,14 @@ const PEAK_BASE = 2;
 const PEAK_MOST = 14;
 /** Belief in the slope 1, in excursions. */
 const SLOPE_WEIGHT = 8;
+/**
+ * What a rhythm of the day can bring is not known in its first day: as much is taken off as from a channel that is still learning,
+ * less through the second day. In full where the rows that a level and a shift are taken from (190) span six hours or more.
+ */
+const YOUNG_NATS = 3;
+const DAY_MS = 86_400_000;
+const RHYTHM_MS = 6 * 3_600_000;
+const SHIFT_ROWS = 190;
 /** Rows off the daily profile before it may contradict a shift. */
 const SEASONAL_ROWS = 100;
 
@@ -75,6 +83,7 @@ export class SeriesDetector {
   #quantum = Number.POSITIVE_INFINITY;
   #previous = Number.NaN;
 
+  #firstMs = Number.NaN;
   #lastMs = Number.NaN;
   #stepMs = Number.NaN;
   #open = false;
@@ -105,12 +114,19 @@ export class SeriesDetector {
     const level = signed < 0 ? -signed : signed;
     // Rises, falls and surprise share the budget, and what stands still in so far as rows come slowly enough for it.
     const most = Math.max(surprise, level, stuck);
-    this.score = Math.max(
-      0,
-      most - Math.log(3 + (Number.isNaN(this.#stepMs) ? 0 : Math.min(1, this.#stepMs / REPEAT_MS))),
-    );
+    this.score = Math.max(0, most - this.#unknown(tMs));
     this.cause = most === surprise ? "surprise" : most === stuck ? "stuck" : signed > 0 ? "level-up" : "level-down";
     this.#judge();
+  }
+
+  /** Nats that are taken off the best of the statistics: their number, and what is not known yet. */
+  #unknown(tMs: number): number {
+    if (Number.isNaN(this.#firstMs)) this.#firstMs = tMs;
+    if (Number.isNaN(this.#stepMs)) return Math.log(3);
+    const days = (tMs - this.#firstMs) / DAY_MS;
+    const young = days < 1 ? 1 : days < 2 ? 2 - days : 0;
+    const rhythm = Math.min(1, (SHIFT_ROWS * this.#stepMs) / RHYTHM_MS);
+    return Math.log(3 + Math.min(1, this.#stepMs / REPEAT_MS)) + YOUNG_NATS * young * rhythm;
   }
 
   /** Calibrated evidence of a shift, positive for rises, negative for falls. */

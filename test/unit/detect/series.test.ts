@@ -118,6 +118,19 @@ describe("detect series", () => {
     expect(calibration.surprise(20)).toBeGreaterThan(calibration.surprise(12));
   });
 
+  it("detect series: a quiet receiver with a row a minute, first 15 hours: alarms in at most 3 of 60, rises of three spreads found", () => {
+    let alarmed = 0;
+    let found = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const quiet = radio(9000 + seed, 900, 0.03, 0, 0, 900);
+      const rise = radio(9500 + seed, 540, 0.03, 0, 0.1, 500);
+      if (alarmsOf({ ...quiet, tMs: quiet.tMs.map((_, i) => i * 60_000) }).length > 0) alarmed++;
+      if (alarmsOf({ ...rise, tMs: rise.tMs.map((_, i) => i * 60_000) }).some((a) => a >= 500)) found++;
+    }
+    expect(alarmed).toBeLessThanOrEqual(3);
+    expect(found).toBeGreaterThanOrEqual(57);
+  });
+
   it("detect series: row i: depends on rows up to i only", () => {
     const s = stream("counts", 3);
     const a = new SeriesDetector();
