@@ -306,6 +306,7 @@ export class Lanes {
     tampered: ReadonlySet<SensorId>,
     saturation: ReadonlyMap<SensorId, number>,
     misplaced: (sensor: SensorId) => Misplaced | null,
+    distrust: (sensor: SensorId) => SensorLook["distrust"],
     tMs: number,
   ): Iterable<SensorLook> {
     for (const lane of this.lanes.values()) {
@@ -317,6 +318,7 @@ export class Lanes {
         tamper: tampered.has(lane.sensor),
         saturation: saturation.get(lane.sensor) ?? null,
         misplaced: misplaced(lane.sensor),
+        distrust: distrust(lane.sensor) ?? null,
         channels: lane.slots.map(({ band, channel }) => ({
           band,
           status: this.sink.status(channel, tMs),

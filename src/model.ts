@@ -498,6 +498,8 @@ export interface Alert {
     readonly llr: number;
     readonly threshold: number;
     readonly false_alarms_per_day: number;
+    /** Extension: sensors of the block whose word did not count for the place, as it fits nobody else's; absent where all count. */
+    readonly set_aside?: readonly SensorId[];
   } | null;
 }
 

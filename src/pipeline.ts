@@ -20,6 +20,7 @@ import { Detector } from "./detect/detector.ts";
 import { Locator } from "./fuse/locate.ts";
 import { type BandWindow, sightingOf } from "./fuse/sighting.ts";
 import { TRACKER_DEFAULTS, type TrackChange, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
+import { Trust } from "./fuse/trust.ts";
 import { vicinity } from "./fuse/vicinity.ts";
 import { type ChannelDescription, Lanes } from "./lanes.ts";
 import { LateLook } from "./late.ts";
@@ -129,6 +130,7 @@ export class BlockPipeline {
   private undecided: { readonly endMs: number; readonly changes: readonly TrackChange[] }[] = [];
   private flushing = false;
   private readonly placement = new Placement();
+  private readonly trust = new Trust((band) => this.locator.sources(band));
   private readonly late: LateLook;
   /** When the batch came that is being filed. */
   private offeredMs = Number.NEGATIVE_INFINITY;
@@ -327,7 +329,7 @@ export class BlockPipeline {
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
     const windows = yield* this.bandWindows(endMs);
-    const observed = yield* this.tracker.observe(endMs, this.options.windowMs, windows);
+    const observed = yield* this.tracker.observe(endMs, this.options.windowMs, this.trust.believed(windows));
     const changes = observed.map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
       return { kind, track: { ...track, fix: this.belief.weigh(track.fix, endMs), activity, activityP: p } };
@@ -336,7 +338,7 @@ export class BlockPipeline {
     yield;
     this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
     this.undecided.push({ endMs, changes });
-    this.learnPlacement(endMs, windows, changes);
+    yield* this.learnSensors(endMs, windows, changes);
     if (windows.length > 0 && this.lanes.missing(endMs)) this.late.judged(windows);
     this.detector.closeWindow(endMs);
     // What opened and closed is read from the channels; nobody asks for the list.
@@ -346,15 +348,27 @@ export class BlockPipeline {
   }
 
   /** What the sensors hear of phones that are alone in their band says whether they hang where they hung. */
-  private learnPlacement(endMs: number, windows: readonly BandWindow[], changes: readonly TrackChange[]): void {
-    for (const { band, channels } of windows) {
+  private *learnSensors(
+    endMs: number,
+    windows: readonly BandWindow[],
+    changes: readonly TrackChange[],
+  ): Generator<void, void> {
+    for (const window of windows) {
+      const { band, channels } = window;
       const on = changes.filter(
         ({ track }) => track.active && track.lastEvidenceMs === endMs && track.bands.includes(band),
       );
       // In its first band alone: another band has other levels.
-      if (on.length === 1 && on[0]!.track.bands[0] === band) this.placement.window(on[0]!.track.id, channels);
+      if (on.length !== 1 || on[0]!.track.bands[0] !== band) continue;
+      this.placement.window(on[0]!.track.id, channels);
+      const sighting = sightingOf(window, endMs);
+      if (sighting !== null) this.trust.window(on[0]!.track.id, sighting);
     }
-    for (const { kind, track } of changes) if (kind === "ended") this.placement.ended(track);
+    for (const { kind, track } of changes) {
+      if (kind !== "ended") continue;
+      this.placement.ended(track);
+      yield* this.trust.ended(track);
+    }
   }
 
   /** Judges what came late. What it means for alerts waits for what the neighbours find in theirs. */
@@ -457,7 +471,8 @@ export class BlockPipeline {
   private lookAtHealth(endMs: number): void {
     this.endFlood(endMs);
     const misplaced = (sensor: SensorId) => this.placement.of(sensor);
-    const looks = this.lanes.sensors(this.tampered, this.saturation, misplaced, endMs);
+    const distrust = (sensor: SensorId) => this.trust.of(sensor);
+    const looks = this.lanes.sensors(this.tampered, this.saturation, misplaced, distrust, endMs);
     const { opened, ended } = this.health.look(endMs, looks);
     for (const fault of opened) this.openFault(fault, endMs);
     for (const fault of ended) {
@@ -514,7 +529,7 @@ export class BlockPipeline {
     if (known && known.closed_at === null) {
       const after =
         known.id === track.id
-          ? withTrack(known, track, this.policy.severity(track), perDay)
+          ? withTrack(known, track, this.policy.severity(track), perDay, this.trust.aside)
           : withCompanion(known, track);
       if (ended) this.alertOfTrack.delete(track.id);
       if (ended && ![...this.alertOfTrack.values()].includes(known.id)) {
@@ -544,7 +559,7 @@ export class BlockPipeline {
           latched: true,
         });
         this.alertOfTrack.set(track.id, opening.id);
-        const after = withTrack(opening, track, opening.severity, perDay);
+        const after = withTrack(opening, track, opening.severity, perDay, this.trust.aside);
         this.tell("new", null, after, tMs);
         if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
       }
@@ -645,6 +660,7 @@ export class BlockPipeline {
       saturation: [...this.saturation],
       flood: this.flood.snapshot(),
       placement: this.placement.snapshot(),
+      trust: this.trust.snapshot(),
       late: this.late.snapshot(),
       lateTracks: this.lateTracks,
       settled: this.settled,
@@ -668,6 +684,7 @@ export class BlockPipeline {
       saturation: [SensorId, number][];
       flood: unknown;
       placement: unknown;
+      trust?: unknown;
       late: unknown;
       lateTracks: { tracks: Track[]; atMs: number }[];
       settled: Known[];
@@ -686,6 +703,7 @@ export class BlockPipeline {
     for (const sensor of data.tampered) this.tampered.add(sensor);
     this.flood.restore(data.flood);
     this.placement.restore(data.placement);
+    if (data.trust !== undefined) this.trust.restore(data.trust);
     this.late.restore(data.late);
     this.lateTracks = [...data.lateTracks];
     this.settled = [...data.settled];

@@ -21,6 +21,8 @@ export interface SensorLook {
   readonly saturation?: number | null;
   /** What it hears of phones does not fit where it hung. */
   readonly misplaced?: Misplaced | null;
+  /** It is set aside when phones are located; `offsetDb` by how much it reads too much, null: it fits nowhere. */
+  readonly distrust?: { readonly offsetDb: number | null } | null;
   readonly channels: readonly {
     readonly band: BandId;
     readonly status: ChannelStatus;
@@ -170,7 +172,7 @@ export class SensorHealth {
     gone: ReadonlySet<SensorId>,
     tMs: number,
   ) {
-    for (const { sensor, saturation, misplaced } of all) {
+    for (const { sensor, saturation, misplaced, distrust } of all) {
       if (gone.has(sensor)) continue;
       if (misplaced) {
         const text =
@@ -178,6 +180,15 @@ export class SensorHealth {
             ? `Sensor ${sensor} hears phones where it used not to, and not where it used to: was it moved? Cells near it may be mistaken.`
             : `Sensor ${sensor} hears phones much weaker than it used to, its neighbours do not: look for something that covers it.`;
         add(found, fault(`${misplaced}:${sensor}`, "sensor-fault", "medium", text));
+      }
+      if (distrust) {
+        const { offsetDb } = distrust;
+        const what =
+          offsetDb === null
+            ? "does not fit what the others hear of phones, now too loud, now too weak: does it hang where the site file says?"
+            : `reads some ${Math.abs(offsetDb)} dB too ${offsetDb > 0 ? "much" : "little"} for what the others hear: look at its gain, antenna and cover.`;
+        const text = `Sensor ${sensor} ${what} It is set aside when phones are located.`;
+        add(found, fault(`distrusted:${sensor}`, "sensor-fault", "medium", text));
       }
       if (saturation !== undefined && saturation !== null && saturation > this.options.saturation) {
         const text = `Sensor ${sensor} is overdriven ${Math.round(100 * saturation)} % of the time: it hears little else.`;

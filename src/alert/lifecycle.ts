@@ -1,4 +1,4 @@
-import type { Alert, AlertChange, Command, CommandResult, Fix, Outcome, Severity, Track } from "../model.ts";
+import type { Alert, AlertChange, Command, CommandResult, Fix, Outcome, SensorId, Severity, Track } from "../model.ts";
 
 /**
  * The life of one alert, as a pure reducer over independent facts (ISA-18.2 / OPC UA Part 9: activity, acknowledgement,
@@ -77,8 +77,14 @@ export function open(opening: Opening): Alert {
 /** Rounds for people and for stable bytes; the track keeps full precision. */
 const round = (value: number, digits: number) => Number(value.toFixed(digits));
 
-/** The alert with what a track says now. Does not touch what people did. */
-export function withTrack(alert: Alert, track: Track, severity: Severity, falseAlarmsPerDay: number): Alert {
+/** The alert with what a track says now, `setAside` being the sensors that did not count. Does not touch what people did. */
+export function withTrack(
+  alert: Alert,
+  track: Track,
+  severity: Severity,
+  falseAlarmsPerDay: number,
+  setAside: readonly SensorId[] = [],
+): Alert {
   const fix = track.fix;
   const cell = named(alert.cell, fix);
   return {
@@ -94,7 +100,7 @@ export function withTrack(alert: Alert, track: Track, severity: Severity, falseA
     active: track.active,
     first_evidence_at: Math.min(alert.first_evidence_at, track.firstEvidenceMs),
     last_evidence_at: Math.max(alert.last_evidence_at, track.lastEvidenceMs),
-    text: describe(track, cell),
+    text: describe(track, cell, setAside),
     evidence: {
       sensors: track.sensors.map((s) => ({
         sensor: s.sensor,
@@ -105,6 +111,7 @@ export function withTrack(alert: Alert, track: Track, severity: Severity, falseA
       llr: round(track.llr, 1),
       threshold: round(track.threshold, 1),
       false_alarms_per_day: falseAlarmsPerDay,
+      ...(setAside.length > 0 && { set_aside: setAside }),
     },
   };
 }
@@ -143,7 +150,7 @@ function positionOf(fix: Fix): Alert["position"] {
 }
 
 /** One sentence: where, how sure, and why. */
-function describe(track: Track, cell: string | null): string {
+function describe(track: Track, cell: string | null, setAside: readonly SensorId[]): string {
   const top = track.fix.candidates.find((c) => c.cell === cell);
   const strongest = track.sensors[0];
   const where = top ? `${top.cell} (${Math.round(top.p * 100)} %)` : "outside";
@@ -156,7 +163,8 @@ function describe(track: Track, cell: string | null): string {
     ? `${track.sensors.length} ${track.sensors.length === 1 ? "sensor hears" : "sensors hear"} it, ` +
       `${strongest.sensor} loudest, ${Math.round(strongest.excessDb)} dB over its floor`
     : "no sensor above its floor";
-  return `Phone in use in ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.`;
+  const without = setAside.length > 0 ? ` Set aside, as others contradict: ${setAside.join(", ")}.` : "";
+  return `Phone in use in ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.${without}`;
 }
 
 /** Whether a change is worth telling: the facts an officer acts on, not every wobble of a probability. */

@@ -53,6 +53,7 @@ export const alertSchema = z
         llr: nullableNumber,
         threshold: nullableNumber,
         false_alarms_per_day: nullableNumber,
+        set_aside: z.array(z.string()).readonly().optional(),
       })
       .nullable(),
   })

@@ -94,6 +94,18 @@ describe("sensor health", () => {
     expect(health.look(T + 5000, [sensor("s1", T, { saturation: 0 })]).ended).toHaveLength(1);
   });
 
+  it("a sensor that is set aside: a fault that says why, until it is believed again", () => {
+    const health = new SensorHealth();
+    const look = (offsetDb: number | null) => health.look(T, [sensor("s1", T, { distrust: { offsetDb } })]);
+    const { opened } = look(20);
+    expect(opened.map((f) => [f.key, f.kind])).toEqual([["distrusted:s1", "sensor-fault"]]);
+    expect(opened[0]!.text).toMatch(/s1 reads some 20 dB too much .* set aside/);
+    expect(health.look(T, [sensor("s1", T)]).ended.map((f) => f.key)).toEqual(["distrusted:s1"]);
+    expect(look(-16).opened[0]!.text).toContain("16 dB too little");
+    health.look(T, [sensor("s1", T)]);
+    expect(look(null).opened[0]!.text).toContain("does it hang where the site file says?");
+  });
+
   it("a zone whose three nearest sensors are gone: one alert that names it, beside the sensors' own; two gone: none", () => {
     const cover = [
       { zone: "c1", sensors: ["s1", "s2", "s3"] },

@@ -55,6 +55,15 @@ const track = (p: number): Track => ({
 });
 
 describe("alert lifecycle", () => {
+  it("sensors that did not count for the place: named in text and evidence; none: neither says anything", () => {
+    const without = withTrack(fresh(), track(0.55), "high", 0.5, ["b1-s07"]);
+    expect(without.evidence!.set_aside).toEqual(["b1-s07"]);
+    expect(without.text).toMatch(/Set aside, as others contradict: b1-s07\.$/);
+    const all = withTrack(fresh(), track(0.55), "high", 0.5);
+    expect(all.evidence).not.toHaveProperty("set_aside");
+    expect(all.text).not.toContain("aside");
+  });
+
   it("two equal neighbours take turns as the likeliest: the alert goes on naming the first, until the odds are two to one", () => {
     const first = withTrack(fresh(), track(0.55), "high", 0.5);
     expect(first.cell).toBe("b1-0-01");
