@@ -2,7 +2,7 @@
  * The bank for hosts with WebAssembly SIMD: four lanes side by side, the same float32 steps in the same order as `bankRun` in
  * kernels.ts, so the same bits. The module is assembled here, from expressions that read like that loop.
  *
- * It does the common path. A lane that had a missing value, a reading at the clip, or a statistic at the least threshold is left
+ * It does the common path. A lane that had a missing value, a reading at the clip, or a statistic at its threshold is left
  * as it was and named in the answer: the plain kernel then takes its readings.
  */
 import { CLASS_STRIDE } from "./classes.ts";
@@ -12,7 +12,6 @@ import {
   EV_N,
   FOLLOW_GAIN,
   FREEZE_NATS,
-  LEAST_THRESHOLD_NATS,
   PACKED,
   POWER_RANGE_DB,
   POWER_STEPS,
@@ -43,6 +42,8 @@ export const LOUD_AT = TOPS_AT + (MOST_BLOCKS + 1) * 16;
 export const QUIET_AT = LOUD_AT + 48;
 /** Largest statistic. */
 export const PEAK_AT = QUIET_AT + 48;
+/** What the statistic of each lane must not reach (nats); set before a run. */
+export const REACH_AT = PEAK_AT + 16;
 /** What is known of each reading of a block before the bank takes its step: power, bounded residual, two masks. */
 const STEPS_AT = 1024;
 const P = 0;
@@ -279,7 +280,7 @@ export function assemble(): Uint8Array<ArrayBuffer> {
   f.set(winMax, f32x4.pmax(winMax.get, maxP.get));
   f.set(winN, i32x4.add(winN.get, i32x4.splat(count)));
   f.set(pulledLone, v128.or(pulled.get, lone.get));
-  const over = v128.or(f32x4.gt(maxP.get, bound.get), f32x4.ge(peak.get, f32x4.of(LEAST_THRESHOLD_NATS)));
+  const over = v128.or(f32x4.gt(maxP.get, bound.get), f32x4.ge(peak.get, v128.load(base, REACH_AT)));
   const refused = f.let(i32x4.bits(over));
   const hot = turn(m, g0, g1, g2);
   const sums = turn(pull, pulledLone, before, evSum);

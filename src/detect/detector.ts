@@ -112,6 +112,8 @@ const RSSI_SIGMA_DB = 1;
 const STANDS_OUT_SIGMAS = 3;
 const LOUD_SIGMAS = 6;
 
+/** A lane that is so far into an excursion is judged by the plain kernel: it will most likely reach its threshold. */
+const REFUSE_NATS = 9;
 /** Readings of a run of the kernel. */
 const RUN_READINGS = RUN_VISITS * COLD_EVERY;
 
@@ -626,8 +628,7 @@ export class Detector {
   #mayGroup(lane: number, first: number, size: number): boolean {
     if (lane < 0 || Number.isNaN(first)) return false;
     const base = this.#base;
-    if (base.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS || this.#lanes.top(lane) >= LEAST_THRESHOLD_NATS)
-      return false;
+    if (base.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS || this.#lanes.top(lane) >= REFUSE_NATS) return false;
     for (let k = 0; k < size; k++) if (this.#group[k] === lane) return false;
     const step = base.i32[lane * COLD_WORDS + TICKS]! - base.i32[this.#group[0]! * COLD_WORDS + TICKS]!;
     return size === 0 || (step & (RUN_READINGS - 1)) === 0;
@@ -656,7 +657,11 @@ export class Detector {
       const phase = into & BLOCK_MASK;
       for (let k = 0; k < GROUP; k++) this.#groupFrom[k] = this.#groupAt[k]! - offset + done;
       // The visit at the end of a block looks at the reading before its last, which a run of its own may have had.
-      for (let k = 0; k < size; k++) this.#groupLast[k] = this.#lanes.last(lanes[k]!);
+      for (let k = 0; k < size; k++) {
+        const lane = lanes[k]!;
+        this.#groupLast[k] = this.#lanes.last(lane);
+        simd.refuseFrom(k, this.#reach(this.#groupChannel[k]!, lane, base.i32[lane * COLD_WORDS + SEEN]! - into));
+      }
       const answer = simd.run(lanes, this.#groupFrom, n, phase);
       for (let k = 0; k < size; k++) {
         const at = this.#groupAt[k]!;

@@ -12,6 +12,7 @@ import {
   PEAK_AT,
   POWER_AT,
   QUIET_AT,
+  REACH_AT,
   SPARE_AT,
   TABLE_AT,
   TOPS_AT,
@@ -62,6 +63,7 @@ export class SimdBank implements LaneStore {
   loud = new Int32Array(0);
   quiet = new Int32Array(0);
   peak = new Float32Array(0);
+  #reach = new Float32Array(0);
 
   /** null where the host has no SIMD or no memory to give. */
   static create(): SimdBank | null {
@@ -91,6 +93,7 @@ export class SimdBank implements LaneStore {
     this.loud = new Int32Array(buffer, LOUD_AT, MOST_BLOCKS + 1);
     this.quiet = new Int32Array(buffer, QUIET_AT, MOST_BLOCKS + 1);
     this.peak = new Float32Array(buffer, PEAK_AT, GROUP);
+    this.#reach = new Float32Array(buffer, REACH_AT, GROUP);
   }
 
   reserve(lanes: number): { readonly buffer: ArrayBuffer; readonly byteOffset: number } {
@@ -101,6 +104,11 @@ export class SimdBank implements LaneStore {
       this.#look();
     }
     return { buffer: this.#memory.buffer, byteOffset: LANES_AT };
+  }
+
+  /** Lane k of the next run is refused when its statistic reaches so much (nats), or what rounding makes of it. */
+  refuseFrom(k: number, nats: number): void {
+    this.#reach[k] = nats * (1 - 1e-6);
   }
 
   /**

@@ -20,6 +20,8 @@ const seconds = Number(process.argv[2] ?? 2);
 const TICKS = Number(process.argv[3] ?? 50);
 /** Bands of a sensor: columns of a batch. */
 const BANDS = 8;
+/** Of a lane (nats): one false alarm in half a million readings. */
+const THRESHOLD = 12;
 const table = buildClassTable();
 
 function line(what: string, channels: number, nsPerReading: number, rest: string): void {
@@ -70,7 +72,7 @@ function kernel(channels: number, x: Float32Array, simd: SimdBank | null): numbe
   const lanes = learned(channels, simd);
   const run = newRunResult();
   const plain = (i: number, phase: number) =>
-    bankRun(x, i * TICKS, (i + 1) * TICKS, phase, i, lanes, table, 12, 1, run);
+    bankRun(x, i * TICKS, (i + 1) * TICKS, phase, i, lanes, table, THRESHOLD, 1, run);
   const group = new Int32Array(GROUP);
   const from = new Int32Array(GROUP);
   let seen = 0;
@@ -83,6 +85,7 @@ function kernel(channels: number, x: Float32Array, simd: SimdBank | null): numbe
         for (let k = 0; k < GROUP; k++) {
           group[k] = i + b + k;
           from[k] = (b + k) * TICKS;
+          simd.refuseFrom(k, THRESHOLD);
         }
         const refused = simd.run(group, from, TICKS, phase) & 15;
         for (let k = 0; refused !== 0 && k < GROUP; k++) if (refused & (1 << k)) plain(i + b + k, phase);
