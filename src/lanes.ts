@@ -104,6 +104,14 @@ interface Lane {
 /** A lane as a snapshot keeps it; channels are given out anew when it is restored. */
 type SavedLane = Omit<Lane, "slots" | "slotOf"> & { readonly slots: readonly Omit<Slot, "channel">[] };
 
+/** A channel of a band, and how its sensor reports. */
+export interface BandChannel {
+  readonly sensor: SensorId;
+  readonly channel: number;
+  /** `periodMs` 0: reports only what it hears. */
+  readonly lane: { readonly periodMs: number | null; readonly online: boolean };
+}
+
 export interface ChannelDescription {
   readonly sensor: SensorId;
   readonly band: BandId;
@@ -125,7 +133,7 @@ export class Lanes {
   private readonly options: LanesOptions;
   private readonly lanes = new Map<SensorId, Lane>();
   private readonly bands: BandId[] = [];
-  private readonly byBand = new Map<BandId, { sensor: SensorId; channel: number; lane: Lane }[]>();
+  private readonly byBand = new Map<BandId, BandChannel[]>();
   /** Everything before this is judged; null until the first look at a clock. */
   private judgedMs: number | null = null;
   private drained = false;
@@ -268,10 +276,8 @@ export class Lanes {
   }
 
   /** Every channel of a band, in the order in which they were first seen. */
-  *channelsOf(band: BandId): Iterable<{ sensor: SensorId; channel: number; eventDriven: boolean; online: boolean }> {
-    for (const { sensor, channel, lane } of this.byBand.get(band) ?? []) {
-      yield { sensor, channel, eventDriven: lane.periodMs === 0, online: lane.online };
-    }
+  channelsOf(band: BandId): readonly BandChannel[] {
+    return this.byBand.get(band) ?? [];
   }
 
   /** Whether a sensor was heard in time from `fromMs` to `untilMs`. */

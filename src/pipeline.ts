@@ -512,10 +512,10 @@ export class BlockPipeline {
       yield;
       const channels: ChannelEvidence[] = [];
       const quietEventDriven: SensorId[] = [];
-      for (const { sensor, channel, eventDriven, online } of this.lanes.channelsOf(band)) {
+      for (const { sensor, channel, lane } of this.lanes.channelsOf(band)) {
         const evidence = this.detector.evidence(channel, endMs);
         if (evidence.samples > 0) channels.push(evidence);
-        else if (eventDriven && online) quietEventDriven.push(sensor);
+        else if (lane.periodMs === 0 && lane.online) quietEventDriven.push(sensor);
       }
       if (channels.length > 0) windows.push({ band, channels, quietEventDriven });
     }

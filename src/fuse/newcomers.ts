@@ -2,7 +2,17 @@
  * Emitters that nobody knew: where in the house, and how strong, explains best what a sum of known ones leaves over. The evidence
  * for one more is its likelihood with place and power integrated out against the likelihood without it.
  */
-import { addDbm, type Levels, LN_SQRT_2PI, logDensity, plus, type Source, type Sum, sensorNats } from "./mixture.ts";
+import {
+  addDbm,
+  BACKGROUND_SD_DB,
+  type Levels,
+  LN_SQRT_2PI,
+  logDensity,
+  plus,
+  type Source,
+  type Sum,
+  sensorNats,
+} from "./mixture.ts";
 import { distanceM, type SourceGrid } from "./sources.ts";
 
 /** An emitter that was not known. */
@@ -185,9 +195,10 @@ class Effects {
   /** Sensors in the order in which they are asked, and the most that all after each can bring. */
   readonly #order: Int32Array;
   readonly #rest: Float64Array;
-  /** Level of a table's first value, and where each table begins; by place in the order. */
+  /** Level of a table's first value, where each table begins, and its length; by place in the order. */
   readonly #startDbm: Float64Array;
   readonly #from: Int32Array;
+  readonly #entries: Int32Array;
   /**
    * Value and slope of each entry side by side, NaN where not yet known. Before the values of a sensor as many zeros as the powers
    * tried span, after them as many times the last one, so that all powers are always in the table.
@@ -206,16 +217,25 @@ class Effects {
     this.#rest = new Float64Array(n);
     for (let j = n - 2; j >= 0; j--) this.#rest[j] = this.#rest[j + 1]! + most[this.#order[j + 1]!]!;
     this.#startDbm = new Float64Array(n);
-    this.#from = new Int32Array(n + 1);
+    this.#from = new Int32Array(n);
+    this.#entries = new Int32Array(n);
+    let size = 0;
+    let untouched = -1;
     for (let j = 0; j < n; j++) {
       const i = this.#order[j]!;
       const before = sum.levelDbm[i]!;
       const level = levels.levelDbm[i]!;
-      const spanDb = NEGLIGIBLE_DB + Math.max(0, Number.isNaN(level) ? 0 : level - before) + BEYOND_DB;
+      const silent = Number.isNaN(level);
+      const spanDb = NEGLIGIBLE_DB + Math.max(0, silent ? 0 : level - before) + BEYOND_DB;
       this.#startDbm[j] = before - NEGLIGIBLE_DB;
-      this.#from[j + 1] = this.#from[j]! + Math.ceil(spanDb * STEPS_A_DB) + 1 + 2 * TRY_SPAN;
+      this.#entries[j] = Math.ceil(spanDb * STEPS_A_DB) + 1 + 2 * TRY_SPAN;
+      // Silent sensors that nobody reaches so far are all alike.
+      const alike = silent && before === levels.floorDbm[i]! - BACKGROUND_SD_DB && sum.sdDb[i] === BACKGROUND_SD_DB;
+      this.#from[j] = alike && untouched >= 0 ? untouched : size;
+      if (alike && untouched < 0) untouched = size;
+      if (this.#from[j] === size) size += this.#entries[j]!;
     }
-    this.#table = new Float64Array(2 * this.#from[n]!).fill(Number.NaN);
+    this.#table = new Float64Array(2 * size).fill(Number.NaN);
     for (let j = 0; j < n; j++) this.#table.fill(0, 2 * this.#from[j]!, 2 * (this.#from[j]! + TRY_SPAN));
   }
 
@@ -225,7 +245,8 @@ class Effects {
    * their place between two.
    */
   add(at: number, lowestDbm: number, nats: Float64Array, least: number): boolean {
-    const [order, rest, start, from, table] = [this.#order, this.#rest, this.#startDbm, this.#from, this.#table];
+    const [order, rest, start] = [this.#order, this.#rest, this.#startDbm];
+    const [from, entries, table] = [this.#from, this.#entries, this.#table];
     const gainDb = this.#gainDb;
     const n = order.length;
     const row = at * n;
@@ -236,7 +257,7 @@ class Effects {
       if (x >= 0) {
         const whole = Math.floor(x);
         const share = x - whole;
-        const last = from[j + 1]! - TRY_SPAN - 1;
+        const last = from[j]! + entries[j]! - TRY_SPAN - 1;
         let t = from[j]! + whole;
         if (t > last) t = last;
         const a = 2 * t;
@@ -261,33 +282,30 @@ class Effects {
 
   /** Fills what is missing of the entries of all powers, the lowest at t. */
   #fill(j: number, t: number): void {
+    const table = this.#table;
+    const last = this.#from[j]! + this.#entries[j]! - TRY_SPAN - 1;
     for (let k = 0; k < POWER_TRIES; k++) {
       const at = t + k * TRY_STEPS;
-      if (!Number.isNaN(this.#table[2 * at + 1]!)) continue;
-      const here = this.#value(j, at);
-      this.#table[2 * at + 1] = this.#value(j, at + 1) - here;
+      if (!Number.isNaN(table[2 * at + 1]!)) continue;
+      // What is behind the last value is like it.
+      const [here, next] = [at < last ? at : last, at < last ? at + 1 : last];
+      this.#value(j, here);
+      this.#value(j, next);
+      table[2 * at] = table[2 * here]!;
+      table[2 * at + 1] = table[2 * next]! - table[2 * here]!;
     }
   }
 
-  /** The value of an entry, worked out where it is not known; behind the last one, that one. */
-  #value(j: number, at: number): number {
-    const table = this.#table;
-    const lastAt = this.#from[j + 1]! - TRY_SPAN - 1;
-    const known = at < this.#from[j + 1]! ? table[2 * at]! : Number.NaN;
-    if (!Number.isNaN(known)) return known;
-    let nats: number;
-    if (at > lastAt) nats = this.#value(j, lastAt);
-    else {
-      const i = this.#order[j]!;
-      const t = at - this.#from[j]! - TRY_SPAN;
-      const adds = this.#startDbm[j]! + t / STEPS_A_DB;
-      const total = t < ADDED_DB.length ? this.#sum.levelDbm[i]! + ADDED_DB[t]! : adds;
-      const share = t < SHARE.length ? SHARE[t]! : 1;
-      const spread = share * this.#sd + (1 - share) * this.#sum.sdDb[i]!;
-      nats = sensorNats(this.#levels, i, total, spread) - this.#was[i]!;
-    }
-    if (at < this.#from[j + 1]!) table[2 * at] = nats;
-    return nats;
+  /** Works out the value of an entry where it is not known. */
+  #value(j: number, at: number): void {
+    if (!Number.isNaN(this.#table[2 * at]!)) return;
+    const i = this.#order[j]!;
+    const t = at - this.#from[j]! - TRY_SPAN;
+    const before = this.#sum.levelDbm[i]!;
+    const total = t < ADDED_DB.length ? before + ADDED_DB[t]! : this.#startDbm[j]! + t / STEPS_A_DB;
+    const share = t < SHARE.length ? SHARE[t]! : 1;
+    const spread = share * this.#sd + (1 - share) * this.#sum.sdDb[i]!;
+    this.#table[2 * at] = sensorNats(this.#levels, i, total, spread) - this.#was[i]!;
   }
 }
 
