@@ -53,7 +53,8 @@ const DEPTH_NATS = 18;
  * six powers times sensors at the most, a table's look-up each, only when something is left over; positions and powers that can't
  * come near the best any more are left early. A step is some rows of positions.
  *
- * @param leastNats null where it surely brings less; what brings hardly more is up to the caller
+ * @param leastNats null where a perfect explanation of what stands out would bring less, and where every place and power
+ *   together surely do; what else brings less is still given
  * @param fadingDb spread of one window's level around its mean
  */
 export function* findNew(
