@@ -37,6 +37,7 @@ export function figuresOf(verdict: Verdict): Record<string, number> {
     missed: verdict.alertsMissed,
     doubled: verdict.alertsDoubled,
     "not expected": verdict.alertsFalse,
+    ...(verdict.alertsOfTheirOwn > 0 ? { "of their own": verdict.alertsOfTheirOwn } : {}),
     "repeated deliveries": verdict.repeats,
   };
 }
