@@ -6,6 +6,7 @@
  */
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   linkSync,
   openSync,
@@ -16,7 +17,7 @@ import {
   truncateSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import type { FileLayer, LayerFile } from "../../src/store/files.ts";
 
 /** `n` numbers changes of names and of bytes that were promised before. */
@@ -38,6 +39,14 @@ type Entry =
 /** Sync as the process sees it; `none`: it returns at once and promises nothing (a negative control). */
 export type SyncMode = "real" | "none";
 
+interface Inode {
+  readonly id: number;
+  /** Length at the last sync, length now, and changes below the former that were made since. */
+  promised: number;
+  extent: number;
+  readonly made: Set<number>;
+}
+
 /** Puts the recording under `files`, in place. One process a log. */
 export function recordDisk(files: FileLayer, logPath: string, mode: SyncMode): void {
   const { open, rename, remove, syncDir } = files;
@@ -55,48 +64,55 @@ export function recordDisk(files: FileLayer, logPath: string, mode: SyncMode): v
     linkSync(path, kept);
     return kept;
   };
+  /** What was written and promised belongs to the file, not to a handle: one that is opened again has not forgotten. */
+  const inodes = new Map<string, Inode>();
   files.open = async (path, how) => {
-    const id = ++next;
+    const known = how === "create" ? undefined : inodes.get(path);
+    const id = known?.id ?? ++next;
     const n = ++next;
     if (how === "create") log({ op: "create", n, id, path });
     const file = await open.call(files, path, how);
     if (how === "create") pend(path, n);
-    else if (how === "write") log({ op: "open", id, path, size: await file.size() });
-    return how === "read" ? file : recorded(file, id, how === "create" ? 0 : await file.size());
+    if (how === "read") return file;
+    const size = how === "create" ? 0 : await file.size();
+    if (how === "write" && !known) log({ op: "open", id, path, size });
+    const inode = known ?? { id, promised: size, extent: size, made: new Set() };
+    inodes.set(path, inode);
+    return recorded(file, inode);
   };
-  function recorded(file: LayerFile, id: number, size: number): LayerFile {
-    let promised = size;
-    let extent = size;
-    const made = new Set<number>();
+  function recorded(file: LayerFile, inode: Inode): LayerFile {
     const over = async (from: number, until: number) => {
-      if (from >= Math.min(until, promised)) return null;
-      const old = Buffer.alloc(Math.min(until, promised) - from);
-      await file.read(old, from);
+      const end = Math.min(until, inode.promised);
+      if (from >= end) return null;
+      const old = Buffer.alloc(end - from);
+      // Where the file was made shorter before, that is on record already, and there is nothing to read.
+      const there = await file.read(old, from);
+      if (there === 0) return null;
       const n = ++next;
-      log({ op: "over", n, id, at: from, old: old.toString("base64") });
+      log({ op: "over", n, id: inode.id, at: from, old: old.toString("base64", 0, there) });
       return n;
     };
     return {
       async write(bytes, position) {
         const n = await over(position, position + bytes.length);
         await file.write(bytes, position);
-        extent = Math.max(extent, position + bytes.length);
-        if (n !== null) made.add(n);
+        inode.extent = Math.max(inode.extent, position + bytes.length);
+        if (n !== null) inode.made.add(n);
       },
       read: (into, position) => file.read(into, position),
       async sync() {
         if (mode === "none") return;
-        const now = { size: extent, promised: [...made] };
+        const now = { size: inode.extent, promised: [...inode.made] };
         await file.sync();
-        log({ op: "sync", id, ...now });
-        promised = Math.max(promised, now.size);
-        for (const n of now.promised) made.delete(n);
+        log({ op: "sync", id: inode.id, ...now });
+        inode.promised = now.size;
+        for (const n of now.promised) inode.made.delete(n);
       },
       async truncate(length) {
-        const n = await over(length, promised);
+        const n = await over(length, inode.promised);
         await file.truncate(length);
-        extent = length;
-        if (n !== null) made.add(n);
+        inode.extent = length;
+        if (n !== null) inode.made.add(n);
       },
       size: () => file.size(),
       close: () => file.close(),
@@ -107,12 +123,17 @@ export function recordDisk(files: FileLayer, logPath: string, mode: SyncMode): v
     log({ op: "rename", n, from, to, kept: keep(to, n) });
     await rename.call(files, from, to);
     pend(to, n);
+    const inode = inodes.get(from);
+    inodes.delete(from);
+    inodes.delete(to);
+    if (inode) inodes.set(to, inode);
   };
   files.remove = async (path) => {
     const n = ++next;
     log({ op: "remove", n, path, kept: keep(path, n) });
     await remove.call(files, path);
     pend(path, n);
+    inodes.delete(path);
   };
   files.syncDir = async (dir) => {
     if (mode === "none") return;
@@ -140,62 +161,77 @@ export function losePower(logPath: string, keep: number, keepNames: boolean): Lo
   const lines = readFileSync(logPath, "utf8").split("\n").slice(0, -1);
   const entries = lines.map((line) => JSON.parse(line) as Entry);
   const promised = new Set(entries.flatMap((e) => (e.op === "sync" || e.op === "syncDir" ? e.promised : [])));
-  const paths = new Map<number, string>();
-  const sizes = new Map<number, number>();
-  for (const e of entries) {
-    if (e.op === "open" || e.op === "create") {
-      paths.set(e.id, e.path);
-      sizes.set(e.id, e.op === "open" ? e.size : 0);
-    } else if (e.op === "sync") sizes.set(e.id, Math.max(sizes.get(e.id)!, e.size));
-    else if (e.op === "rename") for (const [id, path] of paths) if (path === e.from) paths.set(id, e.to);
-  }
+  const { places, sizes } = whereFilesAre(entries);
   const loss = { cutBytes: 0, oldBytes: 0, names: 0 };
-  // The end of a file that was opened several times: what any of them was promised stays.
-  const least = new Map<string, number>();
-  for (const [id, path] of paths) least.set(path, Math.max(least.get(path) ?? 0, sizes.get(id)!));
-  for (const [path, size] of least) {
+  for (const [id, path] of places) {
+    const size = sizes.get(id)!;
     const now = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     if (now <= size) continue;
     const left = size + Math.floor((now - size) * keep);
     truncateSync(path, left);
     loss.cutBytes += now - left;
   }
-  for (const e of entries.toReversed()) {
-    if (!("n" in e) || promised.has(e.n)) continue;
-    if (e.op === "over") {
-      const path = paths.get(e.id)!;
-      if (!existsSync(path)) continue;
-      const old = Buffer.from(e.old, "base64");
-      writeSync(openSync(path, "r+"), old, 0, old.length, e.at);
-      loss.oldBytes += old.length;
-    } else if (!keepNames) takeBackName(e, paths, loss);
+  const changes = entries.toReversed().filter((e) => "n" in e && !promised.has(e.n));
+  for (const e of changes) {
+    const path = e.op === "over" ? places.get(e.id)! : "";
+    if (e.op !== "over" || !existsSync(path)) continue;
+    const old = Buffer.from(e.old, "base64");
+    const file = openSync(path, "r+");
+    writeSync(file, old, 0, old.length, e.at);
+    closeSync(file);
+    loss.oldBytes += old.length;
   }
+  if (!keepNames) for (const e of changes) if (takeBackName(e)) loss.names++;
   for (const e of entries) if ("kept" in e && e.kept !== null) rmSync(e.kept, { force: true });
   rmSync(logPath, { force: true });
   return loss;
 }
 
-function takeBackName(
-  e: Exclude<Entry, { op: "open" | "over" | "sync" | "syncDir" }>,
-  paths: Map<number, string>,
-  loss: { names: number },
-): void {
+/** Where the bytes of every file are now, under whatever name, and how many of them were promised. */
+function whereFilesAre(entries: readonly Entry[]): { places: Map<number, string>; sizes: Map<number, number> } {
+  const places = new Map<number, string>();
+  const sizes = new Map<number, number>();
+  const move = (from: string, to: string | null) => {
+    for (const [id, path] of places) {
+      if (path !== from) continue;
+      if (to === null) places.delete(id);
+      else places.set(id, to);
+    }
+  };
+  for (const e of entries) {
+    if (e.op === "sync") sizes.set(e.id, e.size);
+    else if (e.op === "remove") move(e.path, e.kept);
+    else if (e.op === "rename") {
+      move(e.to, e.kept);
+      move(e.from, e.to);
+    } else if (e.op === "open" || e.op === "create") {
+      places.set(e.id, e.path);
+      sizes.set(e.id, e.op === "open" ? e.size : 0);
+    }
+  }
+  return { places, sizes };
+}
+
+/** Undoes one change of a name, the later ones being undone already; whether there was anything to undo. */
+function takeBackName(e: Entry): boolean {
   const back = (kept: string | null, path: string) => {
     if (kept === null || !existsSync(kept)) return;
     rmSync(path, { force: true });
     linkSync(kept, path);
-    loss.names++;
   };
   if (e.op === "create") {
-    const path = paths.get(e.id)!;
-    if (existsSync(path)) loss.names++;
-    rmSync(path, { force: true });
-  } else if (e.op === "rename") {
-    if (!existsSync(e.from) && existsSync(e.to)) {
-      renameSync(e.to, e.from);
-      loss.names++;
-      for (const [id, path] of paths) if (path === e.to && basename(e.from) !== "") paths.set(id, e.from);
-    }
+    const there = existsSync(e.path);
+    rmSync(e.path, { force: true });
+    return there;
+  }
+  if (e.op === "rename") {
+    const done = !existsSync(e.from) && existsSync(e.to);
+    if (done) renameSync(e.to, e.from);
     back(e.kept, e.to);
-  } else back(e.kept, e.path);
+    return done;
+  }
+  if (e.op !== "remove") return false;
+  const gone = !existsSync(e.path);
+  back(e.kept, e.path);
+  return gone;
 }
