@@ -166,7 +166,7 @@ const STEPS_A_DB = 2;
 const BEYOND_DB = 64;
 /** Positions between two pauses of the search. */
 const ROWS_A_STEP = 100;
-const QUICK_ROWS_A_STEP = 1000;
+const QUICK_ROWS_A_STEP = 250;
 /** What sums of a hundred terms may be off by, generously. */
 const ROUNDING_NATS = 1e-9;
 /** Sensors between two looks at whether a row is still in. */
