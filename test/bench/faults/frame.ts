@@ -14,6 +14,8 @@ export interface FaultContext {
   readonly dir: string;
   /** mulberry32 on the seed: 0..1. */
   random(): number;
+  /** Whether the time given for strikes is over: what was measured until then is printed. */
+  timeUp(): boolean;
 }
 
 export interface FaultResult {
@@ -49,10 +51,12 @@ async function inFolder(
   seed: number,
   runs: number,
   run: (context: FaultContext) => Promise<FaultResult>,
+  limitS: number,
 ): Promise<FaultResult> {
+  const end = performance.now() + 1000 * limitS;
   const dir = mkdtempSync(join(tmpdir(), "cellward-fault-"));
   try {
-    return await run({ seed, runs, dir, random: prng(seed) });
+    return await run({ seed, runs, dir, random: prng(seed), timeUp: () => performance.now() > end });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -74,15 +78,23 @@ const CONTROL_TRIES = 20;
 /** Runs faults with their controls, prints a line each; false when a target is missed or a control passes. */
 export async function runFaults(
   faults: readonly Fault[],
-  options: { seed: number; short: boolean; runs: number | null; controlsOnly: boolean; faultsOnly?: boolean },
+  options: {
+    seed: number;
+    short: boolean;
+    runs: number | null;
+    controlsOnly: boolean;
+    faultsOnly?: boolean;
+    limitS?: number;
+  },
   say: (line: string) => void,
 ): Promise<boolean> {
   let good = true;
+  const { limitS = Number.POSITIVE_INFINITY } = options;
   for (const fault of faults) {
     const runs = options.runs ?? (options.short ? fault.shortRuns : fault.runs);
     const again = `node bin/bench.js faults --only ${fault.id} --seed ${options.seed} --runs ${runs}`;
     if (!options.controlsOnly) {
-      const result = await inFolder(options.seed, runs, fault.run);
+      const result = await inFolder(options.seed, runs, fault.run, limitS);
       good &&= result.met;
       say(`${fault.id} ${fault.name}: ${result.met ? "met" : "MISSED"} (${fault.target})`);
       say(`   ${text(result)}`);
@@ -91,9 +103,9 @@ export async function runFaults(
     for (const [guard, control] of Object.entries(fault.controls)) {
       if (options.faultsOnly) break;
       if (options.short && fault.shortControls && !fault.shortControls.includes(guard)) continue;
-      let result = await inFolder(options.seed, Math.max(3, Math.ceil(runs / 5)), control);
+      let result = await inFolder(options.seed, Math.max(3, Math.ceil(runs / 5)), control, limitS);
       for (let more = 1; result.met && more < CONTROL_TRIES; more++) {
-        result = await inFolder(options.seed + more, Math.max(3, Math.ceil(runs / 5)), control);
+        result = await inFolder(options.seed + more, Math.max(3, Math.ceil(runs / 5)), control, limitS);
       }
       good &&= !result.met;
       say(`   control without ${guard}: ${result.met ? "NOT CAUGHT" : "caught"} (${text(result)})`);

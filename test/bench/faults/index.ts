@@ -1,5 +1,5 @@
 /**
- * `npm run faults [-- --only F1,F2] [--short] [--seed N] [--runs N] [--controls] [--no-controls]`: faults with their negative controls, one
+ * `npm run faults [-- --only F1,F2] [--short] [--seed N] [--runs N] [--limit-s N] [--controls] [--no-controls]`: faults with their negative controls, one
  * process at a time. Exit code 99 when a target is missed or a control is not caught.
  */
 import { parseArgs } from "node:util";
@@ -23,6 +23,8 @@ const { values } = parseArgs({
     runs: { type: "string" },
     short: { type: "boolean", default: false },
     controls: { type: "boolean", default: false },
+    /** Seconds after which F1 and F2 strike no more and say what they have. */
+    "limit-s": { type: "string" },
     "no-controls": { type: "boolean", default: false },
   },
 });
@@ -38,6 +40,7 @@ const options = {
   runs: values.runs === undefined ? null : Number(values.runs),
   controlsOnly: values.controls,
   faultsOnly: values["no-controls"],
+  ...(values["limit-s"] === undefined ? {} : { limitS: Number(values["limit-s"]) }),
 };
 process.stdout.write(`node ${process.version}, seed ${options.seed}${options.short ? ", short" : ""}\n`);
 const wanted = ALL.filter((fault) => (only ? only.includes(fault.id) : !options.short || SLICE.has(fault.id)));

@@ -80,7 +80,8 @@ async function killService(
     house.begin();
     await sleep(3000);
     let startsKilled = 0;
-    for (let n = 0; n < context.runs; n++) {
+    let strikes = 0;
+    for (; strikes < context.runs && !context.timeUp(); strikes++) {
       await sleep(1500 * context.random());
       await house.signal("SIGKILL");
       disk.strike();
@@ -102,10 +103,10 @@ async function killService(
     const verdict = await house.settle();
     const acked = house.confirmed;
     return {
-      met: clean(verdict) && verdict.late < verdict.sent / 100 && backMs.length === context.runs && acked > 0,
+      met: clean(verdict) && verdict.late < verdict.sent / 100 && backMs.length === strikes && acked > 0,
       figures: {
-        kills: context.runs + startsKilled,
-        "clean starts": `${backMs.length}/${context.runs}`,
+        kills: strikes + startsKilled,
+        "clean starts": `${backMs.length}/${strikes}`,
         ...figuresOf(verdict),
         "back ms, median": Math.round(quantile(backMs, 0.5)),
         "back ms, p99": Math.round(quantile(backMs, 0.99)),
