@@ -21,6 +21,7 @@ const benches = {
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
+  "sensor-loss": "test/bench/sensor-loss.ts",
   liar: "test/bench/liar.ts",
   belief: "test/bench/belief.ts",
   loss: "test/bench/loss.ts",
