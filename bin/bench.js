@@ -22,6 +22,7 @@ const benches = {
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
   "sensor-loss": "test/bench/sensor-loss.ts",
+  reliability: "test/bench/reliability.ts",
   liar: "test/bench/liar.ts",
   belief: "test/bench/belief.ts",
   loss: "test/bench/loss.ts",
