@@ -273,6 +273,96 @@ export const UNSEEN: readonly string[] = ["square", "temperature", "speed", "bac
 /** Families that came after all settings were made. */
 export const LATER: readonly string[] = ["wander", "restless", "sparse", "trend", "gaps"];
 
+type Quiet = (rng: Rng, row: number, memory: { level: number; spread: number }) => number;
+
+/** Streams without an anomaly, of kinds that no setting was made for: minutes a row, rows, a value. */
+const QUIETS: Readonly<Record<string, readonly [stepMin: number, rows: number, Quiet]>> = {
+  "job each hour": [1, 10_080, (r, i) => 10 + r.normal() + (i % 60 < 3 ? 30 + 3 * r.normal() : 0)],
+  "job each six hours": [5, 8064, (r, i) => 10 + r.normal() + (i % 72 < 4 ? 30 : 0)],
+  "sine of six hours": [5, 8064, (r, i) => 10 + 5 * Math.sin((2 * Math.PI * i) / 72) + r.normal()],
+  "sine of 37 hours": [5, 8064, (r, i) => 10 + 5 * Math.sin((2 * Math.PI * i) / 444) + r.normal()],
+  "random duty": [
+    5,
+    8064,
+    (r, _, m) => {
+      if (r.next() < (m.level > 0 ? 0.05 : 0.02)) m.level = m.level > 0 ? 0 : 55;
+      return 15 + m.level + 2 * r.normal();
+    },
+  ],
+  stairs: [
+    5,
+    8064,
+    (r, i, m) => {
+      if (i === 0 || r.next() < 0.004) m.level = 30 + 40 * r.next();
+      return m.level + r.normal();
+    },
+  ],
+  "per cent at the end": [
+    5,
+    8064,
+    (r, i) => Math.min(100, Math.max(0, 97 + 3 * r.normal() + 2 * Math.sin((2 * Math.PI * i) / 288))),
+  ],
+  pareto: [5, 8064, (r) => r.next() ** -0.5],
+  "log-normal": [5, 8064, (r) => Math.exp(1.2 * r.normal())],
+  cauchy: [5, 8064, (r) => r.normal() / Math.abs(r.normal())],
+  "few counts": [
+    5,
+    8064,
+    (r) => {
+      let k = 0;
+      for (let p = r.next(); p > Math.exp(-0.3); p *= r.next()) k++;
+      return k;
+    },
+  ],
+  "idle weekends": [
+    30,
+    4000,
+    (r, i) =>
+      (Math.floor(i / 48) % 7 > 4 ? 5 : 20 + 15 * Math.sin((Math.PI * (i % 48)) / 48)) * (1 + 0.05 * r.normal()),
+  ],
+  ramp: [5, 8064, (r, i) => 0.05 * i + r.normal()],
+  sawtooth: [5, 8064, (r, i) => (i % 36) + 0.5 * r.normal()],
+  autoregressive: [
+    5,
+    8064,
+    (r, _, m) => {
+      m.level = 0.95 * m.level + r.normal();
+      return m.level;
+    },
+  ],
+  "random walk": [
+    5,
+    8064,
+    (r, _, m) => {
+      m.level += r.normal();
+      return m.level;
+    },
+  ],
+  garch: [
+    5,
+    8064,
+    (r, i, m) => {
+      m.spread = i === 0 ? 1 : 0.05 + 0.9 * m.spread + 0.08 * m.level ** 2;
+      m.level = Math.sqrt(m.spread) * r.normal();
+      return m.level;
+    },
+  ],
+  "coarse rhythm": [5, 8064, (r, i) => Math.round(20 + 3 * Math.sin((2 * Math.PI * i) / 288) + 0.2 * r.normal())],
+  binary: [5, 8064, (r) => (r.next() < 0.3 ? 1 : 0)],
+  "white, a row a second": [1 / 60, 20_000, (r) => r.normal()],
+};
+export const QUIET: readonly string[] = Object.keys(QUIETS);
+
+/** A stream of a kind without anomalies. */
+export function quietStream(kind: string, seed: number): Stream {
+  const [stepMin, rows, value] = QUIETS[kind]!;
+  const rng = new Rng(seed * 977 + hash(kind));
+  const memory = { level: 0, spread: 0 };
+  const x = Float64Array.from({ length: rows }, (_, i) => value(rng, i, memory));
+  const tMs = Float64Array.from(x, (_, i) => 1.5e12 + i * stepMin * 60_000);
+  return { family: kind, tMs, x, windows: [], onsets: [], kinds: [] };
+}
+
 const HARMS: Readonly<Record<string, Harm>> = {
   shiftUp: (f, x, at, scale) => {
     const to = Math.min(x.length, at + Math.round((0.3 + f.rng.next()) * (DAY / f.stepMs)));
