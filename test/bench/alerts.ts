@@ -98,7 +98,15 @@ async function main(): Promise<boolean> {
     officer.stop();
     const verdict = await house.settle();
     const { sent, lost, kept, doubled, late } = verdict;
-    const figures = { sent, lost, "of these kept by sensors": kept, doubled, late, "alerts closed": officer.done(), ...alertFigures(verdict.alertMs) };
+    const figures = {
+      sent,
+      lost,
+      "of these kept by sensors": kept,
+      doubled,
+      late,
+      "alerts closed": officer.done(),
+      ...alertFigures(verdict.alertMs),
+    };
     for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name}: ${value}\n`);
     const within = verdict.alertMs.filter((x) => x <= GOAL_MS).length;
     return within >= GOAL_SHARE * verdict.alertMs.length && verdict.alertMs.length > 0 && lost === 0;
