@@ -3,6 +3,7 @@ import { median } from "./linalg.ts";
 import type { Observation, SensorLevel } from "./locate.ts";
 import type { Levels, Source } from "./mixture.ts";
 import { FADING_DB, type Sighting } from "./sighting.ts";
+import { afterSilence } from "./silence.ts";
 import type { SourceGrid, Whereabouts } from "./sources.ts";
 
 /** A sensor that hears less than this share of what the best one hears is at its limit. */
@@ -144,9 +145,12 @@ export class Fingerprint {
         mean += where.p[r]! * level;
         square += where.p[r]! * level * level;
       }
-      levelDbm[i] = k !== undefined && k.quiet >= 2 ? Math.min(mean, k.floorDbm) : mean;
       const doubt = Number.isFinite(mean) ? Math.max(0, square - mean * mean) : 0;
+      levelDbm[i] = mean;
       sdDb[i] = Math.sqrt(grid.shadowDb * grid.shadowDb + fading * fading + doubt);
+      if (k === undefined || k.quiet === 0 || !Number.isFinite(mean)) continue;
+      const after = afterSilence(mean, sdDb[i]!, k.floorDbm, k.quiet);
+      [levelDbm[i], sdDb[i]] = [after.meanDbm, after.sdDb];
     }
     return { levelDbm, sdDb, logOn, certain: true, at: where.rows[0]! };
   }

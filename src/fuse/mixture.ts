@@ -37,7 +37,7 @@ const RANGE_DB = 80;
 /** What a sensor hears that nobody accounts for stands about at its floor, by so much (dB). */
 export const BACKGROUND_SD_DB = 5;
 /** A sweep meets a burst of a window about so often where it is loud enough to be heard: silence of one window says little. */
-const MEETS = 0.6;
+export const MEETS = 0.6;
 /** Spreads above and below the mean as shares of the spread; their mean is 1, so that the density adds up to 1. */
 const ABOVE = 0.75;
 const BELOW = 1.25;

@@ -1,0 +1,39 @@
+/** What silence says of a level that the plan expects. */
+import { cumulativeStdNormalProbability } from "simple-statistics";
+import { MEETS } from "./mixture.ts";
+
+/**
+ * How often a sweep meets an emitter's bursts differs by sensor and stays for a while, as their rhythms stand to each other. The
+ * share of a sensor is so uncertain beforehand as after so many windows: several silent ones in a row say less than as many apart.
+ */
+const MEETS_WINDOWS = 2;
+/** More silence than this adds nothing. */
+const LEAST = 0.01;
+
+/** Probability that a sensor which can hear an emitter met it in none of so many windows (beta-binomial). */
+export function missedAll(windows: number): number {
+  let p = 1;
+  for (let i = 0; i < windows && p > LEAST; i++) p *= ((1 - MEETS) * MEETS_WINDOWS + i) / (MEETS_WINDOWS + i);
+  return p;
+}
+
+/**
+ * A level that is expected at a sensor, after windows in which nothing was heard there: mean and spread, dB, of the normal
+ * distribution whose part above the floor is only as likely as that the sensor missed all of them. Constant cost.
+ */
+export function afterSilence(
+  meanDbm: number,
+  sdDb: number,
+  floorDbm: number,
+  windows: number,
+): { readonly meanDbm: number; readonly sdDb: number } {
+  const missed = missedAll(windows);
+  const t = (floorDbm - meanDbm) / sdDb;
+  const below = cumulativeStdNormalProbability(t);
+  const density = Math.exp(-0.5 * t * t) / Math.sqrt(2 * Math.PI);
+  // Moments of the two weighted parts, in units of the spread.
+  const mass = below + missed * (1 - below);
+  const first = (-(1 - missed) * density) / mass;
+  const square = 1 - ((1 - missed) * t * density) / mass;
+  return { meanDbm: meanDbm + sdDb * first, sdDb: sdDb * Math.sqrt(square - first * first) };
+}
