@@ -271,6 +271,7 @@ class RunningService implements Service {
     await this.link.stop(2000);
     this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
+    this.dispatch(this.blocks.take());
     await this.saveState();
     await this.durable?.close();
     await this.http.close();
@@ -373,6 +374,8 @@ class RunningService implements Service {
     try {
       let sinceMs = performance.now();
       for (const pipeline of this.blocks.all()) {
+        // The state that a stop saved is the last: what is judged behind it is judged again at the start.
+        if (this.stopping) break;
         const nowMs = this.judgeMs();
         if (!Number.isFinite(nowMs) || !pipeline.due(nowMs)) continue;
         this.durable?.look(pipeline.block, nowMs, this.waiting);
@@ -597,6 +600,8 @@ class RunningService implements Service {
     // Not in the middle of a window; and the state must hold all that is logged: what waits in the inbox is logged already.
     this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
+    // Nor has the state what was said and not handed on yet: alerts, seconds, and readings that came too late for any window.
+    this.dispatch(this.blocks.take());
     const state = {
       format: STATE_FORMAT,
       site: this.site.id,

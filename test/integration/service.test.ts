@@ -1,7 +1,10 @@
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { startBroker } from "../../src/ingest/broker.ts";
 import { remainder } from "../../src/intake.ts";
+import { createLogger } from "../../src/log.ts";
+import { createLocalStore } from "../../src/store/local.ts";
 import { freePort, until } from "../support/servers.ts";
 import {
   connectTo,
@@ -13,6 +16,7 @@ import {
   type TestService,
   temporaryDir,
 } from "../support/service.ts";
+import { TOY_BAND, toySite, toySiteText } from "../support/toy-block.ts";
 
 const running: TestService[] = [];
 const dirs: string[] = [];
@@ -92,6 +96,43 @@ describe("service", () => {
     const { body } = await second.get("/api/v1/alerts");
     expect(body.items.map((a: { id: string }) => a.id)).toEqual(expect.arrayContaining(before));
     expect(second.changes.filter((c) => c.type === "new" && c.after.kind === "phone-active")).toEqual([]);
+  });
+
+  it("readings that came too late for any window just before the stop: in the store", async () => {
+    const clock = new HandClock(START);
+    const made = await start({ siteText: toySiteText(2), clock });
+    await until("the connection", async () => (await made.get("/readyz")).status === 200);
+    const [sensor] = toySite(2).sensors;
+    const topic = (kind: string) => `cellward/v1/toy/b1/${sensor!.id}/${kind}`;
+    const send = (kind: string, message: object) =>
+      made.service.intake.take(topic(kind), Buffer.from(JSON.stringify(message)), false, clock.nowMs());
+    const reading = (seq: number) =>
+      send("reading", { v: 1, boot: 1, seq, ts: START + 100 * seq, r: [{ b: TOY_BAND, rms_dbm: -100 }] });
+    const band = { id: TOY_BAND, lo_hz: 832e6, hi_hz: 862e6 };
+    send("birth", { v: 1, boot: 1, ts: START, type: "rf", period_ms: 100, bands: [band] });
+    for (let seq = 0; seq < 100; seq++) {
+      clock.moveTo(START + 100 * seq);
+      if (seq < 20 || seq >= 30) reading(seq);
+    }
+    const stored = async () =>
+      /^cellward_store_readings_stored_total (\d+)/m.exec((await made.get("/metrics")).body)?.[1];
+    await until("the seconds before", async () => {
+      clock.moveTo(clock.nowMs() + 1000);
+      return (await stored()) === "90";
+    });
+    for (let seq = 20; seq < 30; seq++) reading(seq);
+    await made.stop();
+    expect(remainder(made.service.intake.ledger)).toBe(0);
+
+    const store = createLocalStore({
+      dir: join(made.dir, "data", "store"),
+      retentionDays: 0,
+      log: createLogger("silent"),
+    });
+    await store.start();
+    const late = await store.queryLate(0, Number.MAX_SAFE_INTEGER);
+    await store.stop(0);
+    expect(late.map((batch) => batch.seq)).toEqual([20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
   });
 
   it("no broker at the start: up, says so in /readyz, and takes up when it comes", async () => {
