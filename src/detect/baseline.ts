@@ -56,6 +56,11 @@ export const RUN_VISITS = 8;
 const SPREAD_EVERY = 32;
 /** Visits in a row with the very same value that make a lane stuck: 256 readings. */
 const STUCK_VISITS = 32;
+/**
+ * From so many in a row a lane learns nothing more of its quiet: of a receiver whose resolution makes every second pair equal, one
+ * visit in sixteen is lost. Its floor stays what it was when the run began.
+ */
+const STEADY_VISITS = 4;
 /** Readings of a block whose largest statistic teaches the tail: one estimate of the spread. */
 const BLOCK_READINGS = 256;
 /** Readings between excursions to FREEZE_NATS in the model's own quiet: where thresholdForArl gives FREEZE_NATS. */
@@ -121,6 +126,8 @@ export class Baseline {
   slopeNats = new Float32Array(0);
   /** Floor when the drift was last looked at (0: not yet), and the drift in spreads a reading. */
   slopeFrom = new Float32Array(0);
+  /** Floor when the run of equal values began, dBm; 0: set anew since. */
+  steadyFloor = new Float32Array(0);
   drift = new Float32Array(0);
 
   /** What `visit` looks at, in the order of END_VALUE and so on. */
@@ -180,7 +187,7 @@ export class Baseline {
    * a spread from the first 32 readings alone is a fifth too small in one channel of six, and then quiet passes for signals.
    */
   early(lane: number, value: number, before: number): void {
-    if (Number.isNaN(value)) return;
+    if (Number.isNaN(value) || this.i32[lane * COLD_WORDS + SAME]! >= STEADY_VISITS) return;
     const looks = (DB_PER_NEPER / this.f32[lane * COLD_WORDS + SIGMA]!) ** 2;
     const median = this.#lanes.floor(lane) + 10 * Math.log10(medianOfGamma(looks));
     this.#insert(lane, value - median);
@@ -236,27 +243,45 @@ export class Baseline {
     const isLong = (ticks & (BLOCK_READINGS - 1)) === 0;
     if (isLong) this.#closeBlock(lane);
     if (Number.isNaN(value)) return;
-    if (value === before) {
-      if (i32[at + SAME]! < 65_535) i32[at + SAME]!++;
-    } else i32[at + SAME] = 0;
+    this.#noteSteady(lane, value === before, floor);
+    const runEnds = (ticks & (RUN_VISITS * COLD_EVERY - 1)) === 0;
     if (top >= FREEZE_NATS) {
       const hot = ++i32[at + HOT_VISITS]!;
       f32[at + HOT_MEAN]! += (value - f32[at + HOT_MEAN]!) / Math.min(HOT_MEMORY, hot);
       return;
     }
     i32[at + HOT_VISITS] = 0;
+    if (i32[at + SAME]! >= STEADY_VISITS) {
+      if (runEnds) this.#holdFloor(lane);
+      return;
+    }
     const row = this.#lanes.cls(lane) * CLASS_STRIDE;
     const d = value - floor - this.#table[row + 13]!;
     this.#insert(lane, d);
     this.#pair(lane, d, before - floor - this.#table[row + 13]!);
-    if (isLong && i32[at + SAME]! < STUCK_VISITS) {
+    if (isLong) {
       this.#respread(lane);
       this.learnSlope(lane, BLOCK_READINGS);
     }
     this.#fall(lane, value - floor, row);
-    if ((ticks & (RUN_VISITS * COLD_EVERY - 1)) === 0 && f32[at + FALL_G]! >= FALL_NATS) {
+    if (runEnds && f32[at + FALL_G]! >= FALL_NATS) {
       this.resync(lane, this.#lanes.floor(lane) + f32[at + FALL_SUM]! / i32[at + FALL_N]!);
     }
+  }
+
+  /** Counts visits that end with the same value twice. */
+  #noteSteady(lane: number, same: boolean, floor: number): void {
+    const at = lane * COLD_WORDS + SAME;
+    const run = this.i32[at]!;
+    if (same && run === 0) this.steadyFloor[lane] = floor;
+    this.i32[at] = same ? Math.min(65_535, run + 1) : 0;
+  }
+
+  /** A receiver that is stuck would pull its floor to the one value, and then the quiet after it would pass for a signal without end. */
+  #holdFloor(lane: number): void {
+    if (this.steadyFloor[lane] === 0) return;
+    this.#lanes.setFloor(lane, this.steadyFloor[lane]!);
+    this.#lanes.clearPull(lane);
   }
 
   /** Learns the correlation of neighbours from the signs of two residuals. */
@@ -337,6 +362,7 @@ export class Baseline {
     this.i32[lane * COLD_WORDS + FALL_N] = 0;
     this.resyncs[lane]!++;
     this.slopeFrom[lane] = 0;
+    this.steadyFloor[lane] = 0;
   }
 
   /**
@@ -421,6 +447,7 @@ export const BASELINE_FIELDS = [
   ["stated", 1],
   ["resyncs", 1],
   ["slopeFrom", 1],
+  ["steadyFloor", 1],
   ["drift", 1],
   ["blocks", 1],
   ["peaks", 1],

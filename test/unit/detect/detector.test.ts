@@ -119,6 +119,29 @@ describe("detector", () => {
     expect(detector.status(channel, 200_000)).toBe("stuck");
   });
 
+  it.each([
+    { after: 60, lasts: 150 },
+    { after: 60, lasts: 1000 },
+    { after: 1000, lasts: 150 },
+    { after: 1000, lasts: 3000 },
+  ])(
+    "detector: stuck for $lasts readings after $after, then well again: quiet from then on, floor and spread about as before",
+    ({ after, lasts }) => {
+      const withEvents: number[] = [];
+      for (let seed = 1; seed <= 20; seed++) {
+        const { detector, channel } = one();
+        const x = receiver(new Rng(500 + seed), after + lasts + 2000, 8, -100);
+        x.fill(x[after - 1]!, after, after + lasts);
+        play(detector, channel, x, null);
+        const later = detector.takeEvents().filter((e) => e.type === "open" && e.tMs > PERIOD * (after + lasts));
+        if (later.length > 0) withEvents.push(seed);
+        expect(Math.abs(detector.floorDbm(channel) + 100), `seed ${seed}`).toBeLessThan(0.6);
+        expect(detector.sigmaDb(channel), `seed ${seed}`).toBeGreaterThan(1.54 * 0.65);
+        expect(detector.sigmaDb(channel), `seed ${seed}`).toBeLessThan(1.54 * 1.5);
+      }
+    },
+  );
+
   it("detector: a reading at the top of the receiver: saturated in that window only", () => {
     const { detector, channel } = one();
     const x = receiver(new Rng(8), 600, 8, -100);
