@@ -88,7 +88,14 @@ async function main(): Promise<boolean> {
   build();
   const dir = mkdtempSync(join(tmpdir(), "cellward-alerts-"));
   const broker = await startMosquitto();
-  const house = new House({ dir, sensorsUrl: broker.url, serviceUrl: broker.url, random, callEveryMs: 6000 });
+  const house = new House({
+    dir,
+    sensorsUrl: broker.url,
+    serviceUrl: broker.url,
+    random,
+    callEveryMs: 6000,
+    lookAgain: true,
+  });
   try {
     await house.open();
     if (!(await house.start())) throw new Error(house.log());
@@ -97,11 +104,12 @@ async function main(): Promise<boolean> {
     await sleep(60_000 * Number(values.minutes));
     officer.stop();
     const verdict = await house.settle();
-    const { sent, lost, kept, doubled, late } = verdict;
+    const { sent, lost, kept, lostAfterRestart, doubled, late } = verdict;
     const figures = {
       sent,
       lost,
       "of these kept by sensors": kept,
+      ...(lostAfterRestart === null ? {} : { "still lost after one more start": lostAfterRestart }),
       doubled,
       late,
       "alerts closed": officer.done(),
