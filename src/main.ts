@@ -269,9 +269,6 @@ class RunningService implements Service {
     const prefix = `cellward/v1/${this.site.id}/_svc/${this.config.instance}/state`;
     this.link.publish(prefix, this.stateText(false), { qos: 1, retain: true });
     await this.link.stop(2000);
-    this.finishLook();
-    this.drain(Number.POSITIVE_INFINITY);
-    this.dispatch(this.blocks.take());
     await this.saveState();
     await this.durable?.close();
     await this.http.close();
@@ -595,13 +592,16 @@ class RunningService implements Service {
     }
   }
 
-  private async saveState(): Promise<void> {
-    if (!this.durable) return;
-    // Not in the middle of a window; and the state must hold all that is logged: what waits in the inbox is logged already.
+  /** Until nothing is under way: no window half judged, nothing in the inbox (it is logged already), nothing said and not handed on. */
+  private settle(): void {
     this.finishLook();
     this.drain(Number.POSITIVE_INFINITY);
-    // Nor has the state what was said and not handed on yet: alerts, seconds, and readings that came too late for any window.
     this.dispatch(this.blocks.take());
+  }
+
+  private async saveState(): Promise<void> {
+    this.settle();
+    if (!this.durable) return;
     const state = {
       format: STATE_FORMAT,
       site: this.site.id,

@@ -116,8 +116,8 @@ export class Fingerprint {
   }
 
   /**
-   * What the emitter gives at its newest power: learned where it was heard, from the plan elsewhere, averaged over where it may be,
-   * but nowhere louder than sensors that heard nothing of it allow. As long as its place is in doubt, so is what the plan says.
+   * What the emitter gives at its newest power: learned where it was heard, from the plan elsewhere, averaged over where it may be
+   * and weighed against silence. As long as its place is in doubt, so is what the plan says.
    */
   source(grid: SourceGrid, where: Whereabouts, logOn: number): Source {
     const n = grid.sensors.length;

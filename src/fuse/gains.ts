@@ -16,7 +16,7 @@ const FINE_WALLS_M = 12;
 const FAR_M = 30;
 const SQUARE_M = 10;
 /** Rays a site may cost: about a second. */
-const MOST_RAYS = 500_000;
+export const MOST_RAYS = 500_000;
 const STEP_OUT_M = 0.05;
 /** Exponent along a single path; what obstacles add is counted as walls. */
 const FREE_SPACE = 2;

@@ -2,6 +2,7 @@
  * Candidates by patches: neighbours in one zone, few enough that one in the middle speaks for all where nothing depends on
  * them.
  */
+import { MOST_RAYS } from "./gains.ts";
 import type { Grid } from "./grid.ts";
 
 export interface Patches {
@@ -25,8 +26,6 @@ const MOST_EXTENT_M = 2;
  */
 const MOST_APART_DB = 24;
 const MOST_APART_LARGE_DB = 32;
-/** Entries of the gains from which a site is large; as in `gains.ts`. */
-const LARGE = 500_000;
 /** A sensor that hears a place by so much less than the place's loudest is seldom heard at all, dB. */
 const HEARD_WITHIN_DB = 60;
 
@@ -69,7 +68,7 @@ export function patchesOf(grid: Pick<Grid, "xM" | "yM" | "zones" | "size">, gain
 
 /** Whether every member is heard as its middle is, whatever its power. */
 function alike({ gain, sensors, stepDb }: Gains, part: readonly number[], middle: number): boolean {
-  const most = ((gain.length > LARGE ? MOST_APART_LARGE_DB : MOST_APART_DB) / stepDb) ** 2;
+  const most = ((gain.length > MOST_RAYS ? MOST_APART_LARGE_DB : MOST_APART_DB) / stepDb) ** 2;
   let loudest = Number.NEGATIVE_INFINITY;
   for (let s = 0; s < sensors; s++) loudest = Math.max(loudest, gain[middle * sensors + s]!);
   const least = loudest - HEARD_WITHIN_DB / stepDb;

@@ -1,5 +1,5 @@
 /** What silence says of a level that the plan expects. */
-import { cumulativeStdNormalProbability } from "simple-statistics";
+import { normalCdf } from "./linalg.ts";
 import { MEETS } from "./mixture.ts";
 
 /**
@@ -29,7 +29,7 @@ export function afterSilence(
 ): { readonly meanDbm: number; readonly sdDb: number } {
   const missed = missedAll(windows);
   const t = (floorDbm - meanDbm) / sdDb;
-  const below = cumulativeStdNormalProbability(t);
+  const below = normalCdf(t);
   const density = Math.exp(-0.5 * t * t) / Math.sqrt(2 * Math.PI);
   // Moments of the two weighted parts, in units of the spread.
   const mass = below + missed * (1 - below);

@@ -4,6 +4,7 @@ import type { Observation } from "./locate.ts";
 import type { BandWindow, Sighting } from "./sighting.ts";
 import type { SourceGrid } from "./sources.ts";
 import { type Curve, curvesOf, LIKE_NOTHING, liesNats } from "./suspicion.ts";
+import { TRACKER_DEFAULTS } from "./tracks.ts";
 
 /**
  * Which sensors to believe when a phone is located. Each use of a phone that was alone in its band is located without one sensor at
@@ -25,8 +26,6 @@ const MOST_USES = 64;
 const LATEST = [8, 24, MOST_USES];
 /** Windows of a use below which its levels are chance. */
 const FEWEST_WINDOWS = 3;
-/** Phones that are on at a time; the tracker has no more. */
-const MOST_TRACKS = 64;
 /**
  * One sensor in a hundred lies before anything is known of it: drawn at the wrong place, set to the wrong gain. It is set aside when it
  * is likelier to lie than not: 4.6 nats. The densities are cautious: in two kinds of simulated houses (`bench liar`) no honest sensor
@@ -37,6 +36,8 @@ const ASIDE_NATS = 0;
 /** It is believed again when the last `BACK_USES` that it could speak of are so much likelier of an honest one. */
 const BACK_USES = 20;
 const BACK_NATS = -1;
+/** Changes after one use: more than this would be the same sensors in and out again. */
+const MOST_TURNS = 64;
 /** More than this share of a block can't lie: then it is the plan that is wrong. */
 const MOST_ASIDE = 0.2;
 
@@ -90,7 +91,7 @@ export class Trust {
     let own = this.#open.get(track);
     if (own === undefined) {
       // A track that came to nothing ends without a word: the oldest makes room.
-      if (this.#open.size >= MOST_TRACKS) this.#open.delete(this.#open.keys().next().value!);
+      if (this.#open.size >= TRACKER_DEFAULTS.maxTracks) this.#open.delete(this.#open.keys().next().value!);
       own = new Fingerprint();
       this.#open.set(track, own);
     }
@@ -115,7 +116,7 @@ export class Trust {
       if (this.#judged.length > MOST_USES) this.#judged.shift();
     }
     // Each turn changes one sensor; a change may show another, never more than there are.
-    for (let turn = 0; turn < MOST_TRACKS; turn++) {
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
       if (!(yield* this.#change())) break;
       yield* this.#workOut();
     }

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { readBeat } from "../../src/heartbeat.ts";
 import { House } from "../support/house.ts";
+import { congruential } from "../support/noise.ts";
 import { startMosquitto } from "../support/servers.ts";
 import { quantile } from "./faults/frame.ts";
 import { build, sleep } from "./faults/service-faults.ts";
@@ -80,11 +81,6 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: { minutes: { type: "string", default: "30" }, seed: { type: "string", default: "1" } },
   });
-  let state = Number(values.seed);
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
   build();
   const dir = mkdtempSync(join(tmpdir(), "cellward-alerts-"));
   const broker = await startMosquitto();
@@ -92,7 +88,7 @@ async function main(): Promise<boolean> {
     dir,
     sensorsUrl: broker.url,
     serviceUrl: broker.url,
-    random,
+    random: congruential(Number(values.seed)),
     callEveryMs: 6000,
     lookAgain: true,
   });

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { House, PERIOD_MS } from "../support/house.ts";
+import { congruential } from "../support/noise.ts";
 import { startMosquitto } from "../support/servers.ts";
 import { alertFigures } from "./alerts.ts";
 import { build, figuresOf, sleep } from "./faults/service-faults.ts";
@@ -24,11 +25,7 @@ const times = Number(values.times);
 const T_8 = 2.306;
 const BLOCKS = 10;
 
-let state = 1;
-const random = () => {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-};
+const random = congruential(1);
 
 /** Slope a hour and half the width of its 95 % interval. */
 function slope(samples: readonly { readonly h: number; readonly y: number }[]): { perHour: number; half: number } {

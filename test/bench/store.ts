@@ -18,6 +18,7 @@ import { encodeChunk, encodeRows, rowOf } from "../../src/store/chunks.ts";
 import { createInfluxStore } from "../../src/store/influx.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { createLocalStore } from "../../src/store/local.ts";
+import { congruential } from "../support/noise.ts";
 import { startInflux } from "../support/servers.ts";
 
 const short = process.argv.includes("--short");
@@ -38,11 +39,7 @@ const BANDS = [
 const PACE_MS = 250;
 const log = createLogger("silent");
 
-let state = 20260601;
-function random(): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return state / 2 ** 32;
-}
+const random = congruential(20260601);
 
 /** A floor that wanders slowly, levels that scatter around it: what a quiet house looks like. */
 const floors = Float32Array.from({ length: SENSORS * BANDS.length }, () => -105 + 10 * random());

@@ -91,3 +91,12 @@ export function receiver(
   for (let i = 0; i < count; i++) out[i] = floorDbm + 10 * Math.log10(rng.gamma(looks) * (i >= at ? 1 + snr : 1));
   return out;
 }
+
+/** Numbers from 0 up to 1 of a linear congruential generator (Numerical Recipes): for benches, where only repeating matters. */
+export function congruential(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

@@ -2,6 +2,7 @@
  * Test worlds for `cellward detect`: general streams with labelled anomalies, and radio energy with labelled rises. Families
  * differ in rhythm, noise, tails and anomaly, so that a setting that fits only one of them shows.
  */
+import { SeriesDetector } from "../../src/detect/series.ts";
 import { Rng } from "./noise.ts";
 
 export interface Stream {
@@ -483,4 +484,15 @@ function hash(text: string): number {
   let h = 0;
   for (let i = 0; i < text.length; i++) h = (Math.imul(h, 31) + text.charCodeAt(i)) | 0;
   return h >>> 8;
+}
+
+/** Rows on which `cellward detect` raises an event. */
+export function alarmsOf(s: Stream): number[] {
+  const detector = new SeriesDetector();
+  const alarms: number[] = [];
+  for (let i = 0; i < s.x.length; i++) {
+    detector.row(s.tMs[i]!, s.x[i]!);
+    if (detector.alarm) alarms.push(i);
+  }
+  return alarms;
 }

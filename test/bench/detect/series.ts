@@ -2,28 +2,17 @@
  * How `cellward detect` does on the test worlds: streams scored as streaming benchmarks do, streams without anomalies, radio energy
  * by delay and false alarms. Prints one line a family. Arguments: seeds per family (default 10).
  */
-import { SeriesDetector } from "../../../src/detect/series.ts";
 import {
+  alarmsOf,
   benchmarkScore,
   LATER,
   QUIET,
   quietStream,
   radio,
-  type Stream,
   stream,
   TUNED,
   UNSEEN,
 } from "../../support/streams.ts";
-
-export function alarmsOf(s: Stream): number[] {
-  const detector = new SeriesDetector();
-  const alarms: number[] = [];
-  for (let i = 0; i < s.x.length; i++) {
-    detector.row(s.tMs[i]!, s.x[i]!);
-    if (detector.alarm) alarms.push(i);
-  }
-  return alarms;
-}
 
 /** What is commonly done, as statistics to be compared with a threshold. */
 const BASELINES: Readonly<Record<string, (x: Float64Array) => Float64Array>> = {

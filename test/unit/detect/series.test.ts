@@ -3,26 +3,16 @@ import { SeriesDetector } from "../../../src/detect/series.ts";
 import { Excursions } from "../../../src/detect/surprise.ts";
 import { Rng } from "../../support/noise.ts";
 import {
+  alarmsOf,
   benchmarkScore,
   LATER,
   QUIET,
   quietStream,
   radio,
-  type Stream,
   stream,
   TUNED,
   UNSEEN,
 } from "../../support/streams.ts";
-
-function alarmsOf(s: Stream): number[] {
-  const detector = new SeriesDetector();
-  const alarms: number[] = [];
-  for (let i = 0; i < s.x.length; i++) {
-    detector.row(s.tMs[i]!, s.x[i]!);
-    if (detector.alarm) alarms.push(i);
-  }
-  return alarms;
-}
 
 describe("detect series", () => {
   it("detect series: radio, rise of 0.1 dB at spread 0.06 dB, drift and glitches: found within 40 rows in 28 of 30", () => {

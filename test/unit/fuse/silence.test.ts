@@ -27,7 +27,7 @@ describe("silence", () => {
         (meanDbm, sdDb, floorDbm, windows) => {
           const got = afterSilence(meanDbm, sdDb, floorDbm, windows);
           const want = bySlices(meanDbm, sdDb, floorDbm, missedAll(windows));
-          // A slice that the floor cuts is counted on one side; the library's normal distribution is a table to 5 digits.
+          // A slice that the floor cuts is counted on one side.
           expect(Math.abs(got.meanDbm - want.meanDbm)).toBeLessThan(0.02 * sdDb);
           expect(Math.abs(got.sdDb - want.sdDb)).toBeLessThan(0.02 * sdDb);
         },
