@@ -1,4 +1,5 @@
 import { FaultBook } from "./alert/fault-book.ts";
+import type { LearningOptions } from "./alert/learning.ts";
 import { Neighbours } from "./alert/neighbours.ts";
 import type {
   Alert,
@@ -8,11 +9,17 @@ import type {
   CellSearch,
   Command,
   CommandResult,
+  LearningReport,
   PipelineEvent,
   SensorMessage,
   Site,
 } from "./model.ts";
 import { BlockPipeline, type PipelineOptions } from "./pipeline.ts";
+
+/** Learning mode, and the blocks that it is for; null: all. */
+export interface LearningBlocks extends LearningOptions {
+  readonly blocks: readonly BlockId[] | null;
+}
 
 /**
  * All pipelines of a site: one a block. Routes messages by block, and hands on what each block heard loudest, so that one
@@ -25,7 +32,7 @@ export class Blocks {
   private readonly neighbours: Neighbours;
   private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
 
-  constructor(options: Omit<PipelineOptions, "block">) {
+  constructor(options: Omit<PipelineOptions, "block" | "learning"> & { readonly learning?: LearningBlocks }) {
     this.site = options.site;
     this.faults = new FaultBook(options.site.id);
     // The budget is the site's; every block gets its share.
@@ -33,8 +40,12 @@ export class Blocks {
     this.neighbours = new Neighbours(options.site);
     // The only block of a site has nobody to listen to it.
     const alone = options.site.blocks.length < 2;
-    const each = { ...options, falseAlarmsPerDay, ...(alone ? {} : { neighbours: this.neighbours }) };
-    this.pipelines = new Map(options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...each, block: b.id })]));
+    const { learning, ...rest } = options;
+    const each = { ...rest, falseAlarmsPerDay, ...(alone ? {} : { neighbours: this.neighbours }) };
+    const learns = (block: BlockId) => (learning?.blocks?.includes(block) === false ? null : (learning ?? null));
+    this.pipelines = new Map(
+      options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...each, block: b.id, learning: learns(b.id) })]),
+    );
   }
 
   /** Hands a decoded message to its block. Judging waits for `tick`. */
@@ -119,6 +130,11 @@ export class Blocks {
   /** The precision reached in each block, by recorded outcomes. */
   outcomes(nowMs: number): BlockOutcomes[] {
     return [...this.pipelines.values()].map((p) => p.outcomes(nowMs));
+  }
+
+  /** What the learning mode of each block counted, and whether it is on at `nowMs`. */
+  learning(nowMs: number): LearningReport[] {
+    return [...this.pipelines.values()].map((p) => p.learningReport(nowMs));
   }
 
   snapshot(): unknown {

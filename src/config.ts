@@ -46,6 +46,9 @@ const secret = z.string().min(1);
 const days = z.number().min(0).max(36_500);
 const host = z.string().min(1).max(255);
 
+/** A learning mode lasts a month at the most: a house must not be left without alarms. */
+export const MOST_LEARNING_HOURS = 31 * 24;
+
 const mqttSchema = z.object({
   url: z
     .string()
@@ -183,6 +186,23 @@ export const configSchema = z.object({
         .describe("Length of the windows of event time that are judged"),
       hold_ms: z.int().min(0).max(600_000).default(2_000).describe("How long a window waits for silent sensors"),
       false_alarms_per_day: z.number().positive().max(10_000).default(0.5).describe("What is tolerated, a block"),
+    })
+    .prefault({}),
+  learning: z
+    .object({
+      hours: z
+        .number()
+        .positive()
+        .max(MOST_LEARNING_HOURS)
+        .nullable()
+        .default(null)
+        .describe("Learning mode for so long after a block's first reading: alerts of phones are counted, not told"),
+      until: z.iso
+        .datetime({ offset: true })
+        .nullable()
+        .default(null)
+        .describe("Learning mode until this instant, e.g. 2027-01-15T06:00:00+01:00; with hours, the later one counts"),
+      blocks: z.array(z.string().min(1)).nullable().default(null).describe("Blocks that learn; default all"),
     })
     .prefault({}),
   health: z
@@ -423,7 +443,8 @@ function fromText(text: string, schema: z.ZodType): unknown {
   if (schema.safeParse(text).success) return text;
   if (/^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) return Number(text);
   if (text === "true" || text === "false") return text === "true";
-  return text;
+  const list = text.split(",").map((part) => part.trim());
+  return schema.safeParse(list).success ? list : text;
 }
 
 const PATHS = ["site", "calibration", "data_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.cert", "mqtt.tls.key"]
@@ -438,6 +459,13 @@ function resolvePaths(config: ConfigFile, origins: ReadonlyMap<string, { base: s
     write(config, at, resolve(origins.get(at.join("."))!.base, value));
   }
   config.store.local.dir ??= resolve(config.data_dir, "store");
+}
+
+/** The learning mode as the pipelines take it; null: not configured. */
+export function learningOf({ learning }: Pick<Config, "learning">) {
+  const { until, hours, blocks } = learning;
+  if (until === null && hours === null) return null;
+  return { untilMs: until === null ? null : Date.parse(until), hours, blocks };
 }
 
 type Note = (path: Path, message: string, from: string | null) => void;
@@ -479,6 +507,10 @@ function crossChecks(config: ConfigFile, note: Note): void {
   if (password !== null && username === null) note(["mqtt", "username"], "is missing; a password needs one", null);
   if (config.mqtt.url === null && (username !== null || password !== null)) {
     note(["mqtt", "username"], "is for a broker, but mqtt.url is not set; the embedded broker asks for none", null);
+  }
+  const { hours, until, blocks } = config.learning;
+  if (blocks !== null && hours === null && until === null) {
+    note(["learning", "blocks"], "needs hours or until: learning mode always has an end", null);
   }
   if (config.store.kind === "influx" && config.store.influx.version === 2 && config.store.influx.token === null) {
     note(["store", "influx"], "token is missing; InfluxDB 2 demands a token (or token_file)", null);

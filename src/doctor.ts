@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import mqtt from "mqtt";
-import type { Config } from "./config.ts";
+import { type Config, learningOf } from "./config.ts";
 import type { Clock } from "./contracts.ts";
 import { readBeat } from "./heartbeat.ts";
 import type { Site } from "./model.ts";
@@ -53,6 +53,7 @@ export async function diagnose(config: Config, site: Site, clock: Clock): Promis
   const sensors = site.sensors.length;
   add("site", sensors > 0 ? "ok" : "warn", `${site.id}: ${site.blocks.length} blocks, ${sensors} sensors`);
   const ledger = beat === null ? null : await checkLedger(config, beat.url, add);
+  checkLearning(config, site, ledger, clock, add);
   return { checks, ledger };
 }
 
@@ -155,6 +156,34 @@ async function checkStore({ store }: Config, add: Add): Promise<void> {
   }
 }
 
+/** A house in learning mode does not alarm: that is said whether it is meant or forgotten. */
+function checkLearning(config: Config, site: Site, ledger: Diagnosis["ledger"], clock: Clock, add: Add): void {
+  const read = (name: string, block: string) => ledger?.[`${name}{block="${block}"}`] ?? 0;
+  const learning = site.blocks.filter(({ id }) => read("learning", id) === 1);
+  for (const { id } of learning) {
+    const until = read("learning_until_seconds", id);
+    const end =
+      until === 0 ? "until some time after its first reading" : `until ${new Date(until * 1000).toISOString()}`;
+    const counted = read("learning_alerts_total", id);
+    add("learning", "warn", `block ${id} raises no alarm for phones ${end}; ${counted} alerts counted so far`);
+  }
+  const wanted = learningOf(config);
+  if (learning.length > 0) return;
+  const over = wanted !== null && wanted.hours === null && (wanted.untilMs ?? 0) <= clock.nowMs();
+  if (wanted === null) add("learning", "ok", "off");
+  else if (ledger !== null || over) add("learning", "ok", "over; the setting can be removed");
+  else {
+    const hours = wanted.hours === null ? "" : `for ${wanted.hours} h after a block's first reading`;
+    const until = wanted.untilMs === null ? "" : `until ${new Date(wanted.untilMs).toISOString()}`;
+    const ends = [hours, until].filter((t) => t !== "").join(", or ");
+    add(
+      "learning",
+      "warn",
+      `configured: ${wanted.blocks?.join(", ") ?? "all blocks"} raise no alarm for phones ${ends}`,
+    );
+  }
+}
+
 /** Asks the running service for its counts. */
 async function checkLedger({ http }: Config, url: string, add: Add): Promise<Record<string, number> | null> {
   const headers = http.token === null ? {} : { authorization: `Bearer ${http.token.reveal()}` };
@@ -163,7 +192,9 @@ async function checkLedger({ http }: Config, url: string, add: Add): Promise<Rec
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     const ledger: Record<string, number> = {};
     for (const line of (await answer.text()).split("\n")) {
-      const match = /^cellward_((?:messages|readings|store|ledger|rejected|quota|recovered)[^ ]*) (\S+)$/.exec(line);
+      const match = /^cellward_((?:messages|readings|store|ledger|rejected|quota|recovered|learning)[^ ]*) (\S+)$/.exec(
+        line,
+      );
       if (match) ledger[match[1]!] = Number(match[2]);
     }
     const left = ledger.ledger_remainder ?? Number.NaN;

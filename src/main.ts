@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { CODECS } from "../sensors/index.ts";
 import { faultName } from "./alert/fault-book.ts";
-import { Blocks } from "./blocks.ts";
+import { Blocks, type LearningBlocks } from "./blocks.ts";
 import { loadCalibration } from "./calibration.ts";
 import { AWAY_MS, CatchUp } from "./catchup.ts";
 import { wallClock } from "./clock.ts";
-import type { Config } from "./config.ts";
+import { type Config, learningOf, MOST_LEARNING_HOURS } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { Durable } from "./durable.ts";
+import { AppError } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { createServer, type HttpServer, type Listening } from "./http/server.ts";
 import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
@@ -91,6 +92,19 @@ const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
 
+/** Throws CONFIG_INVALID for a learning mode of blocks that are not there, or one that leaves the house without alarms for long. */
+function checkLearning(learning: LearningBlocks, site: Site, nowMs: number): void {
+  const wrong: string[] = [];
+  for (const block of learning.blocks ?? []) {
+    if (!site.blocks.some((b) => b.id === block)) wrong.push(`learning.blocks: the site has no block ${block}`);
+  }
+  if ((learning.untilMs ?? nowMs) > nowMs + MOST_LEARNING_HOURS * 3_600_000) {
+    wrong.push(`learning.until: more than ${MOST_LEARNING_HOURS / 24} days ahead`);
+  }
+  if (wrong.length > 0)
+    throw new AppError("CONFIG_INVALID", "the learning mode can't be as configured", { details: wrong });
+}
+
 /** Lets everything else that waits have its turn of the event loop. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -151,6 +165,8 @@ class RunningService implements Service {
   private newestMs: number | null = null;
   private late = 0;
   private changes = 0;
+  /** What was last said of the learning mode; an ordinary start has nothing to say. */
+  private toldLearning = "[]";
   private quotaDrops = 0;
   private readonly startedAtMs: number;
 
@@ -162,8 +178,11 @@ class RunningService implements Service {
     this.clock = new SteadyClock(parts.clock ?? wallClock);
     this.startedAtMs = this.clock.nowMs();
     this.site = loadSite(config.site);
+    const learning = learningOf(config);
+    if (learning !== null) checkLearning(learning, this.site, this.startedAtMs);
     this.blocks = new Blocks({
       site: this.site,
+      ...(learning === null ? {} : { learning }),
       calibration: config.calibration === null ? null : loadCalibration(config.calibration, this.site),
       windowMs: config.pipeline.windowMs,
       holdMs: config.pipeline.holdMs,
@@ -266,8 +285,7 @@ class RunningService implements Service {
     if (this.stopping) return;
     this.stopping = true;
     for (const timer of this.timers) clearInterval(timer);
-    const prefix = `cellward/v1/${this.site.id}/_svc/${this.config.instance}/state`;
-    this.link.publish(prefix, this.stateText(false), { qos: 1, retain: true });
+    this.link.publish(this.stateTopic(), this.stateText(false), { qos: 1, retain: true });
     await this.link.stop(2000);
     await this.saveState();
     await this.durable?.close();
@@ -523,6 +541,7 @@ class RunningService implements Service {
 
   /** Looks whether all is well with the service itself; what is not is an alert like any other. */
   private watchOver(): void {
+    this.tellLearning();
     this.watch.look(this.clock.nowMs(), this.clock.monotonicMs());
     this.blocks.faults.expireShelves(this.clock.nowMs());
     this.dispatch(this.blocks.take());
@@ -671,7 +690,7 @@ class RunningService implements Service {
 
   private createLink(): Link {
     const { mqtt, instance } = this.config;
-    const state = `cellward/v1/${this.site.id}/_svc/${instance}/state`;
+    const state = this.stateTopic();
     const scope = mqtt.subscribe === "site" ? `cellward/v1/${this.site.id}/+/+/+` : "cellward/v1/+/+/+/+";
     return createLink({
       url: this.mqttUrl,
@@ -729,7 +748,29 @@ class RunningService implements Service {
   }
 
   private stateText(online: boolean): string {
-    return JSON.stringify({ online, ts: this.clock.nowMs(), version: this.parts.version });
+    const base = { online, ts: this.clock.nowMs(), version: this.parts.version };
+    const learning = this.learningNow();
+    return JSON.stringify(online && learning.length > 0 ? { ...base, learning } : base);
+  }
+
+  private learningNow() {
+    const learning = this.blocks.learning(this.clock.nowMs()).filter((r) => r.learning);
+    return learning.map(({ block, untilMs, alerts }) => ({ block, until: untilMs, alerts }));
+  }
+
+  /** A house that does not alarm says so: the retained state and the log follow each change. */
+  private tellLearning(): void {
+    const learning = this.learningNow();
+    const told = JSON.stringify(learning);
+    if (told === this.toldLearning) return;
+    this.toldLearning = told;
+    this.link.publish(this.stateTopic(), this.stateText(true), { qos: 1, retain: true });
+    if (learning.length > 0) this.log.warn({ learning }, "learning mode: alerts of phones are counted, not told");
+    else this.log.info("learning mode is over");
+  }
+
+  private stateTopic(): string {
+    return `cellward/v1/${this.site.id}/_svc/${this.config.instance}/state`;
   }
 
   private async startHttp(): Promise<void> {
@@ -743,6 +784,7 @@ class RunningService implements Service {
         const open = this.blocks.openAlerts();
         return { open: open.length, active: open.filter((a) => a.active).length, told: this.changes };
       },
+      learning: () => this.blocks.learning(this.clock.nowMs()),
       faults: () => {
         const count = new Map<string, number>();
         for (const alert of this.blocks.openAlerts()) {

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { type Ledger, remainder } from "./intake.ts";
+import type { LearningReport } from "./model.ts";
 
 /** Everything that is measured of the service, read when somebody asks; nothing here is on a reading's way. */
 export interface MetricSources {
@@ -8,6 +9,8 @@ export interface MetricSources {
   late(): number;
   quotaDrops(): number;
   alerts(): { readonly open: number; readonly active: number; readonly told: number };
+  /** Learning mode of each block. */
+  learning(): readonly LearningReport[];
   /** Faults whose condition holds now, by name. */
   faults(): readonly (readonly [string, number])[];
   store(): {
@@ -89,6 +92,18 @@ export function createMetrics(sources: MetricSources): Registry {
   gauge("alerts_active", "Alerts whose condition holds now", () => sources.alerts().active);
   labelled("faults_open", "Faults of sensors and of the service that hold now", "fault", () => sources.faults());
   gauge("alert_changes_total", "Alert changes told since start", () => sources.alerts().told);
+  const byBlock = (name: string, help: string, read: (r: LearningReport) => number) =>
+    labelled(name, help, "block", () => sources.learning().map((r) => [r.block, read(r)]));
+  byBlock("learning", "1 while a block is in learning mode: alerts of phones are counted, not told", (r) =>
+    Number(r.learning),
+  );
+  byBlock(
+    "learning_until_seconds",
+    "When a block's learning mode ends or ended, Unix time; 0: never or not known",
+    (r) => Math.round((r.untilMs ?? 0) / 1000),
+  );
+  byBlock("learning_alerts_total", "Alerts that learning mode counted instead of telling", (r) => r.alerts);
+  byBlock("learning_events_total", "Events of channels that learning mode counted", (r) => r.events);
   gauge("store_ready", "1 when the time-series store takes writes", () => Number(sources.store().ready));
   gauge(
     "store_readings_stored_total",

@@ -600,6 +600,35 @@ export interface BlockOutcomes {
   }[];
 }
 
+// --------------------------------------------------------------------------------------------------------- learning mode
+
+/** An alert that was only counted. */
+export interface WouldBeAlert {
+  /** When it would have opened, event time. */
+  readonly tMs: number;
+  readonly firstEvidenceMs: number;
+  readonly cell: ZoneId | null;
+  /** Probability of the cell. */
+  readonly p: number;
+  readonly bands: readonly BandId[];
+}
+
+/** What a block's learning mode says of itself. */
+export interface LearningReport {
+  readonly block: BlockId;
+  /** Alerts of phones are only counted now. */
+  readonly learning: boolean;
+  /** Instant of the block's first reading; null: none yet. */
+  readonly firstMs: number | null;
+  /** When it ends or ended; null: not configured, or waiting for the first reading. */
+  readonly untilMs: number | null;
+  /** Events of channels and alerts that were counted instead of told. */
+  readonly events: number;
+  readonly alerts: number;
+  /** The last of these alerts, oldest first. */
+  readonly last: readonly WouldBeAlert[];
+}
+
 // ---------------------------------------------------------------------------------------------------- out of the pipeline
 
 /**

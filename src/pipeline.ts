@@ -1,6 +1,7 @@
 import { AlarmFlood } from "./alert/flood.ts";
 import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import { amended, type Known, markedLate, sameUse } from "./alert/late.ts";
+import { Learning, type LearningOptions } from "./alert/learning.ts";
 import {
   applyCommand,
   changed,
@@ -38,6 +39,7 @@ import type {
   Command,
   CommandResult,
   Health,
+  LearningReport,
   PipelineEvent,
   Presence,
   ReadingBatch,
@@ -70,6 +72,8 @@ export interface PipelineOptions {
   /** What the site's other blocks hear; without it this block is alone. */
   readonly neighbours?: Neighbours;
   readonly health?: Partial<HealthOptions>;
+  /** Learning mode: alerts of phones are counted, not told. Default: off. */
+  readonly learning?: LearningOptions | null;
   /** False: no roll-ups of seconds are made. Default: they are. */
   readonly rollups?: boolean;
 }
@@ -132,6 +136,7 @@ export class BlockPipeline {
   private readonly placement = new Placement();
   private readonly trust = new Trust((band) => this.locator.sources(band));
   private readonly late: LateLook;
+  private readonly learning: Learning;
   /** When the batch came that is being filed. */
   private offeredMs = Number.NEGATIVE_INFINITY;
   /** Tracks of late readings that wait for what the neighbours find, and until when. */
@@ -143,6 +148,7 @@ export class BlockPipeline {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
     this.options = options;
     this.block = options.block;
+    this.learning = new Learning(options.block, options.learning ?? null);
     this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health }, coverOf(options.site, options.block));
     const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
@@ -320,6 +326,11 @@ export class BlockPipeline {
     return result;
   }
 
+  /** What the learning mode counted, and whether it is on at `nowMs`. */
+  learningReport(nowMs: number): LearningReport {
+    return this.learning.report(nowMs);
+  }
+
   /** Alerts that are not closed, oldest first. */
   openAlerts(): Alert[] {
     return [...this.alerts.values()];
@@ -341,8 +352,10 @@ export class BlockPipeline {
     yield* this.learnSensors(endMs, windows, changes);
     if (windows.length > 0 && this.lanes.missing(endMs)) this.late.judged(windows);
     this.detector.closeWindow(endMs);
-    // What opened and closed is read from the channels; nobody asks for the list.
-    this.detector.takeEvents();
+    this.learning.heard(endMs - this.options.windowMs);
+    // What opened and closed is read from the channels; only the learning mode counts it.
+    const opened = this.detector.takeEvents();
+    if (this.learning.active(endMs)) this.learning.countEvents(opened.filter((e) => e.type === "open").length);
     this.belief.listened(endMs - this.options.windowMs, this.options.windowMs);
     if (endMs % HEALTH_LOOK_MS === 0 && !this.flushing) this.lookAtHealth(endMs);
   }
@@ -409,6 +422,12 @@ export class BlockPipeline {
       return;
     }
     if (this.settled.some((known) => sameUse(track, known))) return;
+    if (this.learning.active(track.lastEvidenceMs)) {
+      this.learning.count(track, tMs);
+      this.learning.ended(track.id);
+      this.remember(track, null);
+      return;
+    }
     const severity = this.policy.severity(track);
     const opening = open({
       id,
@@ -541,6 +560,9 @@ export class BlockPipeline {
       }
     } else if (!known && !this.opens(track, tMs)) {
       this.waiting.set(track.id, track);
+    } else if (!known && this.learning.active(tMs)) {
+      this.waiting.delete(track.id);
+      this.learning.count(track, tMs);
     } else if (!known) {
       this.waiting.delete(track.id);
       const same = this.policy.sameIncident(track, this.alerts.values());
@@ -567,6 +589,7 @@ export class BlockPipeline {
     const feeds = fed ?? this.alertOfTrack.get(track.id) ?? null;
     if (ended || feeds !== (fed ?? null)) this.remember(track, feeds);
     if (ended) {
+      this.learning.ended(track.id);
       this.alertOfTrack.delete(track.id);
       this.waiting.delete(track.id);
       this.explainedDb.delete(track.id);
@@ -665,6 +688,7 @@ export class BlockPipeline {
       lateTracks: this.lateTracks,
       settled: this.settled,
       belief: this.belief.snapshot(),
+      learning: this.learning.snapshot(),
     };
   }
 
@@ -689,6 +713,7 @@ export class BlockPipeline {
       lateTracks: { tracks: Track[]; atMs: number }[];
       settled: Known[];
       belief?: unknown;
+      learning?: unknown;
     };
     this.detector.restore(data.detector);
     this.lanes.restore(data.lanes);
@@ -708,6 +733,7 @@ export class BlockPipeline {
     this.lateTracks = [...data.lateTracks];
     this.settled = [...data.settled];
     if (data.belief !== undefined) this.belief.restore(data.belief);
+    if (data.learning !== undefined) this.learning.restore(data.learning);
     for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
   }
 }

@@ -30,7 +30,7 @@ export interface ReplayOptions {
   readonly site: Site;
   readonly calibration?: Calibration | null;
   /** Anything of the pipeline's that a test wants otherwise, e.g. a planted regression. */
-  readonly pipeline?: Partial<Omit<PipelineOptions, "site" | "block" | "calibration">>;
+  readonly pipeline?: Partial<Omit<PipelineOptions, "site" | "block" | "calibration" | "learning">>;
   /** Called for every track change as it is judged. */
   readonly onTrack?: (tMs: number, track: Track) => void;
   /** Called with the trace time now and then, for progress. */

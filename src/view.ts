@@ -37,6 +37,7 @@ export function serviceView(s: ViewSources): ServiceView {
     search: (search) => s.search(search),
     searchList: (limit) => s.blocks.searchList(s.nowMs(), limit),
     outcomes: () => s.blocks.outcomes(s.nowMs()),
+    learning: () => s.blocks.learning(s.nowMs()),
     sensors: () => sensorViews(s),
     rejects: () => s.rejects.rows(),
     readiness: () => readiness(s),

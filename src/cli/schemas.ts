@@ -8,7 +8,21 @@ import { siteSchema } from "../site.ts";
 const epochMs = z.int().describe("Epoch milliseconds UTC");
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
 
-const serviceStateSchema = z.object({ online: z.boolean(), ts: epochMs, version: z.string().optional() });
+const serviceStateSchema = z.object({
+  online: z.boolean(),
+  ts: epochMs,
+  version: z.string().optional(),
+  learning: z
+    .array(
+      z.object({
+        block: id,
+        until: epochMs.nullable().describe("Null: waits for the first reading"),
+        alerts: z.int().describe("Alerts of phones that were counted instead of told"),
+      }),
+    )
+    .optional()
+    .describe("Blocks in learning mode; left out when there are none"),
+});
 
 const alertEventSchema = z.object({
   type: z.enum(["new", "update", "end"]),

@@ -6,6 +6,7 @@ import {
   dialog,
   flood,
   fresh,
+  learning,
   nowMs,
   openAlerts,
   operator,
@@ -18,7 +19,7 @@ import {
   troubles,
   unacked,
 } from "./state.ts";
-import { ageWords, FLOOD_COUNT, sensorTrouble } from "./words.ts";
+import { ageWords, FLOOD_COUNT, learningWords, sensorTrouble } from "./words.ts";
 
 function Age() {
   const level = fresh.value;
@@ -109,6 +110,12 @@ export function Banners() {
       {cutOff && (
         <p class="banner bad" role="status">
           <strong>No connection to the service.</strong> Trying again; what you see is old.
+        </p>
+      )}
+      {learning.value.length > 0 && (
+        <p class="banner bad" role="status" id="learning">
+          <strong>Learning: phones raise no alarm.</strong>{" "}
+          {learningWords(learning.value, site.value?.timezone ?? "UTC")}
         </p>
       )}
       {troubles.value.map((check) => (

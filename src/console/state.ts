@@ -50,6 +50,7 @@ export const dataAgeMs = computed(() => {
   return last.status.data_age_ms === null ? tick.value - startedAt : last.status.data_age_ms + since;
 });
 export const fresh = computed(() => freshness(dataAgeMs.value));
+export const learning = computed(() => status.value?.status.learning ?? []);
 export const troubles = computed(() => status.value?.status.checks.filter((c) => !c.ready) ?? []);
 
 const sorted = computed(() => [...alerts.value.values()].sort(compareAlerts));

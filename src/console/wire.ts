@@ -63,11 +63,18 @@ export interface SensorWire {
   readonly temp_c: number | null;
   readonly channels: readonly ChannelWire[];
 }
+export interface LearningWire {
+  readonly block: string;
+  readonly until: number | null;
+  readonly alerts: number;
+}
 export interface StatusWire {
   readonly t: number;
   readonly data_age_ms: number | null;
   readonly ready: boolean;
   readonly checks: readonly { readonly name: string; readonly ready: boolean; readonly detail: string }[];
+  /** Blocks in learning mode: their alerts of phones are counted, not told. */
+  readonly learning: readonly LearningWire[];
 }
 export interface PointWire {
   readonly t: number;

@@ -1,5 +1,5 @@
 /** Alerts and states in the words of the page: order, sentences, ages. Pure, so that tests read them without a browser. */
-import type { Alert, SensorStateName, Severity } from "./wire.ts";
+import type { Alert, LearningWire, SensorStateName, Severity } from "./wire.ts";
 
 const RANK: Readonly<Record<Severity, number>> = { critical: 3, high: 2, medium: 1, low: 0 };
 
@@ -151,4 +151,15 @@ export function sensorTrouble(states: readonly SensorStateName[]): string {
     if (count > 0) parts.push(`${count} ${SENSOR_STATES[state]}`);
   }
   return parts.join(", ");
+}
+
+/** Which blocks learn, until when, and how many alerts were only counted. */
+export function learningWords(learning: readonly LearningWire[], timeZone: string): string {
+  const time = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone });
+  return learning
+    .map(({ block, until, alerts }) => {
+      const end = until === null ? "until some time after its first reading" : `until ${time.format(until)}`;
+      return `${block} ${end}: ${alerts} ${alerts === 1 ? "alert" : "alerts"} counted, not told.`;
+    })
+    .join(" ");
 }

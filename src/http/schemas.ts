@@ -225,6 +225,26 @@ export const outcomesSchema = z
   })
   .meta({ id: "Outcomes" });
 
+export const learningSchema = z
+  .object({
+    block: z.string(),
+    learning: z.boolean().meta({ description: "Alerts of phones are counted, not told." }),
+    first_reading_at: epochMs.nullable(),
+    until: epochMs.nullable().meta({ description: "Null: not configured, or waiting for the first reading." }),
+    events: z.int().meta({ description: "Events of channels that were counted" }),
+    alerts: z.int().meta({ description: "Alerts that would have been told" }),
+    last: z.array(
+      z.object({
+        t: epochMs,
+        first_evidence_at: epochMs,
+        cell: z.string().nullable(),
+        p: z.number(),
+        bands: z.array(z.string()),
+      }),
+    ),
+  })
+  .meta({ id: "Learning" });
+
 export const searchBody = z.object({
   cell: idSchema,
   outcome: z.enum(["found", "not-found"]),

@@ -14,6 +14,7 @@ import type {
   ChannelStatus,
   Command,
   CommandResult,
+  LearningReport,
   RejectCode,
   SensorId,
   Site,
@@ -93,6 +94,8 @@ export interface ServiceView {
   searchList(limit: number): readonly CellBelief[];
   /** The precision reached in each block, by recorded outcomes. */
   outcomes(): readonly BlockOutcomes[];
+  /** Learning mode of each block. */
+  learning(): readonly LearningReport[];
   sensors(): readonly SensorView[];
   rejects(): readonly RejectView[];
   /** Every dependency, ready or not; the service is ready when all are. */

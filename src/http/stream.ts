@@ -147,6 +147,11 @@ export class StreamHub {
       data_age_ms: this.#service.dataAgeMs(),
       ready: checks.every((c) => c.ready),
       checks,
+      // Only blocks that are learning: whoever watches must know that they stay silent.
+      learning: this.#service
+        .learning()
+        .filter((r) => r.learning)
+        .map(({ block, untilMs, alerts }) => ({ block, until: untilMs, alerts })),
     };
     return `event: status\ndata: ${JSON.stringify(data)}\n\n`;
   }

@@ -1,6 +1,6 @@
 /** From the words of the core to the words of the API: snake case, `null` for NaN, derived states. Pure. */
 import type { ChannelPoint } from "../contracts.ts";
-import type { Alert, BlockOutcomes, CellBelief, Severity, Site, Zone, ZoneId } from "../model.ts";
+import type { Alert, BlockOutcomes, CellBelief, LearningReport, Severity, Site, Zone, ZoneId } from "../model.ts";
 import type { ChannelView, SensorView } from "./service-view.ts";
 
 export type SensorStateName = "ok" | "warming" | "fault" | "tamper" | "offline" | "unseen";
@@ -101,6 +101,24 @@ export function outcomesJson(o: BlockOutcomes) {
     stated: { hit: stated.hit, false_alarm: stated.falseAlarm, trials: stated.trials },
   }));
   return { block, searches, first, by_stated: [...byStated], alerts: [...alerts], methods };
+}
+
+export function learningJson(r: LearningReport) {
+  return {
+    block: r.block,
+    learning: r.learning,
+    first_reading_at: r.firstMs,
+    until: r.untilMs,
+    events: r.events,
+    alerts: r.alerts,
+    last: r.last.map((a) => ({
+      t: a.tMs,
+      first_evidence_at: a.firstEvidenceMs,
+      cell: a.cell,
+      p: digits(a.p, 3),
+      bands: [...a.bands],
+    })),
+  };
 }
 
 /** True while an alert should draw attention: neither closed nor set aside by a person. */

@@ -13,6 +13,7 @@ import type {
   CellSearch,
   Command,
   CommandResult,
+  LearningReport,
   SensorSite,
   Site,
   Wall,
@@ -285,6 +286,12 @@ export class FixtureService implements ServiceView {
   searchList(limit: number) {
     return this.belief.list(this.beliefMs, limit);
   }
+  /** Set by a test: blocks in learning mode. */
+  learns: LearningReport[] = [];
+  learning() {
+    return this.learns;
+  }
+
   outcomes() {
     return [this.belief.outcomes(this.beliefMs)];
   }

@@ -7,6 +7,7 @@ import {
   alertSchema,
   channelSchema,
   idSchema,
+  learningSchema,
   pageOf,
   pageQuery,
   rejectSchema,
@@ -14,7 +15,7 @@ import {
   siteSchema,
   zoneSchema,
 } from "../schemas.ts";
-import { channelJson, sensorJson, siteJson, zoneJson, zoneStates } from "../views.ts";
+import { channelJson, learningJson, sensorJson, siteJson, zoneJson, zoneStates } from "../views.ts";
 import type { RouteContext, Routes } from "./context.ts";
 
 /** Newest first: the key falls as time rises. Epoch milliseconds have at most 16 digits. */
@@ -25,6 +26,19 @@ function newestFirst(openedAt: number, id: string): string {
 export function addInventoryRoutes(routes: Routes, { service }: RouteContext): void {
   routes.get("/site", { schema: { tags: ["site"], response: { 200: siteSchema } } }, async () =>
     siteJson(service.site),
+  );
+
+  routes.get(
+    "/learning",
+    {
+      schema: {
+        tags: ["site"],
+        description:
+          "Learning mode of each block: whether it is on, until when, and what it counted instead of telling.",
+        response: { 200: z.object({ items: z.array(learningSchema) }) },
+      },
+    },
+    async () => ({ items: service.learning().map(learningJson) }),
   );
 
   routes.get(

@@ -8,6 +8,7 @@ import {
   compareAlerts,
   FLOOD_WINDOW_MS,
   freshness,
+  learningWords,
   percent,
   reason,
   recentCount,
@@ -20,6 +21,19 @@ import { fixtureAlert } from "../../support/fixture-service.ts";
 const alert = (over: Partial<Alert>) => fixtureAlert("b1-1-05", 1_700_000_000_000, over);
 
 describe("console words", () => {
+  it("learning: block, end in the site's time zone, what was counted", () => {
+    const words = learningWords(
+      [
+        { block: "b1", until: Date.UTC(2026, 2, 29, 1, 30), alerts: 1 },
+        { block: "b2", until: null, alerts: 0 },
+      ],
+      "Europe/Paris",
+    );
+    expect(words).toBe(
+      "b1 until 29 Mar 2026, 03:30: 1 alert counted, not told. b2 until some time after its first reading: 0 alerts counted, not told.",
+    );
+  });
+
   it("order: unacknowledged first, then severity, then the oldest", () => {
     const list = [
       alert({ id: "acked-critical", acked: true, severity: "critical" }),
