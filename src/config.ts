@@ -185,6 +185,10 @@ export const configSchema = z.object({
         .default(1_000)
         .describe("Length of the windows of event time that are judged"),
       hold_ms: z.int().min(0).max(600_000).default(2_000).describe("How long a window waits for silent sensors"),
+      kernel: z
+        .enum(["auto", "plain", "simd"])
+        .default("auto")
+        .describe("Detector kernel: auto takes WebAssembly SIMD where the host has it; both give the same alerts"),
       false_alarms_per_day: z.number().positive().max(10_000).default(0.5).describe("What is tolerated, a block"),
     })
     .prefault({}),

@@ -9,6 +9,7 @@ import { AWAY_MS, CatchUp } from "./catchup.ts";
 import { wallClock } from "./clock.ts";
 import { type Config, learningOf, MOST_LEARNING_HOURS } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
+import { hasSimd } from "./detect/simd.ts";
 import { Durable } from "./durable.ts";
 import { AppError } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -178,11 +179,18 @@ class RunningService implements Service {
     this.clock = new SteadyClock(parts.clock ?? wallClock);
     this.startedAtMs = this.clock.nowMs();
     this.site = loadSite(config.site);
+    if (config.pipeline.kernel === "simd" && !hasSimd()) {
+      throw new AppError(
+        "CONFIG_INVALID",
+        "pipeline.kernel is simd, and this host has no WebAssembly SIMD; auto takes what there is",
+      );
+    }
     const learning = learningOf(config);
     if (learning !== null) checkLearning(learning, this.site, this.startedAtMs);
     this.blocks = new Blocks({
       site: this.site,
       ...(learning === null ? {} : { learning }),
+      kernel: config.pipeline.kernel,
       calibration: config.calibration === null ? null : loadCalibration(config.calibration, this.site),
       windowMs: config.pipeline.windowMs,
       holdMs: config.pipeline.holdMs,
@@ -748,9 +756,15 @@ class RunningService implements Service {
   }
 
   private stateText(online: boolean): string {
-    const base = { online, ts: this.clock.nowMs(), version: this.parts.version };
+    const base = { online, ts: this.clock.nowMs(), version: this.parts.version, kernel: this.kernel() };
     const learning = this.learningNow();
     return JSON.stringify(online && learning.length > 0 ? { ...base, learning } : base);
+  }
+
+  /** The kernel that judges; the same in every block. */
+  private kernel(): string {
+    const [first] = this.blocks.all();
+    return first?.detectorFacts().kernel ?? "none";
   }
 
   private learningNow() {
@@ -785,6 +799,7 @@ class RunningService implements Service {
         return { open: open.length, active: open.filter((a) => a.active).length, told: this.changes };
       },
       learning: () => this.blocks.learning(this.clock.nowMs()),
+      detectors: () => [...this.blocks.all()].map((p) => ({ block: p.block, ...p.detectorFacts() })),
       faults: () => {
         const count = new Map<string, number>();
         for (const alert of this.blocks.openAlerts()) {

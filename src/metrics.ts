@@ -9,6 +9,14 @@ export interface MetricSources {
   late(): number;
   quotaDrops(): number;
   alerts(): { readonly open: number; readonly active: number; readonly told: number };
+  /** Detector of each block: kernel, lanes that learn the time of day, lanes whose history supports it, rises foreseen by it since start. */
+  detectors(): readonly {
+    readonly block: string;
+    readonly kernel: string;
+    readonly lanes: number;
+    readonly supported: number;
+    readonly foreseen: number;
+  }[];
   /** Learning mode of each block. */
   learning(): readonly LearningReport[];
   /** Faults whose condition holds now, by name. */
@@ -92,6 +100,24 @@ export function createMetrics(sources: MetricSources): Registry {
   gauge("alerts_active", "Alerts whose condition holds now", () => sources.alerts().active);
   labelled("faults_open", "Faults of sensors and of the service that hold now", "fault", () => sources.faults());
   gauge("alert_changes_total", "Alert changes told since start", () => sources.alerts().told);
+  labelled("detector_kernel", "Blocks whose detector runs on this kernel", "kernel", () => {
+    const count = { plain: 0, simd: 0 } as Record<string, number>;
+    for (const { kernel } of sources.detectors()) count[kernel] = (count[kernel] ?? 0) + 1;
+    return Object.entries(count);
+  });
+  const days = (name: string, help: string, field: "lanes" | "supported" | "foreseen") =>
+    labelled(name, help, "block", () => sources.detectors().map((d) => [d.block, d[field]]));
+  days("day_floor_lanes", "Lanes (quantities of channels) whose floor is learned by the time of day", "lanes");
+  days(
+    "day_floor_supported",
+    "Lanes whose history supports the time of day: three days and right forecasts",
+    "supported",
+  );
+  days(
+    "day_floor_foreseen_total",
+    "Rises since start that were taken for the floor's own at that time of day",
+    "foreseen",
+  );
   const byBlock = (name: string, help: string, read: (r: LearningReport) => number) =>
     labelled(name, help, "block", () => sources.learning().map((r) => [r.block, read(r)]));
   byBlock("learning", "1 while a block is in learning mode: alerts of phones are counted, not told", (r) =>

@@ -72,6 +72,8 @@ export interface PipelineOptions {
   /** What the site's other blocks hear; without it this block is alone. */
   readonly neighbours?: Neighbours;
   readonly health?: Partial<HealthOptions>;
+  /** Which kernel judges the quiet (`DetectorOptions.kernel`). Default: "auto". */
+  readonly kernel?: "auto" | "plain" | "simd";
   /** Learning mode: alerts of phones are counted, not told. Default: off. */
   readonly learning?: LearningOptions | null;
   /** False: no roll-ups of seconds are made. Default: they are. */
@@ -152,7 +154,12 @@ export class BlockPipeline {
     this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health }, coverOf(options.site, options.block));
     const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
-    this.detector = new Detector({ falseAlarmsPerDay: options.falseAlarmsPerDay, expectedChannels: channels });
+    this.detector = new Detector({
+      falseAlarmsPerDay: options.falseAlarmsPerDay,
+      expectedChannels: channels,
+      timezone: options.site.timezone,
+      kernel: options.kernel ?? "auto",
+    });
     const { site, block, calibration, windowMs, falseAlarmsPerDay } = options;
     const tdd = new Set(site.bands.filter((b) => b.tdd).map((b) => b.id));
     this.lanes = new Lanes(this.detector, {
@@ -326,6 +333,11 @@ export class BlockPipeline {
     return result;
   }
 
+  /** Which kernel judges, and how far floors are known by the time of day. */
+  detectorFacts() {
+    return { kernel: this.detector.kernel, ...this.detector.dayFloors() };
+  }
+
   /** What the learning mode counted, and whether it is on at `nowMs`. */
   learningReport(nowMs: number): LearningReport {
     return this.learning.report(nowMs);
@@ -339,6 +351,7 @@ export class BlockPipeline {
   /** One window: detect and fuse; what it means for alerts waits for `decide`. */
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
+    this.detector.foresee(endMs);
     const windows = yield* this.bandWindows(endMs);
     const observed = yield* this.tracker.observe(endMs, this.options.windowMs, this.trust.believed(windows));
     const changes = observed.map(({ kind, track }): TrackChange => {
@@ -670,6 +683,7 @@ export class BlockPipeline {
   snapshot(): unknown {
     return {
       detector: this.detector.snapshot(),
+      days: this.detector.daySnapshot(),
       lanes: this.lanes.snapshot(),
       tracker: this.tracker.snapshot(),
       alerts: [...this.alerts.values()],
@@ -714,8 +728,10 @@ export class BlockPipeline {
       settled: Known[];
       belief?: unknown;
       learning?: unknown;
+      days?: Uint8Array | null;
     };
     this.detector.restore(data.detector);
+    if (data.days) this.detector.restoreDays(data.days);
     this.lanes.restore(data.lanes);
     this.tracker.restore(data.tracker);
     for (const alert of data.alerts) this.alerts.set(alert.id, alert);

@@ -12,6 +12,7 @@ const serviceStateSchema = z.object({
   online: z.boolean(),
   ts: epochMs,
   version: z.string().optional(),
+  kernel: z.string().optional().describe("Detector kernel in use: plain or simd"),
   learning: z
     .array(
       z.object({

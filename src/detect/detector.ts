@@ -29,6 +29,7 @@ import {
   WARM_READINGS,
 } from "./baseline.ts";
 import { BANK, buildClassTable, CLASS_STRIDE, designSnr, looksOf } from "./classes.ts";
+import { DayFloors, QUARTER_MS } from "./days.ts";
 import { type ChannelEvent, EventBook } from "./events.ts";
 import {
   bankRun,
@@ -61,8 +62,10 @@ export interface DetectorOptions {
   readonly saturationDbm?: number;
   /** Level an event-driven receiver is taken to hear down to before it has shown otherwise, dBm. */
   readonly sensitivityDbm?: number;
-  /** Which kernel: "auto" takes the one with SIMD where the host has it. Both give the same bits. */
-  readonly kernel?: "auto" | "plain";
+  /** Time zone of the site (IANA): floors are then learned by the time of day. Default: they are not. */
+  readonly timezone?: string;
+  /** Which kernel: "auto" takes the one with SIMD where the host has it, "simd" throws where it has not. Both give the same bits. */
+  readonly kernel?: "auto" | "plain" | "simd";
 }
 
 export interface ChannelSpec {
@@ -117,6 +120,9 @@ const REFUSE_NATS = 9;
 /** Readings of a run of the kernel. */
 const RUN_READINGS = RUN_VISITS * COLD_EVERY;
 
+/** Least rise that the time of day is asked for, in spreads. */
+const FORESEEN_SPREADS = 0.5;
+
 const BLOCK_MASK = COLD_EVERY - 1;
 
 const WARMING = 1;
@@ -124,11 +130,16 @@ const HOT = 2;
 const LISTED = 4;
 
 export class Detector {
-  readonly #options: Required<Omit<DetectorOptions, "expectedChannels">> & { readonly expectedChannels: number };
+  readonly #options: Required<Omit<DetectorOptions, "expectedChannels" | "timezone">> & {
+    readonly expectedChannels: number;
+  };
   readonly #table = buildClassTable();
   readonly #simd: SimdBank | null;
   readonly #lanes: Lanes;
   readonly #base: Baseline;
+  readonly #days: DayFloors | null;
+  /** Memory of the days whose channels have not all been opened yet. */
+  #savedDays: Saved | null = null;
   /** The group that is being gathered: lanes, channels, places of their readings in the batch. */
   readonly #group = new Int32Array(GROUP);
   readonly #groupChannel = new Int32Array(GROUP);
@@ -161,6 +172,9 @@ export class Detector {
   #listed: number[] = [];
   #sorted = true;
   #scratch = new Float32Array(64);
+  /** End of the window that `foresee` has seen to, and how many rises it took. */
+  #foreseenMs = Number.NaN;
+  #foreseen = 0;
 
   constructor(options: DetectorOptions) {
     this.#options = {
@@ -173,9 +187,11 @@ export class Detector {
       sensitivityDbm: options.sensitivityDbm ?? -95,
       kernel: options.kernel ?? "auto",
     };
-    this.#simd = this.#options.kernel === "auto" ? SimdBank.create() : null;
+    this.#simd = this.#options.kernel === "plain" ? null : SimdBank.create();
+    if (this.#options.kernel === "simd" && this.#simd === null) throw new Error("this host has no WebAssembly SIMD");
     this.#lanes = new Lanes(this.#simd ?? plainStore());
     this.#base = new Baseline(this.#lanes);
+    this.#days = options.timezone === undefined ? null : new DayFloors(options.timezone);
   }
 
   /** Which kernel judges the quiet. */
@@ -384,6 +400,7 @@ export class Detector {
    * Cost: of the active channels only.
    */
   closeWindow(windowEndMs: number): void {
+    this.foresee(windowEndMs);
     const keep: number[] = [];
     for (const channel of this.active()) {
       if (this.#judge(channel, windowEndMs)) keep.push(channel);
@@ -391,6 +408,64 @@ export class Detector {
     }
     this.#listed = keep;
     this.#epoch++;
+  }
+
+  /**
+   * Before the window is looked at: what stands out no further than is usual at this time of the day is the floor's own rise, and
+   * is taken as such. A signal that lies below what is usual within a quarter of an hour is lost by that. Cost: of the active lanes.
+   */
+  foresee(windowEndMs: number): void {
+    const days = this.#days;
+    if (days === null || this.#foreseenMs === windowEndMs) return;
+    this.#foreseenMs = windowEndMs;
+    days.reach(windowEndMs, this.#lanes.count, this.#restingFloor);
+    let quarter = -1;
+    for (const channel of this.#listed) {
+      if (this.isHot(channel) || this.#specs[channel]!.periodMs === 0) continue;
+      for (let k = 0; k < LANE_KINDS.length; k++) {
+        const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+        if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS || !days.supports(lane)) continue;
+        if (quarter < 0) quarter = days.quarterOfDay(windowEndMs - 1);
+        this.#takeForeseen(lane, days.ceiling(lane, quarter), days.errorDb(lane));
+      }
+    }
+  }
+
+  /** Takes the rise of a lane as that of its floor where it stays below what is usual now, within two standard errors. */
+  #takeForeseen(lane: number, ceiling: number, errorDb: number): void {
+    const lanes = this.#lanes;
+    const floor = lanes.floor(lane);
+    const n = lanes.evN(lane);
+    const sigma = this.#base.f32[lane * COLD_WORDS + SIGMA]!;
+    // A rise of less than half a spread is nothing that the floor's own tracker would not follow.
+    if (n === 0 || !(ceiling - floor >= FORESEEN_SPREADS * sigma)) return;
+    const level = floor + toDb(lanes.evSum(lane) / n);
+    const slack = 2 * Math.hypot(errorDb, sigma / Math.sqrt(n));
+    if (level > ceiling + slack) return;
+    const next = level < ceiling - slack ? level : ceiling;
+    this.#base.resync(lane, next);
+    lanes.rebase(lane, 10 ** ((floor - next) / 10));
+    this.#crossedMs[lane] = this.#lastActiveMs[lane] = this.#lastLoudMs[lane] = Number.NaN;
+    this.#loudest[lane] = 0;
+    this.#foreseen++;
+  }
+
+  /** A lane's floor for the memory of the days; NaN where none may be learned from now: not learned yet, not quiet, or no news. */
+  readonly #restingFloor = (lane: number): number => {
+    const channel = this.#laneChannel[lane]!;
+    const at = lane * COLD_WORDS;
+    if (this.#specs[channel]!.periodMs === 0 || this.isHot(channel)) return Number.NaN;
+    if (this.#base.i32[at + SEEN]! < READY_READINGS || this.#lanes.top(lane) >= FREEZE_NATS) return Number.NaN;
+    const silentMs = this.#days!.quarter * QUARTER_MS - this.#lastMs[channel]!;
+    if (!(silentMs < QUARTER_MS) || this.#base.isStuck(lane)) return Number.NaN;
+    return this.#lanes.floor(lane);
+  };
+
+  /** Lanes whose history supports the time of day, and rises that were taken for the floor's own since the start. */
+  dayFloors(): { readonly lanes: number; readonly supported: number; readonly foreseen: number } {
+    let supported = 0;
+    if (this.#days) for (let lane = 0; lane < this.#lanes.count; lane++) if (this.#days.supports(lane)) supported++;
+    return { lanes: this.#days ? this.#lanes.count : 0, supported, foreseen: this.#foreseen };
   }
 
   /** Ends what stands out in a channel now, without an event; its floor stays: for readings of another time. */
@@ -437,6 +512,40 @@ export class Detector {
     return true;
   }
 
+  /** The memory of the days as bytes; null where the site's time zone is not known. */
+  daySnapshot(): Uint8Array | null {
+    if (this.#days === null) return null;
+    const channels: SavedChannel[] = this.#specs.map((spec, channel) => ({
+      key: keyOf(spec),
+      flags: 0,
+      lastMs: null,
+      lanes: LANE_KINDS.map((_, k) => this.#laneOf[channel * LANE_KINDS.length + k]!),
+      event: null,
+    }));
+    return encodeSnapshot(this.#days.quarter, this.#lanes.count, channels, this.#days.fields());
+  }
+
+  /** Takes it back, after `restore`: lanes that the snapshot of the state did not bring back learn their days anew. */
+  restoreDays(bytes: Uint8Array): boolean {
+    const saved = this.#days === null ? null : decodeSnapshot(bytes, this.#days.fields());
+    if (!saved) return false;
+    this.#savedDays = saved;
+    this.#days!.resume(saved.epoch);
+    for (let channel = 0; channel < this.#specs.length; channel++) this.#adoptDays(channel);
+    return true;
+  }
+
+  #adoptDays(channel: number): void {
+    const row = this.#savedDays?.channels.get(keyOf(this.#specs[channel]!));
+    if (!row || !this.#savedDays) return;
+    this.#savedDays.channels.delete(row.key);
+    for (const [k, from] of row.lanes.entries()) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (from >= 0 && lane >= 0) this.#savedDays.copyLane(from, lane, this.#days!.fields());
+    }
+    if (this.#savedDays.channels.size === 0) this.#savedDays = null;
+  }
+
   #fields(): StateField[] {
     const fields: StateField[] = [];
     fields.push(...this.#lanes.fields());
@@ -465,6 +574,7 @@ export class Detector {
     if (row.event) this.#events.adopt({ ...row.event, channel });
     if (row.flags & LISTED) this.#list(channel);
     if (this.#saved.channels.size === 0) this.#saved = null;
+    this.#adoptDays(channel);
   }
 
   #list(channel: number): void {
@@ -492,6 +602,7 @@ export class Detector {
       const next = Math.max(64, lane * 2);
       lanes.grow(next);
       this.#base.grow(next);
+      this.#days?.grow(next);
       this.#laneChannel = resized(this.#laneChannel, next);
       this.#lastQuietMs = resized(this.#lastQuietMs, next);
       this.#crossedMs = resized(this.#crossedMs, next);
@@ -500,6 +611,7 @@ export class Detector {
       this.#loudest = resized(this.#loudest, next);
     }
     this.#base.open(lane, this.#specs[channel]!.tdd);
+    this.#days?.open(lane);
     this.#laneOf[channel * LANE_KINDS.length + kind] = lane;
     this.#laneChannel[lane] = channel;
     this.#lastQuietMs[lane] = Number.NaN;
@@ -887,6 +999,7 @@ export class Detector {
       const floor = this.#base.heldFloor(lane);
       this.#events.newFloor(channel, windowEndMs, this.#lanes.floor(lane), floor);
       this.#base.resync(lane, floor);
+      this.#days?.released(lane, this.#events.onsetMs(channel), floor);
     }
     this.#endEvent(channel, windowEndMs);
   }

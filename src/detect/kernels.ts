@@ -229,6 +229,16 @@ export class Lanes {
     this.i32[at + EV_N]!++;
   }
 
+  /** The floor has moved to where it is now while the window ran: its sums are taken along (factor on powers), and no excursion is left. */
+  rebase(lane: number, shift: number): void {
+    const at = lane * LANE_WORDS;
+    this.f64[(at + WIN_SUM) / 2]! *= shift;
+    this.f32[at + WIN_PART]! *= shift;
+    this.f32[at + WIN_MAX]! *= shift;
+    this.winCut.fill(0, lane * BANK, (lane + 1) * BANK);
+    this.clearG(lane);
+  }
+
   winN(lane: number): number {
     return this.i32[lane * LANE_WORDS + WIN_N]!;
   }

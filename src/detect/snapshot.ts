@@ -4,7 +4,15 @@
  */
 import type { ChannelEvent } from "./events.ts";
 
-export type StateArray = Float32Array | Float64Array | Uint8Array | Int8Array | Uint16Array | Uint32Array | Int32Array;
+export type StateArray =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array;
 
 /** A state array and how many numbers it has a lane. */
 export interface StateField {

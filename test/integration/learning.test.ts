@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { loadConfig } from "../../src/config.ts";
+import { hasSimd } from "../../src/detect/simd.ts";
 import { diagnose } from "../../src/doctor.ts";
 import { loadSite } from "../../src/site.ts";
 import { until } from "../support/servers.ts";
@@ -75,6 +76,9 @@ it("learning mode of a service: a call raises nothing, every place that is looke
   const { body: metrics } = await first.get("/metrics");
   expect(metrics).toContain(`cellward_learning{block="${block}"} 1`);
   expect(metrics).toContain(`cellward_learning_alerts_total{block="${block}"} ${report.alerts}`);
+  const kernel = hasSimd() ? "simd" : "plain";
+  expect(metrics).toContain(`cellward_detector_kernel{kernel="${kernel}"} 1`);
+  expect(state().kernel).toBe(kernel);
   await until("the state topic", () => state().learning?.[0]?.alerts === report.alerts);
   expect(state().learning).toEqual([{ block, until: report.until, alerts: report.alerts }]);
   expect(
@@ -88,8 +92,9 @@ it("learning mode of a service: a call raises nothing, every place that is looke
   expect((await doctor(learn))[0]).toMatchObject({ state: "warn" });
   expect((await doctor({}))[0]).toMatchObject({ state: "ok", detail: "off" });
 
-  const second = await start(learn);
+  const second = await start({ ...learn, "pipeline.kernel": "plain" });
   expect(await counted(second)).toEqual(report);
+  expect((await second.get("/metrics")).body).toContain('cellward_detector_kernel{kernel="plain"} 1');
   await second.stop();
   running.pop();
 

@@ -90,3 +90,77 @@ export function measureNull(name: string, runs: number, readings: number, arl: n
     found: found / runs,
   };
 }
+
+const DAY_MS = 86_400_000;
+const DAY_PERIOD_MS = 10_000;
+/** Monday of the week in which Europe/Paris goes to summer time. */
+const MONDAY_MS = Date.UTC(2026, 2, 23);
+const SUMMER_MS = Date.UTC(2026, 2, 29, 1);
+
+/** What a floor does over days by the clocks of Paris, dB at hour h of a day; `early` and `late` are that day's irregularities (hours). */
+export const RHYTHMS: Readonly<Record<string, (h: number, early: number, late: number) => number>> = {
+  "no rhythm": () => 0,
+  "daily swing of 6 dB": (h) => 3 * Math.sin((Math.PI * h) / 12),
+  "up by 3 dB from 6 to 22 h, 4 min irregular": (h, early, late) => (h >= 6 + early && h < 22 + late ? 3 : 0),
+};
+
+export interface DaysResult {
+  /** Alarms from the fourth day on and what the nominal ARL allows. */
+  readonly alarms: number;
+  readonly nominal: number;
+  /** Of signals of ten minutes: share found, and mean delay in readings. */
+  readonly found: number;
+  readonly delay: number;
+}
+
+/**
+ * Twelve days of `runs` receivers at a reading in ten seconds, over a change to summer time; from the fourth day on false alarms are
+ * counted, and on the last day a signal begins at `signalHour` by the clocks of Paris.
+ */
+export function measureDays(
+  name: string,
+  timezone: string | null,
+  runs: number,
+  signalHour: number,
+  signalDb: number,
+  seed: number,
+): DaysResult {
+  const rhythm = RHYTHMS[name]!;
+  const arl = 1e5;
+  const one = new Float32Array(1);
+  const snr = 10 ** (signalDb / 10);
+  const untilMs = MONDAY_MS + 11 * DAY_MS + (signalHour - 2) * 3_600_000;
+  let alarms = 0;
+  let found = 0;
+  let delays = 0;
+  for (let run = 0; run < runs; run++) {
+    const rng = new Rng(seed + 7919 * run);
+    const budget = DAY_MS / DAY_PERIOD_MS / arl;
+    const detector = new Detector({ falseAlarmsPerDay: budget, ...(timezone === null ? {} : { timezone }) });
+    const channel = detector.openChannel({ sensor: "s", band: "b", periodMs: DAY_PERIOD_MS, tdd: false });
+    let was = false;
+    let early = 0;
+    let late = 0;
+    for (let t = MONDAY_MS; t < untilMs + 600_000; t += DAY_PERIOD_MS) {
+      const hour = (t / 3_600_000 + (t >= SUMMER_MS ? 2 : 1)) % 24;
+      if (hour === 0) {
+        early = rng.normal() / 15;
+        late = rng.normal() / 15;
+      }
+      const quiet = 10 ** (rhythm(hour, early, late) / 10) * rng.gamma(8);
+      one[0] = -100 + 10 * Math.log10(t < untilMs ? quiet : quiet + snr * rng.gamma(8));
+      detector.push(channel, t, 0, 1, one, null, null, null, 0);
+      detector.closeWindow(t + DAY_PERIOD_MS);
+      const hot = detector.isHot(channel);
+      if (t < untilMs && hot && !was && t >= MONDAY_MS + 3 * DAY_MS) alarms++;
+      if (t >= untilMs && hot) {
+        found++;
+        delays += (t - untilMs) / DAY_PERIOD_MS + 1;
+        break;
+      }
+      was = hot;
+    }
+  }
+  const nominal = (runs * (untilMs - MONDAY_MS - 3 * DAY_MS)) / DAY_PERIOD_MS / arl;
+  return { alarms, nominal, found: found / runs, delay: delays / Math.max(1, found) };
+}
