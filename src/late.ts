@@ -73,8 +73,6 @@ export class LateLook {
   /** What stood out in time while some sensor was missing, oldest first, and from when on that is complete. */
   private inTime: ChannelEvidence[] = [];
   private completeFromMs = Number.NEGATIVE_INFINITY;
-  /** The block's floors, as bytes, while sensors begin from them. */
-  private seed: Uint8Array | null = null;
   private kept = 0;
   /** Late instants that were not looked at: out of order, of a wrong clock, or too many. */
   unjudged = 0;
@@ -92,7 +90,7 @@ export class LateLook {
   }
 
   /**
-   * Takes late instants of one sensor that came at `nowMs`. `seed` gives the block's detector as bytes, asked once for all sensors of
+   * Takes late instants of one sensor that came at `nowMs`. `seed` gives what the block's detector knows of it, as bytes, asked once
    * an outage; `periodMs` as its birth says.
    */
   offer(batch: ReadingBatch, nowMs: number, periodMs: number | null, seed: () => Uint8Array): void {
@@ -106,10 +104,7 @@ export class LateLook {
       this.lanes.delete(batch.sensor);
       lane = undefined;
     }
-    if (!lane) {
-      this.seed ??= seed();
-      lane = this.open(batch, nowMs);
-    }
+    lane ??= this.open(batch, nowMs, seed());
     lane.lastAtMs = nowMs;
     if (batch.tsMs < lane.newestMs) {
       this.unjudged += batch.count;
@@ -137,7 +132,6 @@ export class LateLook {
   *judge(world: LateWorld): Generator<void, LateFindings> {
     const lanes = [...this.lanes.values()].filter((lane) => !lane.ignored);
     for (const lane of lanes) this.lanes.delete(lane.sensor);
-    this.seed = null;
     const loud = new Map<number, ChannelEvidence[]>();
     for (const lane of lanes) {
       this.kept -= lane.loud.length;
@@ -194,10 +188,10 @@ export class LateLook {
     });
   }
 
-  private open(batch: ReadingBatch, nowMs: number): LateLane {
+  private open(batch: ReadingBatch, nowMs: number, seed: Uint8Array): LateLane {
     const lane: LateLane = {
       sensor: batch.sensor,
-      detector: this.detector(this.seed!),
+      detector: this.detector(seed),
       channels: new Map(),
       firstTsMs: batch.tsMs,
       firstAtMs: nowMs,
@@ -213,7 +207,8 @@ export class LateLook {
 
   private detector(bytes: Uint8Array): Detector {
     const { falseAlarmsPerDay, expectedChannels } = this.options;
-    const detector = new Detector({ falseAlarmsPerDay, expectedChannels });
+    // The kernel with SIMD keeps a memory of the host's for each detector; few readings are not worth one.
+    const detector = new Detector({ falseAlarmsPerDay, expectedChannels, kernel: "plain" });
     detector.restore(bytes);
     return detector;
   }
@@ -269,8 +264,8 @@ export class LateLook {
         loud: [...lane.loud],
       }),
     );
-    const { inTime, completeFromMs, seed, unjudged } = this;
-    return { lanes, inTime: [...inTime], completeFromMs, seed, unjudged };
+    const { inTime, completeFromMs, unjudged } = this;
+    return { lanes, inTime: [...inTime], completeFromMs, unjudged };
   }
 
   restore(snapshot: unknown): void {
@@ -278,12 +273,10 @@ export class LateLook {
       lanes: SavedLane[];
       inTime: ChannelEvidence[];
       completeFromMs: number;
-      seed: Uint8Array | null;
       unjudged: number;
     };
     this.inTime = [...data.inTime];
     this.completeFromMs = data.completeFromMs;
-    this.seed = data.seed;
     this.unjudged = data.unjudged;
     this.kept = 0;
     for (const saved of data.lanes) {

@@ -78,6 +78,8 @@ const MAX_TOPIC_LENGTH = 1_024;
 /** How often windows are looked at, and how long one look may hold the event loop before others get their turn. */
 const TICK_MS = 100;
 const SLICE_MS = 8;
+/** Before the state is saved, a moment in which nothing is under way is waited for so long. */
+const CALM_MS = 2000;
 /** Between two looks: half of the time that a window is held for silent sensors. */
 const STOOD_STILL_MS = 1000;
 /** How often the state of open alerts and of sensors is repeated to the store, so that dashboards see it end. */
@@ -88,7 +90,7 @@ const ACK_MS = 2_000;
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 5;
+const STATE_FORMAT = 6;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
@@ -627,6 +629,9 @@ class RunningService implements Service {
   }
 
   private async saveState(): Promise<void> {
+    // What is under way is done in slices: settled all at once, it would hold the loop for as long as there is to do.
+    const untilMs = performance.now() + CALM_MS;
+    while ((this.steps || this.inbox.size > 0) && performance.now() < untilMs) await turn();
     this.settle();
     if (!this.durable) return;
     const state = {

@@ -207,7 +207,9 @@ export class BlockPipeline {
 
   private cameLate(batch: ReadingBatch): void {
     this.events.push({ type: "late", batch });
-    this.late.offer(batch, this.offeredMs, this.lanes.periodOf(batch.sensor), () => this.detector.snapshot());
+    this.late.offer(batch, this.offeredMs, this.lanes.periodOf(batch.sensor), () =>
+      this.detector.snapshot(batch.sensor),
+    );
   }
 
   /** A sensor told how it is. */

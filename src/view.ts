@@ -4,7 +4,7 @@ import type { ReadinessCheck, SensorView, ServiceView } from "./http/service-vie
 import type { LinkStatus } from "./ingest/mqtt.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { Intake } from "./intake.ts";
-import type { AlertChange, CellSearch, Command, CommandResult, Site } from "./model.ts";
+import type { AlertChange, BlockId, CellSearch, Command, CommandResult, Site } from "./model.ts";
 
 /** The running service as the HTTP side sees it. */
 export interface ViewSources {
@@ -38,7 +38,7 @@ export function serviceView(s: ViewSources): ServiceView {
     searchList: (limit) => s.blocks.searchList(s.nowMs(), limit),
     outcomes: () => s.blocks.outcomes(s.nowMs()),
     learning: () => s.blocks.learning(s.nowMs()),
-    sensors: () => sensorViews(s),
+    sensors: (block) => sensorViews(s, block),
     rejects: () => s.rejects.rows(),
     readiness: () => readiness(s),
     dataAgeMs: () => s.dataAgeMs(),
@@ -74,16 +74,18 @@ function readiness(s: ViewSources): ReadinessCheck[] {
   return checks;
 }
 
-function sensorViews(s: ViewSources): SensorView[] {
+function sensorViews(s: ViewSources, block?: BlockId): SensorView[] {
   const channels = new Map<string, SensorView["channels"][number][]>();
   for (const pipeline of s.blocks.all()) {
+    if (block !== undefined && pipeline.block !== block) continue;
     for (const c of pipeline.channels()) {
       const list = channels.get(c.sensor) ?? [];
       list.push({ block: pipeline.block, ...c });
       channels.set(c.sensor, list);
     }
   }
-  return s.site.sensors.map((site) => {
+  const sites = block === undefined ? s.site.sensors : s.site.sensors.filter((site) => site.block === block);
+  return sites.map((site) => {
     const facts = s.intake.sensors.get(site.id);
     return {
       block: site.block,

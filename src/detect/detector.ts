@@ -484,19 +484,30 @@ export class Detector {
     return this.#events.take();
   }
 
-  /** The whole memory as bytes; `restore` takes it back. */
-  snapshot(): Uint8Array {
-    const channels: SavedChannel[] = this.#specs.map((spec, channel) => {
+  /** The memory as bytes, of one sensor's channels where one is named; `restore` takes it back. Cost: what it holds. */
+  snapshot(sensor?: SensorId): Uint8Array {
+    const channels: SavedChannel[] = [];
+    const rows: number[] = [];
+    for (const [channel, spec] of this.#specs.entries()) {
+      if (sensor !== undefined && spec.sensor !== sensor) continue;
       const lastMs = this.#lastMs[channel]!;
-      return {
+      channels.push({
         key: keyOf(spec),
         flags: this.#flags[channel]!,
         lastMs: !Number.isNaN(lastMs) ? lastMs : null,
-        lanes: LANE_KINDS.map((_, k) => this.#laneOf[channel * LANE_KINDS.length + k]!),
+        lanes: this.#rowsOf(channel, rows),
         event: this.#events.get(channel),
-      };
+      });
+    }
+    return encodeSnapshot(this.#epoch, rows, channels, this.#fields());
+  }
+
+  /** Where a channel's lanes will be in a snapshot that so far has the lanes `rows`; they are added. -1: none of that kind. */
+  #rowsOf(channel: number, rows: number[]): number[] {
+    return LANE_KINDS.map((_, k) => {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      return lane < 0 ? lane : rows.push(lane) - 1;
     });
-    return encodeSnapshot(this.#epoch, this.#lanes.count, channels, this.#fields());
   }
 
   /**
@@ -515,14 +526,15 @@ export class Detector {
   /** The memory of the days as bytes; null where the site's time zone is not known. */
   daySnapshot(): Uint8Array | null {
     if (this.#days === null) return null;
+    const rows: number[] = [];
     const channels: SavedChannel[] = this.#specs.map((spec, channel) => ({
       key: keyOf(spec),
       flags: 0,
       lastMs: null,
-      lanes: LANE_KINDS.map((_, k) => this.#laneOf[channel * LANE_KINDS.length + k]!),
+      lanes: this.#rowsOf(channel, rows),
       event: null,
     }));
-    return encodeSnapshot(this.#days.quarter, this.#lanes.count, channels, this.#days.fields());
+    return encodeSnapshot(this.#days.quarter, rows, channels, this.#days.fields());
   }
 
   /** Takes it back, after `restore`: lanes that the snapshot of the state did not bring back learn their days anew. */

@@ -14,6 +14,9 @@ export type StateArray =
   | Uint32Array
   | Int32Array;
 
+/** As JSON has no NaN. */
+const NAN_WORD = "NaN";
+
 /** A state array and how many numbers it has a lane. */
 export interface StateField {
   readonly name: string;
@@ -46,21 +49,23 @@ export interface Saved {
   copyLane(from: number, to: number, fields: readonly StateField[]): void;
 }
 
-/** Shape: `[u32 head length][head JSON, padded to 8][arrays, each padded to 8]`. */
+/** Shape: `[u32 head length][head JSON, padded to 8][arrays, each padded to 8]`. Row i of each array is the live one's row `rows[i]`. */
 export function encodeSnapshot(
   epoch: number,
-  laneCount: number,
+  rows: readonly number[],
   channels: readonly SavedChannel[],
   fields: readonly StateField[],
 ): Uint8Array {
+  const laneCount = rows.length;
   const head: Head = {
     version: 1,
     epoch,
     laneCount,
     fields: fields.map((f) => [f.name, f.per, f.array.BYTES_PER_ELEMENT] as const),
-    channels,
+    // Looked through for numbers that JSON has not only where they can be: there are thousands of channels, and few events.
+    channels: channels.map((c) => (c.event === null ? c : { ...c, event: swapped(c.event, Number.NaN, NAN_WORD) })),
   };
-  const text = new TextEncoder().encode(JSON.stringify(head, (_, v) => (Number.isNaN(v) ? "NaN" : v)));
+  const text = new TextEncoder().encode(JSON.stringify(head));
   let size = padded(4 + text.length);
   for (const f of fields) size += padded(laneCount * f.per * f.array.BYTES_PER_ELEMENT);
   const bytes = new Uint8Array(size);
@@ -68,9 +73,16 @@ export function encodeSnapshot(
   bytes.set(text, 4);
   let at = padded(4 + text.length);
   for (const f of fields) {
-    const n = laneCount * f.per * f.array.BYTES_PER_ELEMENT;
-    bytes.set(new Uint8Array(f.array.buffer, f.array.byteOffset, n), at);
-    at += padded(n);
+    const row = f.per * f.array.BYTES_PER_ELEMENT;
+    const live = new Uint8Array(f.array.buffer, f.array.byteOffset, f.array.byteLength);
+    for (let i = 0; i < laneCount; ) {
+      // Rows that follow each other go at once: in a snapshot of everything most do.
+      let end = i + 1;
+      while (end < laneCount && rows[end] === rows[end - 1]! + 1) end++;
+      bytes.set(live.subarray(rows[i]! * row, (rows[i]! + end - i) * row), at + i * row);
+      i = end;
+    }
+    at += padded(laneCount * row);
   }
   return bytes;
 }
@@ -82,9 +94,7 @@ export function decodeSnapshot(bytes: Uint8Array, fields: readonly StateField[])
   if (4 + length > bytes.length) return null;
   let head: Head;
   try {
-    head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)), (_, v) =>
-      v === "NaN" ? Number.NaN : v,
-    );
+    head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
   } catch {
     return null;
   }
@@ -101,7 +111,9 @@ export function decodeSnapshot(bytes: Uint8Array, fields: readonly StateField[])
   return {
     epoch: head.epoch,
     laneCount: head.laneCount,
-    channels: new Map(head.channels.map((c) => [c.key, c])),
+    channels: new Map(
+      head.channels.map((c) => [c.key, c.event === null ? c : { ...c, event: swapped(c.event, NAN_WORD, Number.NaN) }]),
+    ),
     copyLane(from, to, live) {
       for (const [i, f] of live.entries()) {
         const row = f.per * f.array.BYTES_PER_ELEMENT;
@@ -110,6 +122,17 @@ export function decodeSnapshot(bytes: Uint8Array, fields: readonly StateField[])
       }
     },
   };
+}
+
+/** The event with every `from` among its values, at any depth, as `to`. */
+function swapped(event: ChannelEvent, from: unknown, to: unknown): ChannelEvent {
+  const walk = (v: unknown): unknown => {
+    if (Object.is(v, from)) return to;
+    if (Array.isArray(v)) return v.map(walk);
+    if (typeof v !== "object" || v === null) return v;
+    return Object.fromEntries(Object.entries(v).map(([k, inner]) => [k, walk(inner)]));
+  };
+  return walk(event) as ChannelEvent;
 }
 
 function padded(n: number): number {

@@ -3,7 +3,7 @@
  * from, a heartbeat, and an end for clients that do not keep up.
  *
  * Events: `hello` (first on every connection; `resumed` false means: fetch the state anew), `alert` (with id; replayed),
- * `sensors` (states that changed) and `status` (each second: age of data, readiness) without id.
+ * `sensors` (states that changed; all of them once after a time without clients) and `status` (each second: age of data, readiness) without id.
  */
 import { randomBytes } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -43,6 +43,7 @@ export class StreamHub {
   readonly #unsubscribe: () => void;
   readonly #statusTimer: NodeJS.Timeout;
   readonly #heartbeatTimer: NodeJS.Timeout;
+  #looking = false;
   #n = 0;
   #dropped = 0;
 
@@ -51,7 +52,6 @@ export class StreamHub {
     this.#clock = clock;
     this.#limits = limits;
     this.#unsubscribe = service.subscribe((change) => this.#onChange(change));
-    this.#diffSensors();
     this.#statusTimer = setInterval(() => this.#tick(), limits.statusEveryMs).unref();
     this.#heartbeatTimer = setInterval(() => this.#broadcast(": keep\n\n"), limits.heartbeatEveryMs).unref();
   }
@@ -122,22 +122,29 @@ export class StreamHub {
     this.#broadcast(text);
   }
 
+  /** Nobody listens: nothing is looked up. Otherwise block by block, with room for others between: a prison has thousands of channels. */
   #tick(): void {
-    const changed = this.#diffSensors();
-    if (this.#clients.size === 0) return;
-    const sensors = changed.length === 0 ? "" : `event: sensors\ndata: ${JSON.stringify({ sensors: changed })}\n\n`;
-    this.#broadcast(sensors + this.#statusText());
-  }
-
-  #diffSensors(): { id: string; state: string; last_seen_at: number | null }[] {
-    const changed = [];
-    for (const sensor of this.#service.sensors()) {
-      const state = sensorState(sensor);
-      if (this.#states.get(sensor.sensor) === state) continue;
-      this.#states.set(sensor.sensor, state);
-      changed.push({ id: sensor.sensor, state, last_seen_at: sensor.lastSeenMs });
-    }
-    return changed;
+    if (this.#looking || this.#clients.size === 0) return;
+    this.#looking = true;
+    const changed: { id: string; state: string; last_seen_at: number | null }[] = [];
+    const blocks = this.#service.site.blocks.values();
+    const next = (): void => {
+      const { value: block } = blocks.next();
+      if (block !== undefined && this.#clients.size > 0) {
+        for (const sensor of this.#service.sensors(block.id)) {
+          const state = sensorState(sensor);
+          if (this.#states.get(sensor.sensor) === state) continue;
+          this.#states.set(sensor.sensor, state);
+          changed.push({ id: sensor.sensor, state, last_seen_at: sensor.lastSeenMs });
+        }
+        setImmediate(next);
+        return;
+      }
+      this.#looking = false;
+      const sensors = changed.length === 0 ? "" : `event: sensors\ndata: ${JSON.stringify({ sensors: changed })}\n\n`;
+      this.#broadcast(sensors + this.#statusText());
+    };
+    next();
   }
 
   #statusText(): string {

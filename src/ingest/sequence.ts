@@ -104,8 +104,7 @@ interface BootSnapshot {
   readonly gaps: readonly number[];
   readonly forgottenBelow: number;
   readonly hashFloor: number;
-  /** Base64 of the hash window. */
-  readonly hashes: string;
+  readonly hashes: Uint32Array;
 }
 
 /** Keeps the books of every sensor of a site. */
@@ -263,6 +262,7 @@ export class SequenceBook {
     return this.#sensors.keys();
   }
 
+  /** Survives structured cloning. */
   snapshot(): SequenceSnapshot {
     return {
       vocabulary: this.#options.vocabulary,
@@ -288,7 +288,7 @@ export class SequenceBook {
       const boot = { ...this.#newBoot(from.boot), first: from.first, high: from.high, gaps: [...from.gaps] };
       boot.forgottenBelow = from.forgottenBelow;
       boot.hashFloor = from.hashFloor;
-      if (same) boot.hashes.set(new Uint32Array(Uint8Array.from(Buffer.from(from.hashes, "base64")).buffer));
+      if (same) boot.hashes.set(from.hashes);
       else boot.hashFloor = from.high + 1;
       return boot;
     };
@@ -318,9 +318,7 @@ function staleResult(batch: ReadingBatch, newest: number): SequenceResult {
 }
 
 function bootSnapshot(boot: Boot): BootSnapshot {
-  const { hashes, gaps, ...rest } = boot;
-  const bytes = Buffer.from(hashes.buffer, hashes.byteOffset, hashes.byteLength);
-  return { ...rest, gaps: [...gaps], hashes: bytes.toString("base64") };
+  return { ...boot, gaps: [...boot.gaps], hashes: boot.hashes.slice() };
 }
 
 /** Instants of a gap that this service should have had: those after the first it ever saw of the boot. */

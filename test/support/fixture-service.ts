@@ -239,8 +239,8 @@ export class FixtureService implements ServiceView {
   alerts() {
     return [...this.#alerts.values()];
   }
-  sensors() {
-    return this.#sensors;
+  sensors(block?: string) {
+    return block === undefined ? this.#sensors : this.#sensors.filter((s) => s.block === block);
   }
   rejects() {
     return this.rejected;

@@ -83,8 +83,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
       },
     },
     async ({ query }) => {
-      const wanted = service.sensors().filter((s) => query.block === undefined || s.block === query.block);
-      const page = pageByKey(wanted, (s) => s.sensor, query.limit, query.cursor);
+      const page = pageByKey(service.sensors(query.block), (s) => s.sensor, query.limit, query.cursor);
       return { items: page.items.map(sensorJson), next: page.next };
     },
   );

@@ -79,4 +79,47 @@ describe("detector", () => {
       { numRuns: 15 },
     );
   });
+
+  it("detector: snapshot of one sensor among others, between any two windows: that sensor goes on as in the whole one", () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1, max: 99 }), fc.integer({ min: 0, max: 3 }), (seed, at, wanted) => {
+        const fed = readings(seed, 2000);
+        const per = WINDOW / PERIOD;
+        const options = { falseAlarmsPerDay: 1, expectedChannels: 100 };
+        const specs = [0, 1, 2, 3].map((i) => ({ sensor: `s${i}`, band: "b1", periodMs: PERIOD, tdd: false }));
+        const feed = (detector: Detector, channel: number, sensor: number, w: number) => {
+          // Each hears something else, and each has other kinds of lanes.
+          const from = ((w + 17 * sensor) % 100) * per;
+          const peak = sensor === 1 ? null : fed.peak;
+          const duty = sensor > 1 ? fed.duty : null;
+          detector.push(channel, w * WINDOW, PERIOD, per, fed.rms, peak, duty, null, from);
+        };
+        const whole = new Detector(options);
+        const channels = specs.map((spec) => whole.openChannel(spec));
+        for (let w = 0; w < at; w++) {
+          for (const [i, channel] of channels.entries()) feed(whole, channel, i, w);
+          whole.closeWindow((w + 1) * WINDOW);
+        }
+        whole.takeEvents();
+        const alone = new Detector(options);
+        expect(alone.restore(whole.snapshot(`s${wanted}`))).toBe(true);
+        const channel = alone.openChannel(specs[wanted]!);
+        for (let w = at; w < 100; w++) {
+          for (const [i, other] of channels.entries()) feed(whole, other, i, w);
+          feed(alone, channel, wanted, w);
+          const endMs = (w + 1) * WINDOW;
+          const { channel: _, ...theirs } = whole.evidence(channels[wanted]!, endMs) as object as { channel?: number };
+          const { channel: __, ...own } = alone.evidence(channel, endMs) as object as { channel?: number };
+          expect(own).toEqual(theirs);
+          whole.closeWindow(endMs);
+          alone.closeWindow(endMs);
+          const said = whole.takeEvents().filter((e) => e.channel === channels[wanted]);
+          expect(alone.takeEvents().map((e) => ({ ...e, channel: 0 }))).toEqual(
+            said.map((e) => ({ ...e, channel: 0 })),
+          );
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
 });

@@ -114,14 +114,19 @@ describe("stream", () => {
 
   it("status: repeated, with readiness; a sensor's new state comes as an event", async () => {
     const { service, server, url } = await start({ statusEveryMs: 20 });
-    const reading = read(url, (events) =>
-      events.some((e) => e.event === "sensors" && events.at(-1)?.event === "status"),
-    );
-    await until(() => server.streams().clients === 1);
+    let told: readonly { readonly event: string; readonly data: Record<string, unknown> }[] = [];
+    const sensors = () => told.filter((e) => e.event === "sensors");
+    const reading = read(url, (events) => {
+      told = events;
+      return sensors().length === 2 && events.at(-1)?.event === "status";
+    });
+    // Nobody listened before: the first tells every state.
+    await until(() => sensors().length === 1);
+    expect(sensors()[0]!.data.sensors).toHaveLength(service.sensors().length);
     service.checks = [{ name: "store", ready: false, detail: "away" }];
     service.setSensor("b1-s03", { online: false });
     const { events } = await reading;
-    expect(events.find((e) => e.event === "sensors")?.data.sensors).toMatchObject([{ id: "b1-s03", state: "offline" }]);
+    expect(sensors()[1]!.data.sensors).toMatchObject([{ id: "b1-s03", state: "offline" }]);
     expect(events.at(-1)?.data).toMatchObject({ ready: false, checks: [{ name: "store", detail: "away" }] });
   });
 

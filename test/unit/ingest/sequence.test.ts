@@ -207,7 +207,7 @@ describe("sequence: against a map of all keys", () => {
         for (const [k, { boot, seq, count, salt }] of messages.entries()) {
           if (k === restartAt) {
             const next = new SequenceBook({ window: 128, maxGaps: 64 });
-            next.restore(JSON.parse(JSON.stringify(book.snapshot())));
+            next.restore(structuredClone(book.snapshot()));
             book = next;
           }
           if (boots.length === 0 || boot > boots[0]!) boots = [boot, ...boots].slice(0, 2);
