@@ -27,6 +27,7 @@ const benches = {
   belief: "test/bench/belief.ts",
   loss: "test/bench/loss.ts",
   outside: "test/bench/outside.ts",
+  walk: "test/bench/walk.ts",
   replay: "test/bench/replay.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);

@@ -372,6 +372,8 @@ export interface Track {
   readonly confirmed: boolean;
   /** Times that it was found elsewhere than it had been: people in cells stay, people in corridors walk. */
   readonly moves: number;
+  /** Log Bayes factor of its being carried past the likeliest cell against its being used there, nats; 0: nothing is known. */
+  readonly walkNats: number;
   readonly fix: Fix;
   readonly activity: Activity;
   readonly activityP: number;

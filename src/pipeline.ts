@@ -89,6 +89,8 @@ export const PIPELINE_DEFAULTS = { windowMs: 1000, holdMs: 10_000, falseAlarmsPe
  * two of three found at 0.25, one at 1).
  */
 const USE_DENSITY = { cell: 1, corridor: 0.25, staff: 1, gate: 1, yard: 0.15, perimeter: 0.1 } as const;
+/** Where the house lets phones into its corridors, twice as many are used there. */
+const ALLOWED_CORRIDOR = 2;
 /**
  * Share of phones heard that are outside the walls. Streets have far more phones than a block, and the walls keep out most of them:
  * as likely as not. `bench outside`, 160 phones in four houses: at 0.05, 0.3, 0.5 and 0.7 alerts on 34, 20, 9 and 7 % of the phones
@@ -172,7 +174,8 @@ export class BlockPipeline {
     });
     this.late = new LateLook({ block, windowMs, falseAlarmsPerDay, expectedChannels: channels, tdd });
     const around = vicinity(site, block);
-    this.locator = new Locator(around, { block, calibration, kindWeight: USE_DENSITY, pOutside: OUTSIDE_P });
+    const prior = { kindWeight: USE_DENSITY, pOutside: OUTSIDE_P, allowedCorridor: ALLOWED_CORRIDOR };
+    this.locator = new Locator(around, { block, calibration, ...prior });
     this.tracker = new Tracker(this.locator, {
       ...TRACKER_DEFAULTS,
       ...options.tracker,
@@ -181,7 +184,7 @@ export class BlockPipeline {
     // A phone of the next block is heard here too: its own block raises the alert, and looks at it from nearer.
     const own = { ...around, zones: around.zones.filter((z) => z.block === block || z.block === null) };
     this.policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
-    this.belief = new Belief(site, block, { kindWeight: USE_DENSITY, pOutside: OUTSIDE_P });
+    this.belief = new Belief(site, block, prior);
   }
 
   /** Does in steps beforehand what the first evidence of a band would do inside a tick; results are the same without it. */

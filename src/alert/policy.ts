@@ -8,14 +8,16 @@ export interface PolicyOptions {
    */
   readonly minForbiddenP: number;
   /**
-   * With the leading cell at least this likely the alert opens at once; else it waits for `patienceMs` to become surer. In five
-   * seconds a person who walks the corridor passes two or three cells, and shows as one who walks.
+   * With the leading cell at least this likely the alert opens at once; else it waits to become surer: for `soonMs` where its levels
+   * stay by then, else for `patienceMs`. In five seconds a person who walks the corridor passes two or three cells; in eight most
+   * who walk show as ones who do.
    */
   readonly sureP: number;
+  readonly soonMs: number;
   readonly patienceMs: number;
 }
 
-export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, patienceMs: 5000 };
+export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, soonMs: 5000, patienceMs: 8000 };
 
 /**
  * Zone kinds whose phones are an officer's business. Corridors are forbidden to phones too, but staff walk them all day: a
@@ -27,8 +29,18 @@ const HELD: ReadonlySet<ZoneKind> = new Set(["cell", "yard"]);
  * How much likelier a walk is of somebody free to walk than of somebody in a cell, each time. A phone in a cell is told to have
  * moved when a fade looks like it, or when it is handed on.
  */
-const WALKER_ODDS = 6;
+const WALKER_ODDS = 3;
 const MOST_MOVES = 5;
+/**
+ * Odds that what is heard is carried along a corridor by somebody who may, against its being used in one place, where the place is as
+ * good as unknown: where phones are allowed in corridors, where they are not, and without any corridor. Whoever walks is heard where
+ * he passes by as loud as a phone in the cell there, but seldom as if in one cell for sure.
+ */
+const WALK_ODDS = { allowed: 1, forbidden: 0.5, none: 0 } as const;
+/** Levels of one window share their errors: motion counts for so much at the most, nats. */
+const MOST_WALK_NATS = 8;
+/** With such evidence that the levels stay, nats, an alert needn't wait longer. */
+const STAYS_NATS = -0.5;
 
 /** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
 const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
@@ -43,6 +55,7 @@ export class Policy {
   private readonly outdoor = new Set<SensorId>();
   private readonly inCell = new Map<ZoneId, SensorId[]>();
   private readonly options: PolicyOptions;
+  private readonly walkOdds: number;
 
   constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS) {
     this.options = options;
@@ -55,14 +68,23 @@ export class Policy {
       if (zones.length === 0) this.outdoor.add(sensor.id);
       for (const zone of zones) this.inCell.set(zone.id, [...(this.inCell.get(zone.id) ?? []), sensor.id]);
     }
+    const corridors = site.zones.filter((z) => z.kind === "corridor");
+    const allowed = corridors.some((z) => z.phones === "allowed");
+    this.walkOdds = WALK_ODDS[allowed ? "allowed" : corridors.length > 0 ? "forbidden" : "none"];
     this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
   }
 
   /** Probability that the emitter is where phones are forbidden and people are held, and that nobody carries it there by right. */
   heldP(track: Track): number {
-    let p = 0;
-    for (const c of track.fix.candidates) if (this.held.has(c.cell)) p += c.p * (1 - (c.lawful ?? 0));
-    return p / (p + (1 - p) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
+    let [p, top] = [0, 0];
+    for (const c of track.fix.candidates) {
+      if (!this.held.has(c.cell)) continue;
+      p += c.p * (1 - (c.lawful ?? 0));
+      top = Math.max(top, c.p);
+    }
+    const nats = Math.max(-MOST_WALK_NATS, Math.min(MOST_WALK_NATS, track.walkNats));
+    const walks = this.walkOdds * (1 - top) * Math.exp(nats);
+    return p / (p + (1 - p + walks) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
   }
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
@@ -71,7 +93,9 @@ export class Policy {
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
     const top = track.fix.candidates.find((c) => this.held.has(c.cell));
     if (!top || this.heardOutdoors(track, top.cell)) return false;
-    return top.p >= this.options.sureP || nowMs - track.openedAtMs >= this.options.patienceMs || !track.active;
+    if (top.p >= this.options.sureP || !track.active) return true;
+    const { soonMs, patienceMs } = this.options;
+    return nowMs - track.openedAtMs >= (track.walkNats <= STAYS_NATS ? soonMs : patienceMs);
   }
 
   /**

@@ -35,12 +35,15 @@ export interface Layout {
 export interface PriorShape {
   readonly kindWeight: Readonly<Partial<Record<ZoneKind, number>>>;
   readonly pOutside: number;
+  /** How much likelier a phone is in a corridor where phones are allowed. */
+  readonly allowedCorridor?: number;
 }
 
 /** Cost: one pass over the site's zones. */
 export function layoutOf(site: Site, block: BlockId, prior: PriorShape): Layout {
   const zones = site.zones.filter((z) => (z.block === block || z.block === null) && z.kind !== "outside");
-  const weight = (z: Zone) => (prior.kindWeight[z.kind] ?? 1) * Math.max(0.1, areaM2(z.polygon));
+  const allowed = (z: Zone) => (z.kind === "corridor" && z.phones === "allowed" ? (prior.allowedCorridor ?? 1) : 1);
+  const weight = (z: Zone) => (prior.kindWeight[z.kind] ?? 1) * allowed(z) * Math.max(0.1, areaM2(z.polygon));
   const total = zones.reduce((sum, z) => sum + weight(z), 0);
   const massOf = (z: Zone) => ((1 - prior.pOutside) * weight(z)) / total;
   const cellZones = zones.filter((z) => z.kind === "cell" && z.phones === "forbidden");

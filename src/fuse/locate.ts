@@ -15,6 +15,7 @@ import type {
   SensorId,
   SensorSite,
   Site,
+  ZoneId,
   ZoneKind,
 } from "../model.ts";
 import type { WindowLevels } from "./bursts.ts";
@@ -66,6 +67,8 @@ export interface LocatorOptions {
   readonly leftOut?: (point: number) => boolean;
   /** Prior probability of being outside. */
   readonly pOutside?: number;
+  /** How much likelier a phone is in a corridor where phones are allowed. */
+  readonly allowedCorridor?: number;
 }
 
 /** What a window says of one sensor that missed bursts it might have heard. */
@@ -153,6 +156,8 @@ const SILENCE_POWER_DB = 2;
 const MOST_HEARD = 64;
 /** Bursts missed in one window share their cause: so many count at the most. */
 const MOST_LOOKS = 4;
+/** Sensors that show whether somebody in a cell moves: a quarter of a wing. */
+const NEAR_SENSORS = 12;
 /** A sensor that stated its floor; levels are counted from there. */
 const STATED_HEARING: Hearing = { hearing: 1 - IDLE_MISS, floorDbm: 0, floorSpreadDb: 0 };
 
@@ -168,6 +173,7 @@ export class Locator {
   readonly #index = new Map<SensorId, number>();
   readonly #models = new Map<BandId, readonly BandModel[]>();
   readonly #sources = new Map<BandId, SourceGrid>();
+  readonly #around = new Map<ZoneId, readonly SensorId[]>();
   readonly #prior: Float64Array;
   /** Made when first asked for: only few callers move posteriors. */
   #motion: Motion | null = null;
@@ -353,6 +359,16 @@ export class Locator {
     return made;
   }
 
+  /** The sensors nearest to a cell, on its floor; none for any other zone. */
+  around(zone: ZoneId): readonly SensorId[] {
+    let known = this.#around.get(zone);
+    if (known === undefined) {
+      known = nearestSensors(this.grid, this.#site, this.#sensors, zone);
+      this.#around.set(zone, known);
+    }
+    return known;
+  }
+
   /** One step of motion over `dtMs` in place: cells and floors as a graph with walls and doors. */
   predict(logPosterior: Float64Array, dtMs: number, walkM2PerS?: number): void {
     this.#motion ??= new Motion(this.#site, this.grid, this.#prior);
@@ -475,6 +491,19 @@ function silenceTable(model: BandModel, hearing: Hearing): SilenceTable {
   return { fromDb: SILENCE_FROM_DB + first, log: log.slice(first) };
 }
 
+function nearestSensors(grid: Grid, site: Site, sensors: readonly SensorSite[], id: ZoneId): readonly SensorId[] {
+  const zone = grid.zones.find((z) => z.id === id);
+  if (zone?.kind !== "cell") return [];
+  const middle = (zone.from + zone.to) >> 1;
+  const floor = site.floors[grid.floor[middle]!]!.id;
+  return sensors
+    .filter((s) => s.floor === floor)
+    .map((s) => ({ id: s.id, m: Math.hypot(s.positionM![0] - grid.xM[middle]!, s.positionM![1] - grid.yM[middle]!) }))
+    .sort((a, b) => a.m - b.m || (a.id < b.id ? -1 : 1))
+    .slice(0, NEAR_SENSORS)
+    .map((s) => s.id);
+}
+
 function packed(gainDb: Float32Array): Int16Array {
   const out = new Int16Array(gainDb.length);
   for (let i = 0; i < out.length; i++) {
@@ -536,7 +565,8 @@ function buildPrior(site: Site, grid: Grid, options: LocatorOptions): Float64Arr
     const kind = options.kindWeight?.[zone.kind] ?? DEFAULT_KIND_WEIGHT[zone.kind];
     const block = site.zones.find((z) => z.id === zone.id)?.block ?? null;
     const foreign = options.block !== null && block !== null && block !== options.block;
-    return kind * Math.max(zone.areaM2, 0.1) * (foreign ? 0.01 : 1);
+    const allowed = zone.kind === "corridor" && zone.allowed ? (options.allowedCorridor ?? 1) : 1;
+    return kind * allowed * Math.max(zone.areaM2, 0.1) * (foreign ? 0.01 : 1);
   });
   const inside = weights.reduce((a, b) => a + b, 0);
   const outside = grid.zones.filter((z) => z.kind === "outside");

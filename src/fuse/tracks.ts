@@ -1,4 +1,4 @@
-import type { BandId, BlockId, Fix, SensorEvidence, SensorId, Track } from "../model.ts";
+import type { BandId, BlockId, Fix, SensorEvidence, SensorId, Track, ZoneId } from "../model.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";
 import type { Observation } from "./locate.ts";
@@ -17,6 +17,7 @@ import {
   windowNats,
 } from "./sighting.ts";
 import { type SourceGrid, type Whereabouts, whereabouts } from "./sources.ts";
+import { Recent } from "./stillness.ts";
 
 /**
  * From the evidence of a block's channels to one track per emitter: decides that something transmits, which emitter it is,
@@ -31,6 +32,8 @@ export interface Locating {
   likelihood(observation: Observation, out: Float64Array): Generator<void, void>;
   fix(logPosterior: Float64Array): Fix;
   sources(band: BandId): SourceGrid | null;
+  /** The sensors that show best whether somebody in a cell moves; none where the zone is no cell. */
+  around(zone: ZoneId): readonly SensorId[];
 }
 
 export interface TrackerOptions {
@@ -127,6 +130,8 @@ interface Live {
   price: number;
   /** Times that it was found elsewhere than it had been. */
   moves: number;
+  /** As when it was seen last. */
+  walkNats: number;
   confirmed: boolean;
   /** Among the births of late. */
   counted: boolean;
@@ -161,6 +166,7 @@ export class Tracker {
   private live: Live[] = [];
   /** When confirmed emitters came on of late. */
   private births: number[] = [];
+  private readonly recent = new Recent();
   private opened = 0;
   /** Sightings that opened no track because `maxTracks` were open. */
   droppedSightings = 0;
@@ -183,6 +189,7 @@ export class Tracker {
     for (const window of bands) {
       const sighting = sightingOf(window, tMs);
       if (sighting === null || !this.isOn(sighting)) continue;
+      this.recent.note(sighting);
       const parts = yield* this.attribute(sighting, windowMs);
       for (let k = 0; k < parts.length; k++) {
         const { track, sighting: part, price, movedDb } = parts[k]!;
@@ -192,6 +199,7 @@ export class Tracker {
         if (track === null) of.price = price;
         this.confirm(of, tMs);
         yield* this.update(of, part, windowMs, movedDb);
+        of.walkNats = this.walkNats(of, part.band);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
         for (const other of yield* this.fallApart(of, part, windowMs)) touched.set(other, "opened");
       }
@@ -387,6 +395,7 @@ export class Tracker {
       looks: 0,
       price: 0,
       moves: 0,
+      walkNats: 0,
       confirmed: !beside,
       counted: false,
       at: new Map(),
@@ -490,6 +499,15 @@ export class Tracker {
     );
   }
 
+  /** For its being carried past the cell it seems to be in, against its being used there. */
+  private walkNats(track: Live, band: BandId): number {
+    for (const { cell } of track.fix.candidates) {
+      const sensors = this.locator.around(cell);
+      if (sensors.length > 0) return this.recent.walkNats(band, sensors, track.openedAtMs);
+    }
+    return 0;
+  }
+
   private view(track: Live, active: boolean): Track {
     return {
       id: track.id,
@@ -501,6 +519,7 @@ export class Tracker {
       active,
       confirmed: track.confirmed,
       moves: track.moves,
+      walkNats: track.walkNats,
       fix: track.fix,
       activity: "unknown",
       activityP: 0,
@@ -517,12 +536,13 @@ export class Tracker {
       ...t,
       fingerprints: [...t.fingerprints].map(([band, f]) => [band, f.snapshot()]),
     }));
-    return { opened: this.opened, births: this.births, live };
+    return { opened: this.opened, births: this.births, recent: this.recent.snapshot(), live };
   }
 
   restore(snapshot: unknown): void {
     type Saved = Omit<Live, "fingerprints" | "at"> & { fingerprints: [BandId, unknown][] };
-    const data = snapshot as { opened: number; births: number[]; live: Saved[] };
+    const data = snapshot as { opened: number; births: number[]; recent: unknown; live: Saved[] };
+    this.recent.restore(data.recent);
     this.births = [...data.births];
     this.opened = data.opened;
     // Another plan or calibration makes another grid: what was followed on the old one starts anew.
@@ -530,6 +550,7 @@ export class Tracker {
       .filter((t) => t.posterior.length === this.locator.size)
       .map((t) => ({
         ...t,
+        walkNats: t.walkNats ?? 0,
         at: new Map(),
         fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])),
       }));

@@ -52,6 +52,7 @@ export function trackOf(id: string, tMs: number, candidates: readonly Candidate[
     active: false,
     confirmed: true,
     moves: 0,
+    walkNats: 0,
     fix: {
       position: { xM: 0, yM: 0, floor: "0", covM2: [1, 0, 1] },
       candidates,

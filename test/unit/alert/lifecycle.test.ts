@@ -37,6 +37,7 @@ const track = (p: number): Track => ({
   active: true,
   confirmed: true,
   moves: 0,
+  walkNats: 0,
   fix: {
     position: { xM: 1.23456, yM: 2, floor: "0", covM2: [1, 0, 1] },
     candidates: [

@@ -18,6 +18,7 @@ function track(more: Partial<Track>): Track {
     active: true,
     confirmed: true,
     moves: 0,
+    walkNats: 0,
     fix: {
       position: { xM: 1, yM: 1, floor: "0", covM2: [1, 0, 1] },
       candidates: [
@@ -37,24 +38,40 @@ function track(more: Partial<Track>): Track {
   };
 }
 
+/** A place that is the cell with probability `p`. */
+const sure = (p: number): Track["fix"] => ({
+  position: { xM: 1, yM: 1, floor: "0", covM2: [1, 0, 1] },
+  candidates: [
+    { cell: "c1", p },
+    { cell: "hall", p: 1 - p },
+  ],
+  pOutside: 0,
+  pAllowed: 0,
+});
+
 describe("policy", () => {
   it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs - 1000)).toBe(false);
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs)).toBe(true);
   });
 
-  it("the same phone once it has walked: followed, not alerted; nearly surely in a cell: alerted all the same", () => {
-    expect(POLICY.heldP(track({ moves: 1 }))).toBeLessThan(0.3);
+  it("the same phone once it was found elsewhere: followed, not alerted; nearly surely in a cell: alerted all the same", () => {
+    expect(POLICY.heldP(track({ moves: 1 }))).toBeLessThan(0.4);
     expect(POLICY.opens(track({ moves: 1 }), 10_000)).toBe(false);
-    const sure = track({ moves: 1 });
-    const fix = {
-      ...sure.fix,
-      candidates: [
-        { cell: "c1", p: 0.97 },
-        { cell: "hall", p: 0.03 },
-      ],
-    };
-    expect(POLICY.opens({ ...sure, fix }, 10_000)).toBe(true);
+    expect(POLICY.opens(track({ moves: 1, fix: sure(0.97) }), 10_000)).toBe(true);
+  });
+
+  it("levels that move as those of somebody who walks by: followed, not alerted, unless the cell is sure", () => {
+    expect(POLICY.opens(track({ walkNats: 2 }), 60_000)).toBe(false);
+    expect(POLICY.opens(track({ walkNats: 2, active: false }), 60_000)).toBe(false);
+    expect(POLICY.opens(track({ walkNats: 2, fix: sure(0.97) }), 0)).toBe(true);
+  });
+
+  it("levels that stay: alerted sooner than where nothing is known", () => {
+    const { soonMs, patienceMs } = POLICY_DEFAULTS;
+    expect(soonMs).toBeLessThan(patienceMs);
+    expect(POLICY.opens(track({ walkNats: -1 }), soonMs)).toBe(true);
+    expect(POLICY.opens(track({ walkNats: 0 }), soonMs)).toBe(false);
   });
 
   it("a track that may still be another's fading: waits, however sure its place is", () => {
