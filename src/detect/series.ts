@@ -28,6 +28,9 @@ const SINGLE_MOST = 6.5;
 const SINGLE_FALL = 1;
 /** An event is over when the score has been below half its threshold for so many rows. */
 const HOLD_ROWS = 24;
+/** A miss by one step of the resolution (and the rounding of its numbers) may be rounding: no more surprising than even odds. */
+const ONE_STEP = 1.01;
+const STEP_NATS = Math.LN2;
 /** What a statistic must at least reach before its excursions count as peaks (nats). */
 const PEAK_BASE = 2;
 /** Most that one excursion may teach (nats): an anomaly makes a series less alarming, not deaf. */
@@ -42,6 +45,9 @@ const YOUNG_NATS = 3;
 const DAY_MS = 86_400_000;
 const RHYTHM_MS = 6 * 3_600_000;
 const SHIFT_ROWS = 190;
+/** A wander slower than the rows seen so far looks like a shift: as much is taken off in the first rows, and less by their square afterwards. */
+const EARLY_NATS = 0.7;
+const EARLY_ROWS = 200;
 /** Rows off the daily profile before it may contradict a shift. */
 const SEASONAL_ROWS = 100;
 
@@ -78,6 +84,7 @@ export class SeriesDetector {
   #g = 0;
   #stood = 0;
   #repeats = REPEAT_PRIOR;
+  #taken = 0;
   #rows = 0;
   #changes = 0;
   #quantum = Number.POSITIVE_INFINITY;
@@ -88,6 +95,11 @@ export class SeriesDetector {
   #stepMs = Number.NaN;
   #open = false;
   #calm = 0;
+
+  /** Smallest step of the values so far; 0 before the first. */
+  get #resolution(): number {
+    return Number.isFinite(this.#quantum) ? this.#quantum : 0;
+  }
 
   /** What the score must reach now. */
   get threshold(): number {
@@ -122,17 +134,18 @@ export class SeriesDetector {
   /** Nats that are taken off the best of the statistics: their number, and what is not known yet. */
   #unknown(tMs: number): number {
     if (Number.isNaN(this.#firstMs)) this.#firstMs = tMs;
-    if (Number.isNaN(this.#stepMs)) return Math.log(3);
+    const early = EARLY_NATS * Math.min(1, (EARLY_ROWS / ++this.#taken) ** 2);
+    if (Number.isNaN(this.#stepMs)) return Math.log(3) + early;
     const days = (tMs - this.#firstMs) / DAY_MS;
     const young = days < 1 ? 1 : days < 2 ? 2 - days : 0;
     const rhythm = Math.min(1, (SHIFT_ROWS * this.#stepMs) / RHYTHM_MS);
-    return Math.log(3 + Math.min(1, this.#stepMs / REPEAT_MS)) + YOUNG_NATS * young * rhythm;
+    return Math.log(3 + Math.min(1, this.#stepMs / REPEAT_MS)) + Math.max(early, YOUNG_NATS * young * rhythm);
   }
 
   /** Calibrated evidence of a shift, positive for rises, negative for falls. */
   #level(tMs: number, value: number): number {
     const shift = this.#shift;
-    shift.take(value);
+    shift.take(value, this.#resolution);
     if (shift.rows === 0) return 0;
     this.#levelCalibration[0]!.take(shift.up, PEAK_MOST);
     this.#levelCalibration[1]!.take(shift.down, PEAK_MOST);
@@ -142,7 +155,7 @@ export class SeriesDetector {
     if (!Number.isNaN(off)) {
       // What comes every day at this time is no shift: the level must have left the profile too.
       const rest = this.#seasonal;
-      rest.take(off);
+      rest.take(off, this.#resolution);
       if (rest.rows >= SEASONAL_ROWS) {
         up = Math.min(up, rest.up + WHITE_GAP_NATS);
         down = Math.min(down, rest.down + WHITE_GAP_NATS);
@@ -188,7 +201,7 @@ export class SeriesDetector {
       const miss = value - forecast.guess(k);
       if (Number.isNaN(miss)) continue;
       const nats = this.#tails[k]!.take(miss / forecast.spread, least);
-      if (k === best) u = nats;
+      if (k === best) u = Math.abs(miss) <= ONE_STEP * this.#resolution ? Math.min(nats, STEP_NATS) : nats;
     }
     forecast.learn(value);
     // Where rows come fast an event lasts many of them and one row alone is a glitch: it may bring about half of the threshold.

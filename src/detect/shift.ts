@@ -18,10 +18,19 @@ const NOISE_ROWS = 1500;
 const CLIP = 3;
 /** What is believed of the noise before it was seen long enough: this many batches' worth of the AR(1) model. */
 const MODEL_BATCHES = 12;
+/** Variance of a value that is rounded to either of two neighbouring steps with even odds, in squares of the step. */
+const ROUNDING = 0.25;
 /** Correlation of neighbours believed in before any was seen, with this weight in rows. */
 const RHO_PRIOR = 0.15;
 const RHO_ROWS = 30;
-const RING = 64;
+/** At least two of the longest windows. */
+const RING = 128;
+/**
+ * Windows of at least so many rows are held against the rows before them too: a shift begins at once, a wander is on its way already.
+ * Half of what these rows are off in the same direction is taken off the window; all of it would cost one shift of 1.2 spreads in six.
+ */
+const SUDDEN_FROM = 16;
+const SUDDEN = 0.5;
 /** Memory of the drift, rows; until then a regression over all rows is imitated: its variance 12 / n^3 is that of memory n / 3.6. */
 const DRIFT_ROWS = 300;
 /** A drift of less than so many standard errors is none. */
@@ -60,11 +69,13 @@ export class Shift {
   #before = 0;
   #sum = 0;
   #n = 0;
+  #resolution = 0;
   /** The only value so far; NaN when there is none such. */
   #constant = Number.NaN;
 
-  /** Takes a row; sets `up` and `down`. */
-  take(x: number): void {
+  /** Takes a row; sets `up` and `down`. `resolution`: smallest step of the values, 0 where there is none. */
+  take(x: number, resolution = 0): void {
+    this.#resolution = resolution;
     this.up = 0;
     this.down = 0;
     if (this.#sigma === 0) {
@@ -77,7 +88,7 @@ export class Shift {
   #row(x: number): void {
     const i = ++this.rows;
     const off = (x - this.#level) / this.#sigma;
-    const limit = CLIP * Math.sqrt(this.#c0);
+    const limit = CLIP * Math.sqrt(Math.max(this.#c0, this.#rounding()));
     const r = off > limit ? limit : off < -limit ? -limit : off;
     // Sums are of distances from the first level: a large level must not eat the digits of a long sum.
     this.#sum += this.#level - this.#origin + r * this.#sigma;
@@ -97,9 +108,10 @@ export class Shift {
       const ahead = this.#drifts[from]! * (age + (m + 1) / 2);
       const d = ((this.#sum - this.#sums[from]!) / m - this.#levels[from]!) / this.#sigma - ahead;
       const variance = this.#noise[then + k]!;
-      const z2 = (d * d) / variance;
-      if (d > 0 && z2 > up) up = z2;
-      else if (d < 0 && z2 > down) down = z2;
+      const sudden = m >= SUDDEN_FROM && i > 2 * m ? this.#sudden(d, i, m, age) : d;
+      const z2 = (sudden * sudden) / variance;
+      if (sudden > 0 && z2 > up) up = z2;
+      else if (sudden < 0 && z2 > down) down = z2;
       const most = 9 * this.#noise[((i - 1) % RING) * WINDOWS.length + k]!;
       const square = d * d < most ? d * d : most;
       this.#learned[k]! += (square - this.#learned[k]!) / Math.min(NOISE_ROWS, i);
@@ -109,6 +121,15 @@ export class Shift {
     this.#learn(r, at);
   }
 
+  /** A window's difference `d`, less SUDDEN of what the m rows before it were off the level before them in the same direction. */
+  #sudden(d: number, i: number, m: number, age: number): number {
+    const to = (i - m) % RING;
+    const from = (i - 2 * m) % RING;
+    const ahead = this.#drifts[from]! * (age + (m + 1) / 2);
+    const before = ((this.#sums[to]! - this.#sums[from]!) / m - this.#levels[from]!) / this.#sigma - ahead;
+    return d > 0 ? Math.max(0, d - SUDDEN * Math.max(0, before)) : Math.min(0, d - SUDDEN * Math.min(0, before));
+  }
+
   /** Evidence of z^2 when the noise itself is known from few rows: of Student's t instead of the normal. */
   #nats(z2: number): number {
     // n values of kurtosis k know their variance as well as 2 n / (k - 1) normal ones.
@@ -116,6 +137,14 @@ export class Shift {
     const rows = Math.max(FIRST, FIRST + Math.min(NOISE_ROWS, this.rows) - LONGEST);
     const known = Math.max(4, (2 * rows) / Math.max(2, kurtosis - 1) / CORRELATED);
     return 0.5 * (known + 1) * Math.log1p(z2 / known);
+  }
+
+  /**
+   * Least variance of a row, in units of the first spread: while the level lies in the middle of a step of the resolution, all rows
+   * are equal, and say nothing of the noise that shows once the level has drifted to the edge, where it is a quarter of the step's square.
+   */
+  #rounding(): number {
+    return (ROUNDING * this.#resolution ** 2) / this.#sigma ** 2;
   }
 
   #learn(r: number, at: number): void {
@@ -128,15 +157,16 @@ export class Shift {
     const levelRows = Math.min(LEVEL_ROWS, FIRST + this.rows);
     this.#level += (r * this.#sigma) / levelRows;
     this.#levels[at] = this.#level - this.#origin;
-    const white = (this.#c0 * (1 + rho)) / (1 - rho);
+    const rounding = this.#rounding();
+    const white = Math.max((this.#c0 * (1 + rho)) / (1 - rho), rounding);
     this.#drifts[at] = this.#drift(r, white);
     for (let k = 0; k < WINDOWS.length; k++) {
       const m = WINDOWS[k]!;
       // A window of one has no neighbours inside it; for longer ones the sum over AR(1) lags tends to c / m.
-      const model = Math.min(this.#c0, white / m) + white / levelRows;
+      const model = Math.min(Math.max(this.#c0, rounding), white / m) + white / levelRows;
       const batches = Math.min(NOISE_ROWS, this.rows) / m;
-      this.#noise[at * WINDOWS.length + k] =
-        (MODEL_BATCHES * model + batches * Math.max(this.#learned[k]!, 0)) / (MODEL_BATCHES + batches);
+      const noise = (MODEL_BATCHES * model + batches * Math.max(this.#learned[k]!, 0)) / (MODEL_BATCHES + batches);
+      this.#noise[at * WINDOWS.length + k] = Math.max(noise, rounding * (1 / m + 1 / levelRows));
     }
   }
 

@@ -455,18 +455,28 @@ export function benchmarkScore(s: Stream, alarms: readonly number[]) {
 
 /**
  * Radio energy: averages of 25 ms in dB, AR(1) noise, slow drift, single glitches, stuck stretches, and a rise of `riseDb` at
- * row `at` (no rise: at = rows).
+ * row `at` (no rise: at = rows). `resolutionDb`: values are rounded to it, the level lying anywhere between two steps; 0: not rounded.
  */
-export function radio(seed: number, rows: number, sigmaDb: number, rho: number, riseDb: number, at: number): Stream {
+export function radio(
+  seed: number,
+  rows: number,
+  sigmaDb: number,
+  rho: number,
+  riseDb: number,
+  at: number,
+  resolutionDb = 0,
+): Stream {
   const rng = new Rng(seed * 104_729 + 17);
   const x = new Float64Array(rows);
   const tMs = new Float64Array(rows);
   let e = rng.normal();
   const drift = (rng.next() - 0.75) * 0.13;
+  const phase = resolutionDb > 0 ? (new Rng(seed).next() - 0.5) * resolutionDb : 0;
   for (let i = 0; i < rows; i++) {
     e = rho * e + Math.sqrt(1 - rho * rho) * rng.normal();
     x[i] = -73 + sigmaDb * e + (drift * i) / 950 + (i >= at ? riseDb : 0);
     if (rng.next() < 0.001) x[i] = x[i]! + 17 * sigmaDb * (rng.next() < 0.7 ? 1 : -1);
+    if (resolutionDb > 0) x[i] = Math.round((x[i]! + phase) / resolutionDb) * resolutionDb;
     if (i > 0 && rng.next() < 0.003) x[i] = x[i - 1]!;
     tMs[i] = 1.6e12 + i * 25;
   }
