@@ -27,6 +27,10 @@ export const QUIET_MS = 2000;
 export const AWAY_MS = 10_000;
 /** A sensor is expected back that was heard within this before the last message of all: as long as until it is called silent. */
 const EXPECTED_MS = 15_000;
+/** How often is looked at who is later than usual. */
+const LOOK_MS = 1000;
+/** What a sensor's nearest distance loses a millisecond: clocks drift by less than 100 ppm, networks change for good at times. */
+const FORGET = 1e-3;
 /** So much nearer is progress; less is noise of arrivals. */
 const PROGRESS_MS = 500;
 
@@ -37,6 +41,8 @@ interface Sensor {
   /** Newest instant less monotonic time: how near it is; the same as it was while nothing had to be caught up. */
   aheadMs: number;
   usualMs: number;
+  /** The look in which it was counted last. */
+  look: number;
   /** The nearest that counted as progress since `begin`, and when. */
   bestMs: number;
   bestAtMs: number;
@@ -54,6 +60,11 @@ export class CatchUp {
   /** When any sensor came nearer, and how many are there again. */
   private progressMs = 0;
   private there = 0;
+  /** The look that is under way, when the last one was, and who was heard in it: how many, and how many of them late. */
+  private look = 0;
+  private lookedMs = Number.NEGATIVE_INFINITY;
+  private counted = 0;
+  private later = 0;
 
   constructor(options: Partial<CatchUpOptions> = {}) {
     this.options = { ...DEFAULTS, ...options };
@@ -88,17 +99,21 @@ export class CatchUp {
         atMs: monotonicMs,
         aheadMs,
         usualMs: Number.POSITIVE_INFINITY,
+        look: -1,
         bestMs: Number.NEGATIVE_INFINITY,
         bestAtMs: monotonicMs,
         waited: this.active,
       };
       this.sensors.set(sensor, s);
     }
+    const sinceMs = monotonicMs - s.atMs;
     s.atMs = monotonicMs;
     if (lastTsMs > s.tsMs) s.tsMs = lastTsMs;
     s.aheadMs = s.tsMs - monotonicMs;
     if (!this.active) {
-      s.usualMs = s.aheadMs;
+      // Never heard while nothing had to be caught up, or let go as it was: that is how it is.
+      s.usualMs = Number.isFinite(s.usualMs) ? Math.max(s.aheadMs, s.usualMs - FORGET * sinceMs) : s.aheadMs;
+      this.count(s);
       return;
     }
     this.heard = true;
@@ -111,6 +126,7 @@ export class CatchUp {
 
   /** The time to judge by at `wallMs`; -Infinity: nothing yet. */
   nowMs(wallMs: number, monotonicMs: number): number {
+    if (!this.active && this.behind(monotonicMs)) this.begin(monotonicMs);
     if (!this.active) {
       this.atMs = wallMs;
       return wallMs;
@@ -119,6 +135,8 @@ export class CatchUp {
     if (quiet || (this.heard && !this.waits(wallMs - monotonicMs, monotonicMs))) {
       this.active = false;
       this.atMs = wallMs;
+      // Who was let go as late as before is so from now on: waiting for it again would help nobody.
+      for (const s of this.sensors.values()) s.usualMs = s.aheadMs;
       return wallMs;
     }
     if (!this.heard) return this.atMs;
@@ -126,6 +144,24 @@ export class CatchUp {
     for (const s of this.sensors.values()) if (s.waited && s.tsMs < leastMs) leastMs = s.tsMs;
     this.atMs = Math.max(this.atMs, leastMs);
     return this.atMs;
+  }
+
+  private count(s: Sensor): void {
+    if (s.look === this.look) return;
+    s.look = this.look;
+    this.counted++;
+    if (s.aheadMs < s.usualMs - this.options.nearMs) this.later++;
+  }
+
+  /** Whether most of those heard since the last look are later than they were. */
+  private behind(monotonicMs: number): boolean {
+    if (monotonicMs - this.lookedMs < LOOK_MS) return false;
+    const most = this.later * 2 > this.counted;
+    this.lookedMs = monotonicMs;
+    this.look++;
+    this.counted = 0;
+    this.later = 0;
+    return most;
   }
 
   /** Lets those go that are there, or that are not worth waiting for; whether any is left. */

@@ -105,3 +105,46 @@ it("catching up: never comes nearer: over after a minute; and time never goes ba
   }
   expect(clock.running).toBe(false);
 });
+
+it("catching up: most sensors are later by and by, as behind a service that is too slow: time waits for them, then goes on", () => {
+  const clock = new CatchUp();
+  const names = ["s1", "s2", "s3", "s4", "s5"];
+  let begunMs = 0;
+  let overMs = 0;
+  // From 10 s to 20 s half of what comes is taken, from then on three times as much: ten seconds' worth waits at 20 s, none at 25 s.
+  const taken = (ms: number) =>
+    ms < 10_000 ? ms : ms < 20_000 ? 10_000 + (ms - 10_000) / 2 : Math.min(ms, 15_000 + 3 * (ms - 20_000));
+  for (let ms = 0; ms <= 40_000; ms += 50) {
+    for (const name of names) clock.note(name, T + taken(ms) - 30, ms);
+    const now = clock.nowMs(T + ms, ms);
+    if (clock.running && begunMs === 0) begunMs = ms;
+    if (!clock.running && begunMs > 0 && overMs === 0) overMs = ms;
+    // Time never goes back: it stands where it was until the sensors have come so far.
+    if (clock.running) expect(now).toBeLessThanOrEqual(T + Math.max(begunMs, taken(ms)));
+  }
+  // A second late at 12 s, and windows wait for two; near again at 22 s.
+  expect(begunMs).toBeGreaterThanOrEqual(12_000);
+  expect(begunMs).toBeLessThanOrEqual(13_100);
+  expect(overMs).toBeGreaterThanOrEqual(21_900);
+  expect(overMs).toBeLessThanOrEqual(22_600);
+});
+
+it("catching up: one of five sensors is late: nobody waits for it", () => {
+  const clock = new CatchUp();
+  for (let ms = 0; ms <= 40_000; ms += 50) {
+    for (const k of [1, 2, 3, 4, 5]) clock.note(`s${k}`, T + ms - (k === 1 && ms > 10_000 ? 9000 : 30), ms);
+    expect(clock.nowMs(T + ms, ms)).toBe(T + ms);
+  }
+});
+
+it("catching up: all sensors are later for good: waited for a minute, once", () => {
+  const clock = new CatchUp();
+  let waitedMs = 0;
+  for (let ms = 0; ms <= 300_000; ms += 50) {
+    for (const k of [1, 2, 3]) clock.note(`s${k}`, T + ms - (ms > 10_000 ? 5000 : 30), ms);
+    clock.nowMs(T + ms, ms);
+    if (clock.running) waitedMs += 50;
+  }
+  expect(waitedMs).toBeGreaterThan(55_000);
+  expect(waitedMs).toBeLessThan(65_000);
+});
