@@ -78,7 +78,9 @@ interface Tally {
   falseAlerts: number;
   doubles: number;
   alone: [told: number, n: number];
+  /** Beside one who walks and transmits in another band, and in the same one. */
   beside: [told: number, n: number];
+  sameBand: [told: number, n: number];
   right: number;
   delaysS: number[];
 }
@@ -98,7 +100,9 @@ async function run(world: string, seed: number, tally: Tally): Promise<void> {
   for (const use of rows.uses) {
     if ((use.excess_db ?? 0) < LEAST_DB) continue;
     const kind = MINUTES[Math.floor(((use.start - sim.startMs) / 1000 - FIRST_S) / EVERY_S)];
-    const of = kind === "c" ? tally.alone : tally.beside;
+    const walker = sim.truth.find((e) => e.emitter === `w${use.emitter.slice(1)}`);
+    const same = walker !== undefined && use.bands.includes(walker.band);
+    const of = kind === "c" ? tally.alone : same ? tally.sameBand : tally.beside;
     of[1]++;
     if (use.alert === null) continue;
     of[0]++;
@@ -120,17 +124,26 @@ const empty = (): Tally => ({
   doubles: 0,
   alone: [0, 0],
   beside: [0, 0],
+  sameBand: [0, 0],
   right: 0,
   delaysS: [],
 });
 function print(name: string, t: Tally): void {
-  const cells = [name, t.walks, t.falseAlerts, percent(...t.alone), percent(...t.beside), t.doubles];
-  const told = t.alone[0] + t.beside[0];
+  const cells = [
+    name,
+    t.walks,
+    t.falseAlerts,
+    percent(...t.alone),
+    percent(...t.beside),
+    percent(...t.sameBand),
+    t.doubles,
+  ];
+  const told = t.alone[0] + t.beside[0] + t.sameBand[0];
   process.stdout.write(`| ${[...cells, percent(t.right, told), median(t.delaysS)].join(" | ")} |\n`);
 }
 process.stdout.write(
-  "| house | walks heard | false alerts | in a cell, told | beside one who walks, told | told twice | right cell | after s |\n" +
-    "|---|---:|---:|---:|---:|---:|---:|---:|\n",
+  "| house | walks heard | false alerts | in a cell, told | beside one who walks, told | the same in his band | told twice | right cell | after s |\n" +
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
 );
 const all = empty();
 for (const world of Object.keys(WORLDS).filter((w) => only === "" || only.split(";").includes(w))) {
@@ -138,7 +151,8 @@ for (const world of Object.keys(WORLDS).filter((w) => only === "" || only.split(
   for (const seed of seeds.split(",").map(Number)) await run(world, seed, own);
   print(world, own);
   for (const key of ["walks", "falseAlerts", "doubles", "right"] as const) all[key] += own[key];
-  for (const key of ["alone", "beside"] as const) all[key] = [all[key][0] + own[key][0], all[key][1] + own[key][1]];
+  for (const key of ["alone", "beside", "sameBand"] as const)
+    all[key] = [all[key][0] + own[key][0], all[key][1] + own[key][1]];
   all.delaysS.push(...own.delaysS);
 }
 print("all", all);
