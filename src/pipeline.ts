@@ -14,7 +14,7 @@ import {
 } from "./alert/lifecycle.ts";
 import type { Hearing, Neighbours } from "./alert/neighbours.ts";
 import { Placement } from "./alert/placement.ts";
-import { POLICY_DEFAULTS, Policy, type PolicyOptions } from "./alert/policy.ts";
+import { POLICY_DEFAULTS, Policy, type PolicyOptions, scanSeverity } from "./alert/policy.ts";
 import { Belief } from "./belief/belief.ts";
 import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
@@ -232,14 +232,15 @@ export class BlockPipeline {
     const told = this.belief.scan({ ...scan, place }, id);
     if (!scan.alarm || told === null || this.alerts.has(id)) return;
     const where = place === null ? "" : ` at ${place}`;
+    const percent = (p: number) => `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`;
     const score = scan.score === null ? "" : `, score ${scan.score}`;
     const alert = open({
       id,
       site: this.options.site.id,
       block: this.block,
       kind: "phone-found",
-      severity: "high",
-      text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${score}; its alarms multiply the odds of a phone by ${told.oddsRatio.toFixed(1)}.`,
+      severity: scanSeverity(told.p),
+      text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${score}; its alarms multiply the odds of a phone by ${told.oddsRatio.toFixed(1)}, to ${percent(told.p)}.`,
       tMs: scan.tsMs,
       firstEvidenceMs: scan.tsMs,
       latched: true,

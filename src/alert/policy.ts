@@ -137,6 +137,18 @@ export class Policy {
   }
 }
 
+/** A find in two searches, and in ten: what a search of a cell, and a word at the door, are worth. Choices. */
+const SCAN_HIGH_P = 0.5;
+const SCAN_MEDIUM_P = 0.1;
+
+/**
+ * How loudly a scanner's alarm is told, by the probability of a phone after it: a portal whose alarms mean little where few carry
+ * phones must not be as loud as a phone in use.
+ */
+export function scanSeverity(p: number): Severity {
+  return p >= SCAN_HIGH_P ? "high" : p >= SCAN_MEDIUM_P ? "medium" : "low";
+}
+
 /** Even-odd rule. */
 function inside(x: number, y: number, polygon: readonly Point2[]): boolean {
   let odd = false;

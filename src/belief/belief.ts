@@ -89,17 +89,24 @@ export class Belief {
 
   /**
    * A scanner's result, alarm or not: at a cell it is a look at the cell, elsewhere somebody passed towards a wing. Returned is
-   * which, and by how much the result multiplies the odds there by the method's figures before any outcome; null: known already.
+   * which, by how much the result multiplies the odds there by the method's figures before any outcome, and the probability of a
+   * phone after it: kept in that cell, or carried by whoever passed; null: known already.
    * `id` is the alert's that an alarm opens.
    */
-  scan(scan: Scan, id: string): { readonly at: "cell" | "pass"; readonly oddsRatio: number } | null {
+  scan(
+    scan: Scan,
+    id: string,
+  ): { readonly at: "cell" | "pass"; readonly oddsRatio: number; readonly p: number } | null {
     const { method, alarm, tsMs: tMs } = scan;
     const cell = scan.place !== null && this.#layout.indexOf.has(scan.place) ? scan.place : null;
     if (this.#evidence.some((e) => e.id === id)) return null;
     if (cell !== null) this.#take({ kind: "look", id, tMs, cell, method, alarm });
     else this.#take({ kind: "pass", id, tMs, towards: scan.towards ?? scan.place, method, alarm, searched: null });
     const { ifPresent, ifAbsent } = new MethodBook(this.#settings, {}).likelihood(method, alarm);
-    return { at: cell === null ? "pass" : "cell", oddsRatio: ifPresent / ifAbsent };
+    const oddsRatio = ifPresent / ifAbsent;
+    if (cell !== null) return { at: "cell", oddsRatio, p: this.#now(tMs).state.kept[this.#layout.indexOf.get(cell)!]! };
+    const carried = this.#settings.carryShare * oddsRatio;
+    return { at: "pass", oddsRatio, p: carried / (carried + 1 - this.#settings.carryShare) };
   }
 
   has(cell: ZoneId): boolean {

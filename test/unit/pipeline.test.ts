@@ -275,7 +275,15 @@ describe("pipeline: what is believed of the cells", () => {
     made.scan(scan(2, true, "c1-1"));
     expect(p("c1-1")).toBeGreaterThan(2 * p("c0-3"));
     expect(made.openAlerts()).toMatchObject([{ kind: "phone-found", cell: "c1-1" }]);
-    expect(made.openAlerts()[0]!.text).toContain("multiply the odds of a phone by 3.4");
+    expect(made.openAlerts()[0]!.text).toContain("multiply the odds of a phone by 3.4, to 28 %");
+  });
+
+  it("a scanner's alarm is as loud as the probability of a phone after it: portal low, cell medium, the same cell again high", () => {
+    const made = pipeline();
+    made.scan({ ...scan(1, true, "corridor-0"), method: "mmwave" });
+    expect(made.openAlerts().map((a) => a.severity)).toEqual(["low"]);
+    for (const seq of [2, 3, 4]) made.scan(scan(seq, true, "c1-1"));
+    expect(made.openAlerts().map((a) => a.severity)).toEqual(["low", "medium", "high", "high"]);
   });
 
   it("snapshot and restore: the belief goes on; a snapshot of before there was one is taken too", () => {

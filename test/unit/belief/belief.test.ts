@@ -77,7 +77,7 @@ describe("belief: what feeds it", () => {
     ] as const) {
       const belief = make();
       const p = BELIEF_DEFAULTS.prevalence;
-      expect(belief.scan(scanOf(1, T0, cellName(3), { alarm }), "n1")).toEqual({ at: "cell", oddsRatio: ratio });
+      expect(belief.scan(scanOf(1, T0, cellName(3), { alarm }), "n1")).toMatchObject({ at: "cell", oddsRatio: ratio });
       const after = keptOf(belief, T0, cellName(3));
       expect(after / (1 - after)).toBeCloseTo((p / (1 - p)) * ratio, 9);
       expect(belief.scan(scanOf(1, T0, cellName(3), { alarm }), "n1"), "the same again").toBeNull();
