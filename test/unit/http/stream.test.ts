@@ -92,6 +92,21 @@ describe("stream", () => {
     expect(alertCells(events)).toEqual(["b1-0-02", "b1-0-03"]);
   });
 
+  it("status: names the blocks in learning mode, until when, and what they counted; none when there are none", async () => {
+    const { service, url } = await start({ statusEveryMs: 20 });
+    const block = { firstMs: 1, events: 9, last: [] };
+    service.learns = [
+      { ...block, block: "b1", learning: true, untilMs: 5000, alerts: 2 },
+      { ...block, block: "b2", learning: false, untilMs: 10, alerts: 7 },
+    ];
+    const { events } = await read(url, (seen) => seen.some((e) => e.event === "status"));
+    const status = events.find((e) => e.event === "status");
+    expect(status?.data.learning).toEqual([{ block: "b1", until: 5000, alerts: 2 }]);
+    service.learns = [];
+    const after = await read(url, (seen) => seen.some((e) => e.event === "status"));
+    expect(after.events.find((e) => e.event === "status")?.data.learning).toEqual([]);
+  });
+
   it("return without a miss: the id on hello resumes", async () => {
     const { url } = await start();
     const lastId = (await read(url, (e) => e.length >= 1)).events[0]!.id!;
