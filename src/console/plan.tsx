@@ -1,6 +1,7 @@
 /** The plan of the house: every floor at once, cells coloured only when something is wrong, sensors as small marks. */
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Callouts, CROWD, type Place } from "./callouts.tsx";
 import {
   type Box,
   centreOf,
@@ -13,19 +14,9 @@ import {
   wallPieces,
   zoom,
 } from "./geometry.ts";
-import { severityPath } from "./shapes.tsx";
 import { openAlerts, select, selectedAlert, selection, sensors, site, zones } from "./state.ts";
 import type { Alert, SensorStateName, Severity, ZoneWire } from "./wire.ts";
-import { activityWords, cellP, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
-
-interface Place {
-  readonly severity: Severity;
-  readonly alert: Alert;
-  readonly acked: boolean;
-}
-
-/** From more alerts than this on, labels and shades of all of them would cover each other. */
-const CROWD = 4;
+import { cellP, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
 
 interface Maybe {
   readonly p: number;
@@ -217,51 +208,6 @@ function Floor({
   );
 }
 
-/** Labels of constant size on the screen, so that a cell is named even when the whole house is in view. */
-function Callouts({
-  floors,
-  own,
-  unit,
-}: {
-  floors: readonly FloorPlan[];
-  own: ReadonlyMap<string, Place>;
-  unit: number;
-}) {
-  const chosen = selectedAlert.value;
-  const marked = [];
-  for (const floor of floors) {
-    for (const zone of floor.zones) {
-      const place = own.get(zone.id);
-      // In a flood labels would cover each other: then only the chosen one speaks.
-      if (place !== undefined && !place.acked && (own.size <= CROWD || chosen?.cell === zone.id)) {
-        const [x, y] = centreOf(zone.polygon);
-        marked.push({ zone, place, x: x + floor.dx, y: y + floor.dy - sizeOf(zone.polygon).h / 2 });
-      }
-    }
-  }
-  return (
-    <>
-      {marked.map(({ zone, place, x, y }) => {
-        const what = activityWords(place.alert) || stateWords(place.alert);
-        const text = `${zone.id}  ${what}`;
-        const width = 34 + text.length * 8.2;
-        return (
-          <g key={zone.id} class={`callout sev-${place.severity}`} transform={`translate(${x} ${y}) scale(${unit})`}>
-            <path class="stem" d="M0 0V-9" />
-            <g transform={`translate(${-width / 2} -37)`}>
-              <rect width={width} height="28" rx="3" />
-              <path class="callout-mark" d={severityPath(place.severity)} transform="translate(7 7) scale(.7)" />
-              <text x="28" y="19" font-size="14">
-                {text}
-              </text>
-            </g>
-          </g>
-        );
-      })}
-    </>
-  );
-}
-
 export function PlanView() {
   const frame = useRef<HTMLDivElement>(null);
   const size = useSignal({ w: 900, h: 600 });
@@ -364,7 +310,7 @@ export function PlanView() {
               heard={heard.value}
             />
           ))}
-          <Callouts floors={plan.floors} own={places.value.own} unit={unit} />
+          <Callouts floors={plan.floors} own={places.value.own} unit={unit} box={box} />
         </svg>
       )}
       <div class="plan-tools">
