@@ -503,7 +503,7 @@ export class BlockPipeline {
       }
       if (loudestDb <= explainedDb) return false;
     }
-    return this.policy.opens(track, tMs);
+    return this.policy.opens(track, tMs) && !this.policy.maybeEcho(track, this.waiting.values());
   }
 
   private lookAtHealth(endMs: number): void {

@@ -7,6 +7,8 @@ export interface PolicyOptions {
    * costs: at 0.5 a needless search costs as much as a missed phone.
    */
   readonly minForbiddenP: number;
+  /** Likelier outside than this, it is no alert: streets hold far more phones than cells, and nobody can search them. */
+  readonly maxOutsideP: number;
   /**
    * With the leading cell at least this likely the alert opens at once; else it waits to become surer: for `soonMs` where its levels
    * stay by then, else for `patienceMs`. In five seconds a person who walks the corridor passes two or three cells; in eight most
@@ -17,7 +19,13 @@ export interface PolicyOptions {
   readonly patienceMs: number;
 }
 
-export const POLICY_DEFAULTS: PolicyOptions = { minForbiddenP: 0.5, sureP: 0.9, soonMs: 5000, patienceMs: 8000 };
+export const POLICY_DEFAULTS: PolicyOptions = {
+  minForbiddenP: 0.5,
+  maxOutsideP: 0.3,
+  sureP: 0.9,
+  soonMs: 5000,
+  patienceMs: 8000,
+};
 
 /**
  * Zone kinds whose phones are an officer's business. Corridors are forbidden to phones too, but staff walk them all day: a
@@ -42,6 +50,9 @@ const MOST_WALK_NATS = 8;
 /** With such evidence that the levels stay, nats, an alert needn't wait longer. */
 const STAYS_NATS = -0.5;
 
+/** Rather outside than not. */
+const ECHO_OUTSIDE_P = 0.5;
+
 /** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
 const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
 /**
@@ -56,6 +67,8 @@ export class Policy {
   private readonly inCell = new Map<ZoneId, SensorId[]>();
   private readonly options: PolicyOptions;
   private readonly walkOdds: number;
+  /** A phone beyond the fence is heard much as one in the yard: only a sure place in a yard is told. */
+  private readonly yards: ReadonlySet<ZoneId>;
 
   constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS) {
     this.options = options;
@@ -71,6 +84,7 @@ export class Policy {
     const corridors = site.zones.filter((z) => z.kind === "corridor");
     const allowed = corridors.some((z) => z.phones === "allowed");
     this.walkOdds = WALK_ODDS[allowed ? "allowed" : corridors.length > 0 ? "forbidden" : "none"];
+    this.yards = new Set(site.zones.filter((z) => z.kind === "yard").map((z) => z.id));
     this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
   }
 
@@ -89,11 +103,14 @@ export class Policy {
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
-    if (!track.confirmed || this.heldP(track) < this.options.minForbiddenP) return false;
+    const { minForbiddenP, maxOutsideP } = this.options;
+    if (!track.confirmed || this.heldP(track) < minForbiddenP || track.fix.pOutside > maxOutsideP) return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
     const top = track.fix.candidates.find((c) => this.held.has(c.cell));
     if (!top || this.heardOutdoors(track, top.cell)) return false;
-    if (top.p >= this.options.sureP || !track.active) return true;
+    if (top.p >= this.options.sureP) return true;
+    if (this.yards.has(top.cell)) return false;
+    if (!track.active) return true;
     const { soonMs, patienceMs } = this.options;
     return nowMs - track.openedAtMs >= (track.walkNats <= STAYS_NATS ? soonMs : patienceMs);
   }
@@ -113,6 +130,20 @@ export class Policy {
       if (own.includes(s.sensor)) ownDbm = Math.max(ownDbm, levelDbm);
     }
     return outdoorDbm > ownDbm + OUTDOOR_LOUDER_DB;
+  }
+
+  /**
+   * Whether a track may be what the plan has wrong of another one, outside and in the same band at the same time: an emitter in the
+   * street reaches every sensor, and whatever it does otherwise than the plan has it looks like one more emitter indoors.
+   */
+  maybeEcho(track: Track, others: Iterable<Track>): boolean {
+    if ((track.fix.candidates.find((c) => this.held.has(c.cell))?.p ?? 0) >= this.options.sureP) return false;
+    for (const other of others) {
+      if (other.id === track.id || !other.confirmed || other.fix.pOutside < ECHO_OUTSIDE_P) continue;
+      if (!other.bands.some((band) => track.bands.includes(band))) continue;
+      if (other.openedAtMs <= track.lastEvidenceMs && other.lastEvidenceMs >= track.openedAtMs) return true;
+    }
+    return false;
   }
 
   /**

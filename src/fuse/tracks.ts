@@ -207,8 +207,8 @@ export class Tracker {
     const changes: TrackChange[] = [];
     for (const [track, kind] of touched) changes.push({ kind, track: this.view(track, true) });
     this.live = this.live.filter((track) => {
-      if (!track.confirmed && tMs - track.lastSeenMs >= UNCONFIRMED_HOLD_MS) return false;
-      if (tMs - track.lastSeenMs < this.options.holdOffMs) return true;
+      const holdMs = track.confirmed ? this.options.holdOffMs : Math.min(UNCONFIRMED_HOLD_MS, this.options.holdOffMs);
+      if (tMs - track.lastSeenMs < holdMs) return true;
       changes.push({ kind: "ended", track: this.view(track, false) });
       return false;
     });

@@ -74,6 +74,21 @@ describe("policy", () => {
     expect(POLICY.opens(track({ walkNats: 0 }), soonMs)).toBe(false);
   });
 
+  it("a phone outside with three in ten: alerted; with more: not", () => {
+    expect(POLICY.opens(track({ walkNats: -3, fix: { ...sure(0.7), pOutside: 0.3 } }), 60_000)).toBe(true);
+    expect(POLICY.opens(track({ walkNats: -3, fix: { ...sure(0.7), pOutside: 0.35 } }), 60_000)).toBe(false);
+  });
+
+  it("beside a phone outside in the same band at the same time: only a sure cell is told", () => {
+    const street = track({ id: "o", fix: { ...sure(0.1), pOutside: 0.9 }, openedAtMs: 0, lastEvidenceMs: 20_000 });
+    const later = { openedAtMs: 5000, lastEvidenceMs: 15_000 };
+    expect(POLICY.maybeEcho(track(later), [street])).toBe(true);
+    expect(POLICY.maybeEcho(track({ ...later, fix: sure(0.95) }), [street])).toBe(false);
+    expect(POLICY.maybeEcho(track({ ...later, bands: ["gsm900-ul"] }), [street])).toBe(false);
+    expect(POLICY.maybeEcho(track({ openedAtMs: 30_000, lastEvidenceMs: 40_000 }), [street])).toBe(false);
+    expect(POLICY.maybeEcho(street, [street])).toBe(false);
+  });
+
   it("a track that may still be another's fading: waits, however sure its place is", () => {
     expect(POLICY.opens(track({ confirmed: false }), 60_000)).toBe(false);
   });
