@@ -2,6 +2,7 @@ import type { BandId, SensorId } from "../model.ts";
 import { median } from "./linalg.ts";
 import type { Observation, SensorLevel } from "./locate.ts";
 import type { Levels, Source } from "./mixture.ts";
+import { type Group, Rhythm } from "./rhythm.ts";
 import { FADING_DB, type Sighting } from "./sighting.ts";
 import { afterSilence } from "./silence.ts";
 import type { SourceGrid, Whereabouts } from "./sources.ts";
@@ -19,6 +20,8 @@ const MEMORY_WINDOWS = 20;
 interface Learned {
   /** Mean level, dBm at the emitter's power of the last window, and the windows it stands for. */
   meanDbm: number;
+  /** The same of the mean power: a window in which its bursts were missed, and others' met, hardly counts. */
+  energyDbm: number;
   heard: number;
   quiet: number;
   floorDbm: number;
@@ -32,6 +35,7 @@ interface Learned {
  */
 export class Fingerprint {
   private readonly sensors = new Map<SensorId, Learned>();
+  private rhythm = new Rhythm();
   private windows = 0;
   private taught = 0;
   /** Sum of squared departures from the means and their number: the fading, learned. */
@@ -53,9 +57,15 @@ export class Fingerprint {
       if (movedDb === null && known && known.heard > 0) moves.push(level.levelDbm - known.meanDbm);
     }
     const shiftDb = movedDb ?? median(moves);
-    if (shiftDb !== 0) for (const known of this.sensors.values()) known.meanDbm += shiftDb;
+    if (shiftDb !== 0) {
+      for (const known of this.sensors.values()) {
+        known.meanDbm += shiftDb;
+        known.energyDbm += shiftDb;
+      }
+    }
     this.windows = Math.min(this.windows + 1, MEMORY_WINDOWS);
     this.taught++;
+    this.rhythm.note(s);
     for (const { level } of s.heard) {
       const known = this.entry(level);
       if (known.heard > 0) {
@@ -65,9 +75,12 @@ export class Fingerprint {
           this.square += off * off;
           this.departures++;
         }
-        known.meanDbm += off / Math.min(known.heard + 1, MEMORY_WINDOWS);
+        const share = 1 / Math.min(known.heard + 1, MEMORY_WINDOWS);
+        known.meanDbm += share * off;
+        known.energyDbm += 10 * Math.log10(1 - share + share * 10 ** ((level.levelDbm - known.energyDbm) / 10));
       } else {
         known.meanDbm = level.levelDbm;
+        known.energyDbm = level.levelDbm;
       }
       known.heard++;
       known.sigmaDb = level.sigmaDb;
@@ -167,37 +180,44 @@ export class Fingerprint {
       if (k === undefined) continue;
       floorDbm[i] = k.floorDbm;
       if (k.heard === 0 || k.heard < RARELY * k.quiet) continue;
-      levelDbm[i] = k.meanDbm;
+      levelDbm[i] = k.energyDbm;
       sdDb[i] = Math.hypot(k.sigmaDb, fading) / Math.sqrt(Math.min(k.heard, MEMORY_WINDOWS));
     }
     return { levelDbm, sdDb, floorDbm };
   }
 
+  /** Groups of its sensors that go up and down together, each another emitter's for all that their rhythm says. */
+  groups(): Group[] {
+    return this.rhythm.groups();
+  }
+
+  /** A fingerprint of some of its sensors; what others hear caps it. */
+  part(own: ReadonlySet<SensorId>): Fingerprint {
+    const part = new Fingerprint();
+    part.windows = this.windows;
+    part.taught = this.taught;
+    part.rhythm = this.rhythm.of(own);
+    for (const [sensor, k] of this.sensors) {
+      part.sensors.set(sensor, k.heard === 0 || own.has(sensor) ? { ...k } : capOf(k));
+    }
+    return part;
+  }
+
   /** Gives the sensors of `theirs` to a fingerprint of its own: two emitters were taken for one. Each caps the other. */
   give(theirs: ReadonlySet<SensorId>): Fingerprint {
-    const other = new Fingerprint();
-    other.windows = this.windows;
-    other.taught = this.taught;
+    const other = this.part(theirs);
+    const mine = new Set<SensorId>();
     for (const [sensor, k] of this.sensors) {
-      if (k.heard === 0) other.sensors.set(sensor, { ...k });
-      else {
-        const cap = {
-          ...k,
-          meanDbm: Number.NEGATIVE_INFINITY,
-          heard: 0,
-          quiet: k.heard + k.quiet,
-          floorDbm: k.meanDbm,
-        };
-        const mine = theirs.has(sensor);
-        other.sensors.set(sensor, mine ? { ...k } : cap);
-        if (mine) this.sensors.set(sensor, cap);
-      }
+      if (k.heard > 0 && theirs.has(sensor)) this.sensors.set(sensor, capOf(k));
+      else mine.add(sensor);
     }
+    this.rhythm = this.rhythm.of(mine);
     return other;
   }
 
   clear(): void {
     this.sensors.clear();
+    this.rhythm.clear();
     this.taught = 0;
     this.windows = 0;
   }
@@ -209,6 +229,7 @@ export class Fingerprint {
       taught: this.taught,
       square: this.square,
       departures: this.departures,
+      rhythm: this.rhythm.snapshot(),
     };
   }
 
@@ -219,13 +240,16 @@ export class Fingerprint {
       taught: number;
       square: number;
       departures: number;
+      rhythm?: unknown;
     };
     const made = new Fingerprint();
-    for (const [sensor, learned] of data.sensors) made.sensors.set(sensor, { ...learned });
+    for (const [sensor, learned] of data.sensors)
+      made.sensors.set(sensor, { ...learned, energyDbm: learned.energyDbm ?? learned.meanDbm });
     made.windows = data.windows;
     made.taught = data.taught;
     made.square = data.square;
     made.departures = data.departures;
+    made.rhythm = Rhythm.restored(data.rhythm);
     return made;
   }
 
@@ -234,6 +258,7 @@ export class Fingerprint {
     if (!known) {
       known = {
         meanDbm: Number.NEGATIVE_INFINITY,
+        energyDbm: Number.NEGATIVE_INFINITY,
         heard: 0,
         quiet: 0,
         floorDbm: level.floorDbm,
@@ -243,4 +268,10 @@ export class Fingerprint {
     }
     return known;
   }
+}
+
+/** What a sensor says of one emitter that hears another: not louder than that. */
+function capOf(k: Learned): Learned {
+  const none = Number.NEGATIVE_INFINITY;
+  return { ...k, meanDbm: none, energyDbm: none, heard: 0, quiet: k.heard + k.quiet, floorDbm: k.meanDbm };
 }

@@ -29,7 +29,7 @@ import { Motion } from "./motion.ts";
 import { patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
-import { type SourceGrid, thinned } from "./sources.ts";
+import { mostPowerDbm, type SourceGrid, thinned } from "./sources.ts";
 
 /** What one sensor measured of one band in one window. */
 export interface SensorLevel {
@@ -353,7 +353,10 @@ export class Locator {
     let made = this.#sources.get(band);
     if (made === undefined) {
       const ids = this.#sensors.map((s) => s.id);
-      made = thinned(this.grid, this.#prior, ids, model.gain, GAIN_STEP_DB, model.power, model.shadowDb);
+      // Fitted powers are in the receivers' own units.
+      const mostDbm = model.power === POWER ? mostPowerDbm(model.band.loHz, model.band.hiHz) : Number.POSITIVE_INFINITY;
+      const power = { ...model.power, mostDbm };
+      made = thinned(this.grid, this.#prior, ids, model.gain, GAIN_STEP_DB, power, model.shadowDb);
       this.#sources.set(band, made);
     }
     return made;

@@ -30,6 +30,10 @@ const LEADING = 6;
 /** A new emitter is within so many dB of the best place for one of so many sensors that lead the surplus. */
 const NEAR_SENSORS = 4;
 const NEAR_DB = 35;
+/** How far over a phone's highest power levels may be read, dB: the gain error of the few sensors that set it. */
+const BEYOND_SD_DB = 2;
+/** Log odds against an emitter's being no phone but a jammer or a repeater, which may be stronger. */
+const NO_PHONE_NATS = 6;
 /** Tries so far behind the best are left: thousands of them together add less than a thousandth to the mass. */
 const DEPTH_NATS = 18;
 /** What sums of a hundred terms may be off by, generously. */
@@ -77,15 +81,13 @@ export function* findNew(
   const tries = new Float64Array(rows.length * POWER_TRIES).fill(Number.NEGATIVE_INFINITY);
   let best = { at: -1, powerDbm: 0, nats: Number.NEGATIVE_INFINITY };
   const fits = new Float64Array(lead.length);
-  const spread = -LN_SQRT_2PI - Math.log(grid.powerSdDb) + Math.log(POWER_TRY_STEP_DB);
   for (let r = 0; r < rows.length; r++) {
     const c = rows[r]!;
     const lowest = lowestPower(grid, levels, lead, c, fits);
     if (r % ROWS_A_STEP === ROWS_A_STEP - 1) yield;
     const nats = tries.subarray(r * POWER_TRIES, (r + 1) * POWER_TRIES);
     for (let k = 0; k < POWER_TRIES; k++) {
-      const z = (lowest + k * POWER_TRY_STEP_DB - grid.powerDbm) / grid.powerSdDb;
-      nats[k] = grid.logPrior[c]! - 0.5 * z * z + spread;
+      nats[k] = grid.logPrior[c]! + powerNats(grid, lowest + k * POWER_TRY_STEP_DB);
     }
     if (!effects.add(c, lowest, nats, best.nats - DEPTH_NATS)) {
       nats.fill(Number.NEGATIVE_INFINITY);
@@ -105,9 +107,20 @@ export function* findNew(
   for (let i = 0; i < n; i++) levelDbm[i] = best.powerDbm + grid.gainDb[best.at * n + i]!;
   const source: Source = { levelDbm, sdDb: new Float64Array(n).fill(sd), logOn: 0, certain: false, at: best.at };
   // Against the best fit, what place and power cost is what the others of the same kind leave of the mass.
-  const z = (best.powerDbm - grid.powerDbm) / grid.powerSdDb;
-  const price = -(grid.logPrior[best.at]! - 0.5 * z * z + spread + Math.log(mass));
+  const price = -(grid.logPrior[best.at]! + powerNats(grid, best.powerDbm) + Math.log(mass));
   return { at: best.at, powerDbm: best.powerDbm, nats: best.nats + Math.log(mass), price, source };
+}
+
+/** Log prior probability of a step of powers at 1 m; few emitters radiate more than a phone can. */
+export function powerNats(grid: SourceGrid, powerDbm: number): number {
+  const z = (powerDbm - grid.powerDbm) / grid.powerSdDb;
+  const over = Math.max(0, powerDbm - grid.mostPowerDbm) / BEYOND_SD_DB;
+  return (
+    -0.5 * z * z -
+    Math.min(NO_PHONE_NATS, 0.5 * over * over) -
+    LN_SQRT_2PI -
+    Math.log(grid.powerSdDb / POWER_TRY_STEP_DB)
+  );
 }
 
 /** The lowest power that is tried at a row; `fits` is scratch, an entry a leading sensor. */

@@ -19,6 +19,8 @@ export interface BandWindow {
 /** A sensor that hears, with what its channel says. */
 export interface Heard {
   readonly level: SensorLevel;
+  /** The signal's mean power over the window, pauses between bursts included, dBm. */
+  readonly meanDbm: number;
   readonly evidence: SensorEvidence;
   /** The channel's accumulated statistic, and what this window added to it, nats. */
   readonly llr: number;
@@ -66,6 +68,7 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
     const magnify = 1 / (1 - fromDb(-excessDb));
     heard.push({
       level: { sensor: c.sensor, levelDbm, floorDbm: detectable, sigmaDb: c.sigmaDb * magnify },
+      meanDbm: byPeak ? c.floorDbm + toDb(fromDb(c.levelDbm - c.floorDbm) - 1) : levelDbm,
       evidence: { sensor: c.sensor, band: c.band, excessDb, floorDbm },
       llr: c.llr,
       llrStep: c.llrStep,
@@ -151,13 +154,16 @@ export function split(
     const { sdDb, certain } = sources[best]!;
     if (!certain || h.level.levelDbm <= level + STRAY_SDS * sdDb[i]!) own[best]!.push(h);
   }
-  return own.map((heard) => {
-    if (heard.length === 0) return null;
-    const mine = new Set(heard);
-    const others = s.heard.filter((h) => !mine.has(h));
-    const capped = others.map(({ level }) => ({ ...level, levelDbm: Number.NaN, floorDbm: level.levelDbm }));
-    return { ...s, heard, quiet: [...s.quiet, ...capped], caps: new Set(capped.map((c) => c.sensor)) };
-  });
+  return own.map((heard) => partOf(s, new Set(heard.map((h) => h.level.sensor))));
+}
+
+/** What some of the sensors say of an emitter that is their own: to others it is not louder than they hear. */
+export function partOf(s: Sighting, own: ReadonlySet<SensorId>): Sighting | null {
+  const heard = s.heard.filter((h) => own.has(h.level.sensor));
+  if (heard.length === 0) return null;
+  const others = s.heard.filter((h) => !own.has(h.level.sensor));
+  const capped = others.map(({ level }) => ({ ...level, levelDbm: Number.NaN, floorDbm: level.levelDbm }));
+  return { ...s, heard, quiet: [...s.quiet, ...capped], caps: new Set(capped.map((c) => c.sensor)) };
 }
 
 /** A sighting as arrays over the sensors of a grid. */

@@ -18,6 +18,8 @@ export interface SourceGrid {
   /** What emitters of the band transmit at 1 m before anything is heard, dBm, and the spread around expected gains, dB. */
   readonly powerDbm: number;
   readonly powerSdDb: number;
+  /** The most that a phone can give at 1 m, dBm, as peaks are read; Infinity where nobody knows. */
+  readonly mostPowerDbm: number;
   readonly shadowDb: number;
 }
 
@@ -30,6 +32,26 @@ const SOURCES_OUTSIDE = 60;
 const SOURCE_AREA_M2 = 4;
 
 /**
+ * What phones radiate at the most, dBm, where GSM is (3GPP TS 45.005: class 4 below 1 GHz, class 1 of DCS and PCS), and elsewhere (TS 36.101
+ * and 38.101, power class 2).
+ */
+const GSM_BANDS = [
+  { fromHz: 824e6, toHz: 915e6, mostDbm: 33 },
+  { fromHz: 1710e6, toHz: 1910e6, mostDbm: 30 },
+];
+const MOST_ELSEWHERE_DBM = 26;
+/** By how much the peak of a window's fading bursts stands over their mean (Rician fading, K = 3, some ten bursts), dB. */
+const PEAK_DB = 4;
+const LIGHT_M_S = 299_792_458;
+
+/** The highest peak at 1 m that a phone gives in a band, dBm: its power less the free-space loss of a metre. */
+export function mostPowerDbm(loHz: number, hiHz: number): number {
+  const gsm = GSM_BANDS.filter((b) => loHz < b.toHz && hiHz > b.fromHz).map((b) => b.mostDbm);
+  const eirpDbm = Math.max(MOST_ELSEWHERE_DBM, ...gsm);
+  return eirpDbm + PEAK_DB - 20 * Math.log10((4 * Math.PI * loHz) / LIGHT_M_S);
+}
+
+/**
  * Every so many positions of each zone of a grid. `gain` has a row a candidate and a column a sensor, in steps of `stepDb`;
  * `logPrior` an entry a candidate. Cost: positions times sensors.
  */
@@ -39,7 +61,7 @@ export function thinned(
   sensors: readonly string[],
   gain: Int16Array,
   stepDb: number,
-  power: { readonly meanDbm: number; readonly sdDb: number },
+  power: { readonly meanDbm: number; readonly sdDb: number; readonly mostDbm: number },
   shadowDb: number,
 ): SourceGrid {
   const at: number[] = [];
@@ -71,6 +93,7 @@ export function thinned(
     zM: Float64Array.from(at, (c) => grid.zM[c]!),
     powerDbm: power.meanDbm,
     powerSdDb: power.sdDb,
+    mostPowerDbm: power.mostDbm,
     shadowDb,
   };
 }

@@ -1,15 +1,17 @@
 import type { BandId, BlockId, Fix, SensorEvidence, SensorId, Track, ZoneId } from "../model.ts";
+import { census } from "./census.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";
 import type { Observation } from "./locate.ts";
-import { adds, background, type Source } from "./mixture.ts";
-import { findAll } from "./newcomers.ts";
+import { adds, type Source } from "./mixture.ts";
 import { read } from "./reading.ts";
+import { apartNats, type Group, RHYTHM_EVERY } from "./rhythm.ts";
 import {
   type BandWindow,
   FADING_DB,
   levelsOf,
   observationOf,
+  partOf,
   type Sighting,
   sightingOf,
   softSum,
@@ -97,6 +99,11 @@ const WINDOW_NATS = 5;
 const UNCONFIRMED_HOLD_MS = 15_000;
 /** Emitters of one band that may come on in one window, and into which one fingerprint may fall. */
 const MOST_NEW = 4;
+const MOST_TOGETHER = 8;
+/** Windows after which a fingerprint's averages are read anew: fading averages out by half from one to the next. */
+const CENSUS_AT = [2, 8, 32, 128];
+/** Further odds against several that came on together: for one whose levels the plan has wrong, as for one within a walk. */
+const TOGETHER_NATS = 6;
 /** After so many windows a place is judged anew only now and then: averages hardly move any more. */
 const SETTLED_WINDOWS = 8;
 const SETTLED_EVERY = 4;
@@ -202,6 +209,7 @@ export class Tracker {
         of.walkNats = this.walkNats(of, part.band);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
         for (const other of yield* this.fallApart(of, part, windowMs)) touched.set(other, "opened");
+        for (const other of yield* this.partByRhythm(of, part, windowMs)) touched.set(other, "opened");
       }
     }
     const changes: TrackChange[] = [];
@@ -414,11 +422,10 @@ export class Tracker {
   private *fallApart(track: Live, s: Sighting, windowMs: number): Generator<void, Live[]> {
     const own = track.fingerprints.get(s.band);
     const space = this.space(s.band);
-    if (own === undefined || space === null || own.count < 2 || (own.count & (own.count - 1)) !== 0) return [];
+    if (own === undefined || space === null || !CENSUS_AT.includes(own.count)) return [];
     const { grid, indexOf } = space;
-    const levels = own.levels(grid);
     const birthNats = Math.max(BUSY_NATS, this.birthNats(s.tMs) - Math.log(own.count));
-    const found = yield* findAll(grid, levels, background(levels), [], 0, birthNats, true, MOST_NEW);
+    const found = yield* census(grid, own.levels(grid), birthNats + TOGETHER_NATS, MOST_TOGETHER);
     if (found.length < 2) return [];
     const parts = split(
       s,
@@ -437,8 +444,8 @@ export class Tracker {
       });
       other.fingerprints.set(s.band, own.give(theirs));
       other.windows = 1;
-      other.price = found[k]!.price + birthNats;
-      other.plannedNats = found[k]!.nats + found[k]!.price;
+      other.price = found[k]!.price;
+      other.plannedNats = found[k]!.nats;
       other.looks = 1;
       yield* this.place(other, s.tMs);
       this.note(other, part, windowMs);
@@ -446,6 +453,73 @@ export class Tracker {
     }
     yield* this.place(track, s.tMs);
     return out;
+  }
+
+  /**
+   * Looks now and then whether a fingerprint's sensors go up and down in several rhythms: that many emitters were taken for one.
+   * Groups that may as well be one emitter at one place are one. Returns the tracks that come of it.
+   */
+  private *partByRhythm(track: Live, s: Sighting, windowMs: number): Generator<void, Live[]> {
+    const own = track.fingerprints.get(s.band);
+    if (own === undefined || own.count === 0 || own.count % RHYTHM_EVERY !== 0) return [];
+    const groups = own.groups();
+    if (groups.length < 2) return [];
+    const birthNats = this.birthNats(s.tMs);
+    const parts = yield* this.distinct(own, s, groups, birthNats + CONFIRM_NATS);
+    if (parts.length < 2) return [];
+    const out: Live[] = [];
+    for (const part of parts.slice(1)) {
+      const sighting = partOf(s, part.sensors);
+      const other = sighting === null ? null : this.start(sighting, s.tMs, true);
+      if (sighting === null || other === null) continue;
+      other.fingerprints.set(s.band, own.part(part.sensors));
+      other.windows = own.count;
+      other.price = birthNats;
+      other.learnedNats = part.nats;
+      this.confirm(other, s.tMs);
+      yield* this.place(other, s.tMs);
+      this.note(other, sighting, windowMs);
+      out.push(other);
+    }
+    track.fingerprints.set(s.band, own.part(parts[0]!.sensors));
+    yield* this.place(track, s.tMs);
+    return out;
+  }
+
+  /** Groups of sensors that are sure to hear different emitters, by rhythm and place, and how sure that is of each, nats. */
+  private *distinct(
+    own: Fingerprint,
+    s: Sighting,
+    groups: readonly Group[],
+    leastNats: number,
+  ): Generator<void, { sensors: Set<SensorId>; nats: number }[]> {
+    const evidence = (sensors: ReadonlySet<SensorId>) => this.evidenceOf(own.part(sensors), s);
+    const out: { sensors: Set<SensorId>; nats: number; group: Group; alone: number }[] = [];
+    for (const group of groups) {
+      const sensors = new Set(group.sensors);
+      const alone = yield* evidence(sensors);
+      let [least, like] = [Number.POSITIVE_INFINITY, null as (typeof out)[number] | null];
+      for (const other of out) {
+        const both = yield* evidence(new Set([...sensors, ...other.sensors]));
+        const nats = apartNats(group, other.group) + PLAN_WEIGHT * (alone + other.alone - both);
+        if (nats < least) [least, like] = [nats, other];
+      }
+      if (like === null || least >= leastNats) {
+        out.push({ sensors, nats: least, group, alone });
+        continue;
+      }
+      for (const sensor of sensors) like.sensors.add(sensor);
+      like.alone = yield* evidence(like.sensors);
+    }
+    return out;
+  }
+
+  /** Log density of a fingerprint's averages, its place and power unknown. */
+  private *evidenceOf(fingerprint: Fingerprint, s: Sighting): Generator<void, number> {
+    const likelihood = new Float64Array(this.locator.size);
+    yield* this.locator.likelihood(fingerprint.observation(s.tMs, s.band), likelihood);
+    yield;
+    return logEvidence(this.prior, likelihood);
   }
 
   /** Takes a sighting into a track's place, evidence and episodes. `movedDb` as in `Part`. */

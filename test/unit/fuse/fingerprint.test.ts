@@ -18,6 +18,7 @@ const grid: SourceGrid = {
   zM: Float64Array.of(0),
   powerDbm: -36,
   powerSdDb: 15,
+  mostPowerDbm: Number.POSITIVE_INFINITY,
   shadowDb: 6,
 };
 const where = { rows: [0], p: [1] };
@@ -32,6 +33,7 @@ function window(tMs: number): Sighting {
   const heard = ["a", "b"].map(
     (sensor, i): Heard => ({
       level: level(sensor, POWER_DBM + GAINS_DB[i]!),
+      meanDbm: POWER_DBM + GAINS_DB[i]! - 12,
       evidence: { sensor, band: "lte800-ul", excessDb: 30, floorDbm: -98 },
       llr: 50,
       llrStep: 50,

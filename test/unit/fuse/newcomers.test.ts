@@ -39,6 +39,7 @@ function field(): SourceGrid {
     zM: new Float64Array(ROWS),
     powerDbm: -36,
     powerSdDb: 15,
+    mostPowerDbm: Number.POSITIVE_INFINITY,
     shadowDb: 6,
   };
 }

@@ -29,6 +29,7 @@ function hall(): SourceGrid {
     zM: new Float64Array(at.length),
     powerDbm: -36,
     powerSdDb: 15,
+    mostPowerDbm: Number.POSITIVE_INFINITY,
     shadowDb: 4,
   };
 }

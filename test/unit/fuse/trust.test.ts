@@ -42,6 +42,7 @@ function gridOf(columns: number, every: number): SourceGrid & { readonly cell: n
     zM: new Float64Array(rows.length).fill(1.2),
     powerDbm: POWER_DBM,
     powerSdDb: 15,
+    mostPowerDbm: Number.POSITIVE_INFINITY,
     shadowDb: 7,
     cell: rows.map((r) => r.cell),
   };

@@ -9,7 +9,7 @@ function sighting(steps: readonly number[]): Sighting {
     .filter((step) => step >= 2)
     .map((llrStep): Heard => {
       const evidence = { sensor: "s", band: "b", excessDb: 5, floorDbm: -105 };
-      return { level, evidence, llr: llrStep, llrStep, thresholdNats: 25, hot: false, onsetMs: 0 };
+      return { level, meanDbm: -100, evidence, llr: llrStep, llrStep, thresholdNats: 25, hot: false, onsetMs: 0 };
     });
   const quiet = steps.filter((step) => step < 2).map(() => level);
   return { tMs: 0, band: "b", heard, quiet };
