@@ -11,6 +11,7 @@ const WINDOWS = 12;
 function sighting(second: number, levelDbm: (i: number) => number): Sighting {
   const heard = SENSORS.map((sensor, i) => ({
     level: { sensor, levelDbm: levelDbm(i), floorDbm: -95, sigmaDb: 1 },
+    meanDbm: -62,
     evidence: { sensor, band: "b", excessDb: 30, floorDbm: -95 },
     llr: 50,
     llrStep: 10,
