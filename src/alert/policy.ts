@@ -1,4 +1,4 @@
-import type { Alert, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
+import type { Alert, Candidate, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
 
 /** Which tracks an officer should hear of, and how loudly. Pure; all numbers are settings. */
 export interface PolicyOptions {
@@ -101,12 +101,17 @@ export class Policy {
     return p / (p + (1 - p + walks) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
   }
 
+  /** The likeliest place where phones are forbidden and people are held. */
+  private topHeld(track: Track): Candidate | undefined {
+    return track.fix.candidates.find((c) => this.held.has(c.cell));
+  }
+
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
     const { minForbiddenP, maxOutsideP } = this.options;
     if (!track.confirmed || this.heldP(track) < minForbiddenP || track.fix.pOutside > maxOutsideP) return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
-    const top = track.fix.candidates.find((c) => this.held.has(c.cell));
+    const top = this.topHeld(track);
     if (!top || this.heardOutdoors(track, top.cell)) return false;
     if (top.p >= this.options.sureP) return true;
     if (this.yards.has(top.cell)) return false;
@@ -137,7 +142,7 @@ export class Policy {
    * street reaches every sensor, and whatever it does otherwise than the plan has it looks like one more emitter indoors.
    */
   maybeEcho(track: Track, others: Iterable<Track>): boolean {
-    if ((track.fix.candidates.find((c) => this.held.has(c.cell))?.p ?? 0) >= this.options.sureP) return false;
+    if ((this.topHeld(track)?.p ?? 0) >= this.options.sureP) return false;
     for (const other of others) {
       if (other.id === track.id || !other.confirmed || other.fix.pOutside < ECHO_OUTSIDE_P) continue;
       if (!other.bands.some((band) => track.bands.includes(band))) continue;

@@ -3,9 +3,9 @@
  * emitters in one house looks much like one far away and strong; a search that explains all sensors from the first on ends
  * there. Hence from the near to the far: what hears most that nobody accounts for has an emitter near it, whatever the others hear.
  */
-import { addDbm, background, type Levels, plus, type Source, type Sum, sensorNats } from "./mixture.ts";
+import { addDbm, background, type Levels, logLikelihood, plus, type Source, type Sum, sensorNats } from "./mixture.ts";
 import { powerNats } from "./newcomers.ts";
-import { distanceM, type SourceGrid } from "./sources.ts";
+import { distanceM, plannedSource, type SourceGrid } from "./sources.ts";
 
 /** An emitter of a census. */
 export interface Counted {
@@ -179,14 +179,14 @@ class Census {
 
   /** Log of likelihood times priors. */
   score(guesses: readonly Guess[]): number {
-    return this.#logLikelihood(this.#sum(guesses)) - guesses.reduce((sum, g) => sum + this.#price(g), 0);
+    return logLikelihood(this.#levels, this.#sum(guesses)) - guesses.reduce((sum, g) => sum + this.#price(g), 0);
   }
 
   described(guesses: readonly Guess[]): Counted[] {
-    const all = this.#logLikelihood(this.#sum(guesses));
+    const all = logLikelihood(this.#levels, this.#sum(guesses));
     return guesses.map((g, k) => ({
       source: this.#source(g),
-      nats: all - this.#logLikelihood(this.#sum(guesses.filter((_, j) => j !== k))),
+      nats: all - logLikelihood(this.#levels, this.#sum(guesses.filter((_, j) => j !== k))),
       price: this.#price(g),
     }));
   }
@@ -196,20 +196,11 @@ class Census {
   }
 
   #source(g: Guess): Source {
-    const levelDbm = new Float64Array(this.#n);
-    for (let i = 0; i < this.#n; i++) levelDbm[i] = g.dbm + this.#grid.gainDb[g.at * this.#n + i]!;
-    const sdDb = new Float64Array(this.#n).fill(this.#grid.shadowDb);
-    return { levelDbm, sdDb, logOn: 0, certain: false, at: g.at };
+    return plannedSource(this.#grid, g.at, g.dbm, this.#grid.shadowDb);
   }
 
   #sum(guesses: readonly Guess[]): Sum {
     return guesses.reduce((sum, g) => plus(sum, this.#source(g), 0), this.#empty);
-  }
-
-  #logLikelihood(sum: Sum): number {
-    let nats = 0;
-    for (let i = 0; i < this.#n; i++) nats += sensorNats(this.#levels, i, sum.levelDbm[i]!, sum.sdDb[i]!);
-    return nats;
   }
 
   /** What changes in the score with one emitter's place and power. */

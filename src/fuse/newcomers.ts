@@ -4,7 +4,7 @@
  */
 import { Effects, LOWEST_TRY_DB, POWER_TRIES, POWER_TRY_STEP_DB } from "./effects.ts";
 import { type Levels, LN_SQRT_2PI, logDensity, plus, type Source, type Sum, sensorNats } from "./mixture.ts";
-import { distanceM, type SourceGrid } from "./sources.ts";
+import { distanceM, plannedSource, type SourceGrid } from "./sources.ts";
 
 /** An emitter that was not known. */
 export interface Found {
@@ -103,9 +103,7 @@ export function* findNew(
     // Not by what was given up on the way, which depends on the order.
     if (tries[t]! >= best.nats - DEPTH_NATS) mass += Math.exp(tries[t]! - best.nats);
   }
-  const levelDbm = new Float64Array(n);
-  for (let i = 0; i < n; i++) levelDbm[i] = best.powerDbm + grid.gainDb[best.at * n + i]!;
-  const source: Source = { levelDbm, sdDb: new Float64Array(n).fill(sd), logOn: 0, certain: false, at: best.at };
+  const source = plannedSource(grid, best.at, best.powerDbm, sd);
   // Against the best fit, what place and power cost is what the others of the same kind leave of the mass.
   const price = -(grid.logPrior[best.at]! + powerNats(grid, best.powerDbm) + Math.log(mass));
   return { at: best.at, powerDbm: best.powerDbm, nats: best.nats + Math.log(mass), price, source };

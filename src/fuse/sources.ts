@@ -1,4 +1,5 @@
 import type { Grid } from "./grid.ts";
+import type { Source } from "./mixture.ts";
 
 /** A thinned set of positions with expected gains to all sensors, for looking at once where in the house a level fits. */
 export interface SourceGrid {
@@ -101,6 +102,14 @@ export function thinned(
 /** Distance of two rows of a grid. */
 export function distanceM(grid: SourceGrid, a: number, b: number): number {
   return Math.hypot(grid.xM[a]! - grid.xM[b]!, grid.yM[a]! - grid.yM[b]!, grid.zM[a]! - grid.zM[b]!);
+}
+
+/** What an emitter at a row gives, from the plan alone; `dbm` its level at 1 m, `sdDb` how far off the plan may be. */
+export function plannedSource(grid: SourceGrid, row: number, dbm: number, sdDb: number): Source {
+  const n = grid.sensors.length;
+  const levelDbm = new Float64Array(n);
+  for (let i = 0; i < n; i++) levelDbm[i] = dbm + grid.gainDb[row * n + i]!;
+  return { levelDbm, sdDb: new Float64Array(n).fill(sdDb), logOn: 0, certain: false, at: row };
 }
 
 /** Where an emitter may be, as rows of a grid with probabilities that add up to 1; the likeliest first. */
