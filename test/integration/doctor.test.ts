@@ -1,26 +1,20 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { wallClock } from "../../src/clock.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Check, diagnose } from "../../src/doctor.ts";
 import { loadSite } from "../../src/site.ts";
 import { freePort, until } from "../support/servers.ts";
-import { connectTo, removeDir, startTestService, type TestService, temporaryDir } from "../support/service.ts";
+import { connectTo } from "../support/service.ts";
+import { servicesOfTests } from "../support/services.ts";
 import { SMALL_SITE_YAML } from "../support/site.ts";
 
-const dirs: string[] = [];
-const running: TestService[] = [];
-afterEach(async () => {
-  for (const made of running.splice(0)) await made.stop();
-  for (const dir of dirs.splice(0)) removeDir(dir);
-});
+const services = servicesOfTests();
 
 async function service() {
-  const dir = temporaryDir();
-  dirs.push(dir);
-  const made = await startTestService({ dir, siteText: SMALL_SITE_YAML });
-  running.push(made);
+  const dir = services.dir();
+  const made = await services.start({ dir, siteText: SMALL_SITE_YAML });
   const look = async (flags: Record<string, unknown> = {}) => {
     const all = { site: join(dir, "site.yaml"), data_dir: join(dir, "data"), ...flags };
     const { config } = loadConfig({ file: null, env: {}, flags: all });
@@ -48,8 +42,7 @@ it("doctor: a running service: everything looked at, the ledger printed; stopped
   );
   expect(ledger).toMatchObject({ readings_received_total: 5, ledger_remainder: 0 });
   await sensor.endAsync(true);
-  await made.stop();
-  running.pop();
+  await services.stop(made);
   const after = await look();
   expect(after.states).toMatchObject({ service: "ok", log: "ok", snapshot: "ok", clock: "ok" });
   expect(after.checks.find((c) => c.name === "service")!.detail).toContain("does not run");
@@ -64,8 +57,7 @@ it("doctor: one byte of the log changed, a broker that is not there: both named,
     await sensor.publishAsync("cellward/v1/demo/b1/s1/reading", JSON.stringify(reading), { qos: 1 });
   }
   await sensor.endAsync(true);
-  await made.stop();
-  running.pop();
+  await services.stop(made);
   const journal = join(dir, "data", "journal");
   const file = join(journal, readdirSync(journal).find((name) => name.endsWith(".log"))!);
   const bytes = readFileSync(file);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { hasSimd } from "../../src/detect/simd.ts";
 import { diagnose } from "../../src/doctor.ts";
@@ -10,32 +10,19 @@ import {
   demoSimulation,
   HandClock,
   playSimulation,
-  removeDir,
   startTestService,
   type TestService,
-  temporaryDir,
 } from "../support/service.ts";
+import { servicesOfTests } from "../support/services.ts";
 
 const START = Date.UTC(2026, 2, 2, 8, 0, 0);
-const running: TestService[] = [];
-const dirs: string[] = [];
-const closers: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const made of running.splice(0)) await made.stop();
-  for (const dir of dirs.splice(0)) removeDir(dir);
-});
+const services = servicesOfTests();
 
 it("learning mode of a service: a call raises nothing, every place that is looked at says so, also after a restart; over, it alarms", async () => {
   const simulation = demoSimulation(START);
   const clock = new HandClock(START);
-  const dir = temporaryDir();
-  dirs.push(dir);
-  const start = async (flags: Record<string, unknown>) => {
-    const made = await startTestService({ dir, siteText: simulation.site, clock, flags });
-    running.push(made);
-    return made;
-  };
+  const dir = services.dir();
+  const start = (flags: Record<string, unknown>) => services.start({ dir, siteText: simulation.site, clock, flags });
   const doctor = async (flags: Record<string, unknown>) => {
     const all = { site: join(dir, "site.yaml"), data_dir: join(dir, "data"), ...flags };
     const { config } = loadConfig({ file: null, env: {}, flags: all });
@@ -46,7 +33,7 @@ it("learning mode of a service: a call raises nothing, every place that is looke
   const states = new Map<string, string>();
   const watch = async (made: TestService) => {
     const watcher = await connectTo(made.service.mqttUrl, "watcher");
-    closers.push(() => watcher.endAsync(true));
+    services.atEnd(() => watcher.endAsync(true));
     watcher.on("message", (topic, payload) => states.set(topic, payload.toString()));
     await watcher.subscribeAsync([
       "cellward/v1/+/_svc/+/state",
@@ -87,21 +74,19 @@ it("learning mode of a service: a call raises nothing, every place that is looke
   await until("a sign of life", async () => (await doctor(learn))[0]?.detail.includes("counted so far") ?? false);
   expect((await doctor(learn))[0]).toMatchObject({ state: "warn" });
   await sensors.endAsync(true);
-  await first.stop();
-  running.pop();
+  await services.stop(first);
   expect((await doctor(learn))[0]).toMatchObject({ state: "warn" });
   expect((await doctor({}))[0]).toMatchObject({ state: "ok", detail: "off" });
 
   const second = await start({ ...learn, "pipeline.kernel": "plain" });
   expect(await counted(second)).toEqual(report);
   expect((await second.get("/metrics")).body).toContain('cellward_detector_kernel{kernel="plain"} 1');
-  await second.stop();
-  running.pop();
+  await services.stop(second);
 
   const third = await start({ "learning.until": new Date(clock.nowMs() - 1000).toISOString() });
   expect(await counted(third)).toMatchObject({ learning: false, alerts: report.alerts });
   const again = await connectTo(third.service.mqttUrl, "sensors");
-  closers.push(() => again.endAsync(true));
+  services.atEnd(() => again.endAsync(true));
   await playSimulation(simulation, again, third.service, clock, 44, 52);
   await until("the alert", () => phones(third).some((c) => c.after.cell === caller.cell), 20_000);
   expect((await third.get("/metrics")).body).toContain(`cellward_learning{block="${block}"} 0`);
@@ -109,8 +94,7 @@ it("learning mode of a service: a call raises nothing, every place that is looke
 
 it("learning mode of a block that is not there, or for years: refused at the start", async () => {
   const clock = new HandClock(START);
-  const dir = temporaryDir();
-  dirs.push(dir);
+  const dir = services.dir();
   const siteText = demoSimulation(START).site;
   for (const flags of [
     { "learning.hours": 1, "learning.blocks": "nowhere" },

@@ -1,39 +1,17 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { startBroker } from "../../src/ingest/broker.ts";
 import { remainder } from "../../src/intake.ts";
 import { createLogger } from "../../src/log.ts";
 import { createLocalStore } from "../../src/store/local.ts";
 import { freePort, until } from "../support/servers.ts";
-import {
-  connectTo,
-  demoSimulation,
-  HandClock,
-  playSimulation,
-  removeDir,
-  startTestService,
-  type TestService,
-  temporaryDir,
-} from "../support/service.ts";
+import { connectTo, demoSimulation, HandClock, playSimulation, type TestService } from "../support/service.ts";
+import { servicesOfTests } from "../support/services.ts";
 import { TOY_BAND, toySite, toySiteText } from "../support/toy-block.ts";
 
-const running: TestService[] = [];
-const dirs: string[] = [];
-const closers: (() => Promise<unknown>)[] = [];
-
-async function start(options: Parameters<typeof startTestService>[0]): Promise<TestService> {
-  const made = await startTestService(options);
-  running.push(made);
-  dirs.push(made.dir);
-  return made;
-}
-
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-  for (const made of running.splice(0)) await made.stop();
-  for (const dir of new Set(dirs.splice(0))) removeDir(dir);
-});
+const services = servicesOfTests();
+const { start } = services;
 
 const START = Date.UTC(2026, 2, 2, 8, 0, 0);
 
@@ -43,12 +21,12 @@ describe("service", () => {
     const clock = new HandClock(START);
     const made = await start({ siteText: simulation.site, clock });
     const watcher = await connectTo(made.service.mqttUrl, "watcher");
-    closers.push(() => watcher.endAsync(true));
+    services.atEnd(() => watcher.endAsync(true));
     const retained = new Map<string, string>();
     watcher.on("message", (topic, payload) => retained.set(topic, payload.toString()));
     await watcher.subscribeAsync([`cellward/v1/${simulation.siteId}/_alert/+`], { qos: 1 });
     const sensors = await connectTo(made.service.mqttUrl, "sensors");
-    closers.push(() => sensors.endAsync(true));
+    services.atEnd(() => sensors.endAsync(true));
     const sent = await playSimulation(simulation, sensors, made.service, clock, 0, 44);
 
     const caller = simulation.truth.find((e) => e.emitter === "caller")!;
@@ -76,7 +54,7 @@ describe("service", () => {
   it("stopped in the middle of a call and started again: the alert is still open, under the same id, and not told twice", async () => {
     const simulation = demoSimulation(START);
     const clock = new HandClock(START);
-    const dir = temporaryDir();
+    const dir = services.dir();
     const first = await start({ siteText: simulation.site, clock, dir });
     const sensors = await connectTo(first.service.mqttUrl, "sensors");
     await playSimulation(simulation, sensors, first.service, clock, 0, 44);
@@ -147,7 +125,7 @@ describe("service", () => {
     expect(away.status).toBe(503);
     expect(JSON.stringify(away.body)).toContain("broker");
     const broker = await startBroker({ port });
-    closers.push(() => broker.close());
+    services.atEnd(() => broker.close());
     await until("readiness", async () => (await made.get("/readyz")).status === 200, 15_000);
   });
 
@@ -166,12 +144,11 @@ describe("service", () => {
   it("a taken port for the console: refused in so many words", async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-    closers.push(async () => taken.close());
+    services.atEnd(async () => taken.close());
     const { port } = taken.address() as { port: number };
-    const dir = temporaryDir();
-    dirs.push(dir);
+    const dir = services.dir();
     await expect(
-      startTestService({ dir, siteText: demoSimulation(START).site, flags: { "http.port": port } }),
+      start({ dir, siteText: demoSimulation(START).site, flags: { "http.port": port } }),
     ).rejects.toMatchObject({ code: "PORT_TAKEN" });
   });
 });

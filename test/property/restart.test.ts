@@ -2,24 +2,15 @@ import { deserialize, serialize } from "node:v8";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { PipelineEvent, ReadingBatch } from "../../src/model.ts";
-import { BlockPipeline } from "../../src/pipeline.ts";
-import { toyReadings, toySite } from "../support/toy-block.ts";
+import type { BlockPipeline } from "../../src/pipeline.ts";
+import { toyPipeline, toyReadings, toySite } from "../support/toy-block.ts";
 
 const T0 = Date.UTC(2026, 2, 2, 8);
 const site = toySite(3);
 const emitters = [{ fromMs: T0 + 40_000, untilMs: T0 + 60_000, xM: 3.7, yM: 2, eirpDbm: 10 }];
 const readings = [...toyReadings(site, emitters, { fromMs: T0, untilMs: T0 + 90_000, periodMs: 500, seed: 5 })];
 
-const pipeline = () =>
-  new BlockPipeline({
-    site,
-    block: "b1",
-    calibration: null,
-    windowMs: 1000,
-    holdMs: 2000,
-    eager: true,
-    falseAlarmsPerDay: 1,
-  });
+const pipeline = () => toyPipeline(site, { holdMs: 2000, eager: true, falseAlarmsPerDay: 1 });
 
 /** Readings come with a delay of their own, the clock is looked at every 100 ms; `cut` says after how many looks to stop. */
 function run(delays: readonly number[], cuts: ReadonlySet<number>): PipelineEvent[] {

@@ -1,4 +1,5 @@
-import type { ReadingBatch, Site } from "../../src/model.ts";
+import type { PipelineEvent, ReadingBatch, Site } from "../../src/model.ts";
+import { BlockPipeline, type PipelineOptions } from "../../src/pipeline.ts";
 import { parseSite } from "../../src/site.ts";
 
 /**
@@ -14,6 +15,31 @@ export function toySite(cells = 6): Site {
   const result = parseSite(toySiteText(cells), "toy.json");
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.site;
+}
+
+/** A pipeline of a toy block as a replay makes it, with what is changed. */
+export function toyPipeline(site: Site, changed: Partial<PipelineOptions> = {}): BlockPipeline {
+  return new BlockPipeline({
+    site,
+    block: "b1",
+    calibration: null,
+    windowMs: 1000,
+    holdMs: 10_000,
+    eager: false,
+    falseAlarmsPerDay: 0.5,
+    ...changed,
+  });
+}
+
+/** Plays batches that each come when they end; everything there was to say, without what a flush would add. */
+export function playToy(made: BlockPipeline, batches: Iterable<ReadingBatch>): PipelineEvent[] {
+  const events: PipelineEvent[] = [];
+  for (const batch of batches) {
+    const nowMs = batch.tsMs + batch.dtMs * (batch.count - 1);
+    events.push(...made.tick(nowMs));
+    made.offer(batch, nowMs);
+  }
+  return events;
 }
 
 /** The same as the text of a site file. */

@@ -1,8 +1,7 @@
 import { deserialize, serialize } from "node:v8";
 import { describe, expect, it } from "vitest";
 import type { AlertChange, Birth, ReadingBatch } from "../../src/model.ts";
-import { BlockPipeline } from "../../src/pipeline.ts";
-import { toyReadings, toySite } from "../support/toy-block.ts";
+import { toyPipeline, toyReadings, toySite } from "../support/toy-block.ts";
 
 const T0 = Date.UTC(2026, 2, 2, 8);
 const SECONDS = 240;
@@ -12,15 +11,7 @@ const names = site.sensors.map((s) => s.id);
 const call = { fromMs: T0 + 120_000, untilMs: T0 + 150_000, xM: 6.2, yM: 2, eirpDbm: 10 };
 
 const pipeline = () => {
-  const block = new BlockPipeline({
-    site,
-    block: "b1",
-    calibration: null,
-    windowMs: 1000,
-    holdMs: 2000,
-    eager: true,
-    falseAlarmsPerDay: 0.5,
-  });
+  const block = toyPipeline(site, { holdMs: 2000, eager: true });
   for (const sensor of names) block.birth({ block: "b1", sensor, boot: 1, tsMs: T0, periodMs: 1000 } as Birth);
   return block;
 };

@@ -1,23 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { cut } from "../../src/lanes.ts";
 import type { Alert, PipelineEvent, ReadingBatch } from "../../src/model.ts";
-import { BlockPipeline } from "../../src/pipeline.ts";
-import { TOY_BAND, type ToyEmitter, toyReadings, toySite } from "../support/toy-block.ts";
+import type { BlockPipeline } from "../../src/pipeline.ts";
+import { playToy, TOY_BAND, type ToyEmitter, toyPipeline, toyReadings, toySite } from "../support/toy-block.ts";
 
 const T0 = 1_700_000_000_000;
 const site = toySite();
 const s = (seconds: number) => T0 + seconds * 1000;
 
 function pipeline() {
-  const made = new BlockPipeline({
-    site,
-    block: "b1",
-    calibration: null,
-    windowMs: 1000,
-    holdMs: 10_000,
-    eager: false,
-    falseAlarmsPerDay: 0.5,
-  });
+  const made = toyPipeline(site);
   for (const sensor of site.sensors) {
     made.birth({
       block: "b1",
@@ -37,16 +29,7 @@ function pipeline() {
   return made;
 }
 
-function play(made: BlockPipeline, batches: Iterable<ReadingBatch>): PipelineEvent[] {
-  const events: PipelineEvent[] = [];
-  for (const batch of batches) {
-    const nowMs = batch.tsMs + batch.dtMs * (batch.count - 1);
-    events.push(...made.tick(nowMs));
-    made.offer(batch, nowMs);
-  }
-  events.push(...made.flush());
-  return events;
-}
+const play = (made: BlockPipeline, batches: Iterable<ReadingBatch>) => [...playToy(made, batches), ...made.flush()];
 
 const changes = (events: readonly PipelineEvent[]) =>
   events.flatMap((e) => (e.type === "alert" ? [{ tMs: e.tMs, type: e.change.type, after: e.change.after }] : []));

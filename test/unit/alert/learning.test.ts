@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { PipelineEvent, ReadingBatch } from "../../../src/model.ts";
-import { BlockPipeline } from "../../../src/pipeline.ts";
-import { type ToyEmitter, toyReadings, toySite } from "../../support/toy-block.ts";
+import type { LearningOptions } from "../../../src/alert/learning.ts";
+import type { PipelineEvent } from "../../../src/model.ts";
+import { playToy, type ToyEmitter, toyPipeline, toyReadings, toySite } from "../../support/toy-block.ts";
 
 const T0 = 1_700_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -15,33 +15,7 @@ const call = (fromS: number, untilS: number, xM = 6.2): ToyEmitter => ({
   eirpDbm: 0,
 });
 
-interface Learns {
-  readonly untilMs: number | null;
-  readonly hours: number | null;
-}
-
-function pipeline(learning: Learns | null) {
-  return new BlockPipeline({
-    site,
-    block: "b1",
-    calibration: null,
-    windowMs: 1000,
-    holdMs: 10_000,
-    eager: false,
-    falseAlarmsPerDay: 0.5,
-    learning,
-  });
-}
-
-function play(made: BlockPipeline, batches: Iterable<ReadingBatch>): PipelineEvent[] {
-  const events: PipelineEvent[] = [];
-  for (const batch of batches) {
-    const nowMs = batch.tsMs + batch.dtMs * (batch.count - 1);
-    events.push(...made.tick(nowMs));
-    made.offer(batch, nowMs);
-  }
-  return events;
-}
+const pipeline = (learning: LearningOptions | null) => toyPipeline(site, { learning });
 
 const readings = (emitters: readonly ToyEmitter[], fromMs: number, untilMs: number) =>
   toyReadings(site, emitters, { fromMs, untilMs, seed: 1 });
@@ -52,12 +26,12 @@ describe("learning mode", () => {
   it("two calls while it is on: counted with cell and time, told to nobody; the same without it: two alerts", () => {
     const emitters = [call(60, 90), call(150, 180, 1.2)];
     const plain = pipeline(null);
-    const told = alerts([...play(plain, readings(emitters, T0, s(240))), ...plain.flush()]);
+    const told = alerts([...playToy(plain, readings(emitters, T0, s(240))), ...plain.flush()]);
     expect(told.map((a) => a.cell)).toEqual(["c0-2", "c0-0"]);
     expect(plain.learningReport(s(240))).toMatchObject({ learning: false, alerts: 0, events: 0 });
 
     const learning = pipeline({ untilMs: null, hours: 1 });
-    const silent = [...play(learning, readings(emitters, T0, s(240))), ...learning.flush()];
+    const silent = [...playToy(learning, readings(emitters, T0, s(240))), ...learning.flush()];
     expect(silent.filter((e) => e.type === "alert")).toEqual([]);
     const report = learning.learningReport(s(240));
     expect(report).toMatchObject({ block: "b1", learning: true, alerts: 2, firstMs: T0, untilMs: T0 + HOUR_MS });
@@ -68,7 +42,7 @@ describe("learning mode", () => {
 
   it("a call that is on when it ends: counted, and told from then on; the call after it too", () => {
     const made = pipeline({ untilMs: s(80), hours: null });
-    const events = [...play(made, readings([call(60, 110), call(160, 180, 1.2)], T0, s(240))), ...made.flush()];
+    const events = [...playToy(made, readings([call(60, 110), call(160, 180, 1.2)], T0, s(240))), ...made.flush()];
     const told = alerts(events);
     expect(told.map((a) => a.cell)).toEqual(["c0-2", "c0-0"]);
     expect(told[0]!.opened_at).toBeGreaterThanOrEqual(s(80));
@@ -81,12 +55,12 @@ describe("learning mode", () => {
     const first = pipeline({ untilMs: null, hours });
     const all = [...readings([call(60, 90), call(260, 290)], T0, s(320))];
     const before = all.filter((b) => b.tsMs < s(120));
-    expect(alerts(play(first, before))).toEqual([]);
+    expect(alerts(playToy(first, before))).toEqual([]);
     const second = pipeline({ untilMs: null, hours });
     second.restore(structuredClone(first.snapshot()));
     expect(second.learningReport(s(120))).toMatchObject({ learning: true, alerts: 1, untilMs: s(200) });
     const after = [
-      ...play(
+      ...playToy(
         second,
         all.filter((b) => b.tsMs >= s(120)),
       ),
@@ -99,7 +73,7 @@ describe("learning mode", () => {
   it("taken out of the configuration: over at once", () => {
     const first = pipeline({ untilMs: null, hours: 24 });
     const all = [...readings([call(60, 150)], T0, s(200))];
-    play(
+    playToy(
       first,
       all.filter((b) => b.tsMs < s(100)),
     );
@@ -107,7 +81,7 @@ describe("learning mode", () => {
     const second = pipeline(null);
     second.restore(structuredClone(first.snapshot()));
     const told = alerts([
-      ...play(
+      ...playToy(
         second,
         all.filter((b) => b.tsMs >= s(100)),
       ),
@@ -118,7 +92,7 @@ describe("learning mode", () => {
 
   it("faults and scanner results while it is on: told as ever", () => {
     const made = pipeline({ untilMs: null, hours: 24 });
-    play(made, readings([], T0, s(60)));
+    playToy(made, readings([], T0, s(60)));
     made.scan({
       block: "b1",
       sensor: site.sensors[0]!.id,

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type HeardLevel, Placement } from "../../../src/alert/placement.ts";
-import { BlockPipeline } from "../../../src/pipeline.ts";
-import { toyReadings, toySite } from "../../support/toy-block.ts";
+import { toyPipeline, toyReadings, toySite } from "../../support/toy-block.ts";
 
 const FLOOR = -100;
 const CELLS = 12;
@@ -111,15 +110,7 @@ describe("placement, in a block", () => {
       yM: n % 2 === 0 ? 2 : 9,
       eirpDbm: 5 + (n % 4) * 3,
     }));
-    const block = new BlockPipeline({
-      site,
-      block: "b1",
-      calibration: null,
-      windowMs: 1000,
-      holdMs: 2000,
-      eager: false,
-      falseAlarmsPerDay: 0.5,
-    });
+    const block = toyPipeline(site, { holdMs: 2000 });
     const told: string[] = [];
     const play = (of: typeof site, fromMs: number, untilMs: number) => {
       for (const batch of toyReadings(of, emitters, { fromMs, untilMs, seed: 3 })) {
