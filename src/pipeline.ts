@@ -15,6 +15,7 @@ import {
 import type { Hearing, Neighbours } from "./alert/neighbours.ts";
 import { Placement } from "./alert/placement.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions, scanSeverity } from "./alert/policy.ts";
+import { Resting } from "./alert/resting.ts";
 import { Belief } from "./belief/belief.ts";
 import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
@@ -125,6 +126,8 @@ export class BlockPipeline {
   private readonly alerts = new Map<string, Alert>();
   /** Which alert a track feeds; several tracks may feed one. */
   private readonly alertOfTrack = new Map<string, string>();
+  /** Tracks whose alert somebody closed. */
+  private readonly resting = new Resting();
   /** Tracks that have not opened an alert, as last seen. */
   private readonly waiting = new Map<string, Track>();
   private readonly alertOfFault = new Map<string, string>();
@@ -336,7 +339,14 @@ export class BlockPipeline {
     const result = applyCommand(alert, command, nowMs);
     if (result.ok) {
       this.put(result.alert);
-      if (command.type === "close") this.belief.closed(result.alert, nowMs);
+      if (command.type === "close") {
+        this.belief.closed(result.alert, nowMs);
+        for (const [track, fed] of this.alertOfTrack) {
+          if (fed !== alert.id) continue;
+          this.alertOfTrack.delete(track);
+          this.resting.closed(track, alert.id, command.outcome, nowMs);
+        }
+      }
       this.events.push({ type: "alert", tMs: nowMs, change: { type: "update", before: alert, after: result.alert } });
     }
     return result;
@@ -563,13 +573,15 @@ export class BlockPipeline {
     return windows;
   }
 
-  private alertFor(track: Track, ended: boolean, tMs: number): void {
+  private alertFor(told: Track, ended: boolean, tMs: number): void {
+    const track = this.resting.since(told);
     const perDay = this.options.falseAlarmsPerDay;
-    const fed = this.alertOfTrack.get(track.id);
+    const fed = this.alertOfTrack.get(track.id) ?? this.resting.alertOf(track.id);
+    const id = this.resting.idOf(track.id);
     const known = this.alerts.get(fed ?? "");
     if (known && known.closed_at === null) {
       const after =
-        known.id === track.id
+        known.id === id
           ? withTrack(known, track, this.policy.severity(track), perDay, this.trust.aside)
           : withCompanion(known, track);
       if (ended) this.alertOfTrack.delete(track.id);
@@ -580,6 +592,8 @@ export class BlockPipeline {
       } else {
         this.put({ ...after, active: true });
       }
+    } else if (!known && this.resting.has(track)) {
+      // Closed by somebody, and the same use goes on.
     } else if (!known && !this.opens(track, tMs)) {
       this.waiting.set(track.id, track);
     } else if (!known && this.learning.active(tMs)) {
@@ -592,7 +606,7 @@ export class BlockPipeline {
         this.alertOfTrack.set(track.id, same.id);
       } else {
         const opening = open({
-          id: track.id,
+          id,
           site: this.options.site.id,
           block: this.block,
           kind: "phone-active",
@@ -608,10 +622,11 @@ export class BlockPipeline {
         if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
       }
     }
-    const feeds = fed ?? this.alertOfTrack.get(track.id) ?? null;
-    if (ended || feeds !== (fed ?? null)) this.remember(track, feeds);
+    const feeds = this.alertOfTrack.get(track.id) ?? fed;
+    if (ended || feeds !== fed) this.remember(track, feeds);
     if (ended) {
       this.learning.ended(track.id);
+      this.resting.ended(track.id);
       this.alertOfTrack.delete(track.id);
       this.waiting.delete(track.id);
       this.explainedDb.delete(track.id);
@@ -697,6 +712,7 @@ export class BlockPipeline {
       tracker: this.tracker.snapshot(),
       alerts: [...this.alerts.values()],
       alertOfTrack: [...this.alertOfTrack],
+      resting: this.resting.snapshot(),
       waiting: [...this.waiting.values()],
       undecided: this.undecided,
       explainedDb: [...this.explainedDb],
@@ -722,6 +738,7 @@ export class BlockPipeline {
       tracker: unknown;
       alerts: Alert[];
       alertOfTrack: [string, string][];
+      resting?: unknown;
       waiting: Track[];
       explainedDb: [string, number][];
       undecided: { endMs: number; changes: TrackChange[] }[];
@@ -745,6 +762,7 @@ export class BlockPipeline {
     this.tracker.restore(data.tracker);
     for (const alert of data.alerts) this.alerts.set(alert.id, alert);
     for (const [track, alert] of data.alertOfTrack) this.alertOfTrack.set(track, alert);
+    if (data.resting !== undefined) this.resting.restore(data.resting);
     this.undecided = [...data.undecided];
     for (const [track, db] of data.explainedDb) this.explainedDb.set(track, db);
     for (const track of data.waiting) this.waiting.set(track.id, track);
