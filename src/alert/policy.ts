@@ -7,8 +7,11 @@ export interface PolicyOptions {
    * costs: at 0.5 a needless search costs as much as a missed phone.
    */
   readonly minForbiddenP: number;
-  /** Likelier outside than this, it is no alert: streets hold far more phones than cells, and nobody can search them. */
-  readonly maxOutsideP: number;
+  /**
+   * Likelier than this outside and in rooms where phones are allowed, it is no alert: streets and guard rooms hold far more phones than
+   * cells, and nobody is to search them.
+   */
+  readonly maxAllowedP: number;
   /**
    * With the leading cell at least this likely the alert opens at once; else it waits to become surer: for `soonMs` where its levels
    * stay by then, else for `patienceMs`. In five seconds a person who walks the corridor passes two or three cells; in eight most
@@ -21,7 +24,7 @@ export interface PolicyOptions {
 
 export const POLICY_DEFAULTS: PolicyOptions = {
   minForbiddenP: 0.5,
-  maxOutsideP: 0.3,
+  maxAllowedP: 0.3,
   sureP: 0.9,
   soonMs: 5000,
   patienceMs: 8000,
@@ -50,8 +53,8 @@ const MOST_WALK_NATS = 8;
 /** With such evidence that the levels stay, nats, an alert needn't wait longer. */
 const STAYS_NATS = -0.5;
 
-/** Rather outside than not. */
-const ECHO_OUTSIDE_P = 0.5;
+/** Rather where nobody is held than not. */
+const ECHO_FREE_P = 0.5;
 
 /** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
 const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
@@ -63,6 +66,7 @@ const OUTDOOR_LOUDER_DB = 6;
 
 export class Policy {
   private readonly held: ReadonlySet<ZoneId>;
+  private readonly allowed: ReadonlySet<ZoneId>;
   private readonly outdoor = new Set<SensorId>();
   private readonly inCell = new Map<ZoneId, SensorId[]>();
   private readonly options: PolicyOptions;
@@ -85,6 +89,7 @@ export class Policy {
     const allowed = corridors.some((z) => z.phones === "allowed");
     this.walkOdds = WALK_ODDS[allowed ? "allowed" : corridors.length > 0 ? "forbidden" : "none"];
     this.yards = new Set(site.zones.filter((z) => z.kind === "yard").map((z) => z.id));
+    this.allowed = new Set(site.zones.filter((z) => z.phones === "allowed" && z.kind !== "corridor").map((z) => z.id));
     this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
   }
 
@@ -101,6 +106,16 @@ export class Policy {
     return p / (p + (1 - p + walks) * WALKER_ODDS ** Math.min(track.moves, MOST_MOVES));
   }
 
+  /** Probability of being outside or in a room where phones are allowed; whoever walks a corridor shows by `walkNats`. */
+  private allowedP(track: Track): number {
+    return track.fix.candidates.reduce((p, c) => p + (this.allowed.has(c.cell) ? c.p : 0), track.fix.pOutside);
+  }
+
+  /** Probability of all places where phones are forbidden and people are held. */
+  private inHeld(track: Track): number {
+    return track.fix.candidates.reduce((p, c) => p + (this.held.has(c.cell) ? c.p : 0), 0);
+  }
+
   /** The likeliest place where phones are forbidden and people are held. */
   private topHeld(track: Track): Candidate | undefined {
     return track.fix.candidates.find((c) => this.held.has(c.cell));
@@ -108,8 +123,8 @@ export class Policy {
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
-    const { minForbiddenP, maxOutsideP } = this.options;
-    if (!track.confirmed || this.heldP(track) < minForbiddenP || track.fix.pOutside > maxOutsideP) return false;
+    const { minForbiddenP, maxAllowedP } = this.options;
+    if (!track.confirmed || this.heldP(track) < minForbiddenP || this.allowedP(track) > maxAllowedP) return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
     const top = this.topHeld(track);
     if (!top || this.heardOutdoors(track, top.cell)) return false;
@@ -144,7 +159,7 @@ export class Policy {
   maybeEcho(track: Track, others: Iterable<Track>): boolean {
     if ((this.topHeld(track)?.p ?? 0) >= this.options.sureP) return false;
     for (const other of others) {
-      if (other.id === track.id || !other.confirmed || other.fix.pOutside < ECHO_OUTSIDE_P) continue;
+      if (other.id === track.id || !other.confirmed || 1 - this.inHeld(other) < ECHO_FREE_P) continue;
       if (!other.bands.some((band) => track.bands.includes(band))) continue;
       if (other.openedAtMs <= track.lastEvidenceMs && other.lastEvidenceMs >= track.openedAtMs) return true;
     }

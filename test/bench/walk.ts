@@ -1,8 +1,9 @@
 /**
- * `node bin/bench.js walk [SEED,...] [WORLD,...]`: staff who walk the corridor with their phones on, phones in cells, and both at
+ * `node bin/bench.js walk [SEED,...] [WORLD;...] [same]`: staff who walk the corridor with their phones on, phones in cells, and both at
  * once, each in a minute of its own, through the whole pipeline. Each house and seed has six walks, three calls from cells and six
  * of both. Prints by house the alerts that nobody in a cell is the reason of, and the share of the phones in cells that are told,
- * alone and beside somebody who walks, with Wilson's 95 % interval. Cost: 5 to 10 s a house and seed.
+ * alone and beside somebody who walks, with Wilson's 95 % interval. With `same` all fifteen minutes are of both, in one band.
+ * Cost: 5 to 10 s a house and seed.
  */
 import { readFileSync } from "node:fs";
 import { type ScenarioInput, simulate } from "../../simulator/index.ts";
@@ -13,8 +14,9 @@ import { share } from "../../simulator/scoring/stats.ts";
 import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 
-const [seeds = "1,2,3,4,5,6", only = ""] = process.argv.slice(2);
-const BANDS = ["lte800-ul", "gsm900-ul", "lte1800-ul"];
+const [seeds = "1,2,3,4,5,6", only = "", mode = ""] = process.argv.slice(2);
+const GSM = "gsm900-ul";
+const BANDS = ["lte800-ul", GSM, "lte1800-ul"];
 const generated = (extra: object) => ({
   generate: { id: "walk", floors: 2, columns: 8, bands: BANDS, staff_room: true, ...extra },
 });
@@ -27,8 +29,8 @@ const WORLDS: Readonly<Record<string, ScenarioInput["site"]>> = {
   middle: generated({ layout: "middle", columns: 10, perimeter_sensors: 4, corridor_phones: "allowed" }),
 };
 const DEMO = readFileSync(new URL("../../sensors/sites/demo.yaml", import.meta.url), "utf8");
-/** Walks alone (w), calls from cells alone (c), both (b). */
-const MINUTES = [..."wbwcbwbcwbwcbwb"];
+/** Walks alone (w), calls from cells alone (c), both (b), both in one band (s). */
+const MINUTES = [...(mode === "same" ? "sssssssssssssss" : "wbwcbwbcwbwcbwb")];
 /** First one after warm-up; then longer apart than a track lives. */
 const FIRST_S = 180;
 const EVERY_S = 110;
@@ -46,18 +48,20 @@ function scenario(world: string, seed: number): ScenarioInput {
     site: WORLDS[world]!,
     duration_s: FIRST_S + EVERY_S * MINUTES.length,
   };
-  const random = stream(seed, `walk ${world}`);
+  const random = stream(seed, `walk ${world}${mode}`);
   const { zones } = simulate({ ...base, people: [] }, seed, { siteText: DEMO }).physics.site;
   const corridors = zones.filter((z) => z.kind === "corridor");
   const cells = zones.filter((z) => z.kind === "cell");
-  const call = (atS: number) => ({
+  const call = (atS: number, band: string | null) => ({
     do: random.pick(["call", "data"]),
     at_s: atS + random.range(0, LATER_S),
     duration_s: LASTS_S,
+    ...(band !== null && { band }),
   });
   const people = MINUTES.flatMap((kind, k) => {
     const atS = FIRST_S + EVERY_S * k;
-    const phone = () => random.pick(["gsm-mini", "lte", "lte"]);
+    const band = kind === "s" ? random.pick(BANDS) : null;
+    const phone = () => (band === null ? random.pick(["gsm-mini", "lte", "lte"]) : band === GSM ? "gsm-mini" : "lte");
     const zone = random.pick(corridors).id;
     const walker = {
       id: `w${k}`,
@@ -65,9 +69,9 @@ function scenario(world: string, seed: number): ScenarioInput {
       phone: phone(),
       at: zone,
       patrol: { zone, at_s: atS },
-      actions: [call(atS)],
+      actions: [call(atS, band)],
     };
-    const held = { id: `c${k}`, phone: phone(), at: random.pick(cells).id, actions: [call(atS)] };
+    const held = { id: `c${k}`, phone: phone(), at: random.pick(cells).id, actions: [call(atS, band)] };
     return kind === "w" ? [walker] : kind === "c" ? [held] : [walker, held];
   });
   return { ...base, people } as ScenarioInput;

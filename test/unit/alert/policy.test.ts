@@ -89,6 +89,31 @@ describe("policy", () => {
     expect(POLICY.maybeEcho(street, [street])).toBe(false);
   });
 
+  it("beside a phone in a corridor or a guard room: only a sure cell is told, as beside one outside; beside one in a cell: any", () => {
+    const other = (p: number) => track({ id: "o", fix: sure(p), openedAtMs: 0, lastEvidenceMs: 20_000 });
+    const later = { openedAtMs: 5000, lastEvidenceMs: 15_000 };
+    expect(POLICY.maybeEcho(track(later), [other(0.2)])).toBe(true);
+    expect(POLICY.maybeEcho(track({ ...later, fix: sure(0.95) }), [other(0.2)])).toBe(false);
+    expect(POLICY.maybeEcho(track(later), [other(0.8)])).toBe(false);
+  });
+
+  it("a guard room with more than three in ten: no alert of the cell beside it, which is likelier", () => {
+    const guarded = new Policy(
+      site({
+        zones: [zone("c1", box(0, 0, 3, 4)), zone("guard", box(3, 0, 6, 4), { kind: "staff", phones: "allowed" })],
+      }),
+    );
+    const at = (p: number) => {
+      const candidates = [
+        { cell: "c1", p },
+        { cell: "guard", p: 1 - p },
+      ];
+      return track({ walkNats: -3, fix: { ...sure(p), candidates, pAllowed: 1 - p } });
+    };
+    expect(guarded.opens(at(0.75), 60_000)).toBe(true);
+    expect(guarded.opens(at(0.65), 60_000)).toBe(false);
+  });
+
   it("a track that may still be another's fading: waits, however sure its place is", () => {
     expect(POLICY.opens(track({ confirmed: false }), 60_000)).toBe(false);
   });
