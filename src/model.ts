@@ -502,6 +502,8 @@ export interface Alert {
     readonly false_alarms_per_day: number;
     /** Extension: sensors of the block whose word did not count for the place, as it fits nobody else's; absent where all count. */
     readonly set_aside?: readonly SensorId[];
+    /** Extension: since when the place is one where nobody is held, and the place named before; absent where it is not. */
+    readonly lowered?: { readonly at: number; readonly cell: ZoneId | null };
   } | null;
 }
 

@@ -582,7 +582,7 @@ export class BlockPipeline {
     if (known && known.closed_at === null) {
       const after =
         known.id === id
-          ? withTrack(known, track, this.policy.severity(track), perDay, this.trust.aside)
+          ? withTrack(known, track, this.policy.severity(track, known.severity), perDay, this.trust.aside)
           : withCompanion(known, track);
       if (ended) this.alertOfTrack.delete(track.id);
       if (ended && ![...this.alertOfTrack.values()].includes(known.id)) {

@@ -87,6 +87,8 @@ export function withTrack(
 ): Alert {
   const fix = track.fix;
   const cell = named(alert.cell, fix);
+  const lowered =
+    severity === "low" ? (alert.evidence?.lowered ?? { at: track.lastEvidenceMs, cell: alert.cell }) : null;
   return {
     ...alert,
     severity,
@@ -100,7 +102,7 @@ export function withTrack(
     active: track.active,
     first_evidence_at: Math.min(alert.first_evidence_at, track.firstEvidenceMs),
     last_evidence_at: Math.max(alert.last_evidence_at, track.lastEvidenceMs),
-    text: describe(track, cell, setAside),
+    text: describe(track, cell, setAside, lowered),
     evidence: {
       sensors: track.sensors.map((s) => ({
         sensor: s.sensor,
@@ -112,6 +114,7 @@ export function withTrack(
       threshold: round(track.threshold, 1),
       false_alarms_per_day: falseAlarmsPerDay,
       ...(setAside.length > 0 && { set_aside: setAside }),
+      ...(lowered !== null && { lowered }),
     },
   };
 }
@@ -150,7 +153,12 @@ function positionOf(fix: Fix): Alert["position"] {
 }
 
 /** One sentence: where, how sure, and why. */
-function describe(track: Track, cell: string | null, setAside: readonly SensorId[]): string {
+function describe(
+  track: Track,
+  cell: string | null,
+  setAside: readonly SensorId[],
+  lowered: { readonly cell: string | null } | null,
+): string {
   const top = track.fix.candidates.find((c) => c.cell === cell);
   const strongest = track.sensors[0];
   const where = top ? `${top.cell} (${Math.round(top.p * 100)} %)` : "outside";
@@ -164,7 +172,9 @@ function describe(track: Track, cell: string | null, setAside: readonly SensorId
       `${strongest.sensor} loudest, ${Math.round(strongest.excessDb)} dB over its floor`
     : "no sensor above its floor";
   const without = setAside.length > 0 ? ` Set aside, as others contradict: ${setAside.join(", ")}.` : "";
-  return `Phone in use in ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.${without}`;
+  const before =
+    lowered === null ? "" : ` Lowered: told as in ${lowered.cell ?? "no cell"} before, now where nobody is held.`;
+  return `Phone in use in ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.${without}${before}`;
 }
 
 /** Whether a change is worth telling: the facts an officer acts on, not every wobble of a probability. */

@@ -56,6 +56,9 @@ const STAYS_NATS = -0.5;
 /** Rather where nobody is held than not. */
 const ECHO_FREE_P = 0.5;
 
+/** Below this probability of all cells and yards an open alert is lowered: a search of its cell would be needless in four of five. */
+const LOWERED_P = 0.2;
+
 /** Zone kinds under a roof: a sensor in one of them, against one that hangs outdoors. */
 const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "gate"]);
 /**
@@ -168,9 +171,12 @@ export class Policy {
 
   /**
    * High once one cell stands out enough to open one door, medium while several are as likely. Critical is left to what
-   * people's safety hangs on (tamper, a blind block), so that the top band stays rare (ISA-18.2: under 5 %).
+   * people's safety hangs on (tamper, a blind block), so that the top band stays rare (ISA-18.2: under 5 %). Low once the place is
+   * clearly one where nobody is held, and until it is rather one where people are again. `was`: before; null of a new alert.
    */
-  severity(track: Track): Severity {
+  severity(track: Track, was: Severity | null = null): Severity {
+    const held = this.inHeld(track);
+    if (was !== null && held < (was === "low" ? this.options.minForbiddenP : LOWERED_P)) return "low";
     return (track.fix.candidates[0]?.p ?? 0) >= 0.5 ? "high" : "medium";
   }
 

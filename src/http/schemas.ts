@@ -54,6 +54,7 @@ export const alertSchema = z
         threshold: nullableNumber,
         false_alarms_per_day: nullableNumber,
         set_aside: z.array(z.string()).readonly().optional(),
+        lowered: z.object({ at: epochMs, cell: z.string().nullable() }).optional(),
       })
       .nullable(),
   })

@@ -65,6 +65,21 @@ describe("alert lifecycle", () => {
     expect(all.text).not.toContain("aside");
   });
 
+  it("its place turns out to be one where nobody is held: says so and what it was told as; rather in a cell again: does not", () => {
+    const told = withTrack(fresh(), track(0.9), "high", 0.5);
+    const fix = { ...track(0.9).fix, candidates: [{ cell: "guard-room", p: 0.97 }], pAllowed: 0.97 };
+    const elsewhere = { ...track(0.9), fix };
+    const lowered = withTrack(told, elsewhere, "low", 0.5);
+    expect(lowered.evidence!.lowered).toEqual({ at: elsewhere.lastEvidenceMs, cell: "b1-0-01" });
+    expect(lowered.text).toContain("Lowered: told as in b1-0-01 before");
+    expect(worthTelling(told, lowered)).toBe(true);
+    const later = withTrack(lowered, { ...elsewhere, lastEvidenceMs: T + 60_000 }, "low", 0.5);
+    expect(later.evidence!.lowered).toEqual(lowered.evidence!.lowered);
+    const again = withTrack(later, track(0.9), "high", 0.5);
+    expect(again.evidence).not.toHaveProperty("lowered");
+    expect(again.text).not.toContain("Lowered");
+  });
+
   it("two equal neighbours take turns as the likeliest: the alert goes on naming the first, until the odds are two to one", () => {
     const first = withTrack(fresh(), track(0.55), "high", 0.5);
     expect(first.cell).toBe("b1-0-01");

@@ -114,6 +114,15 @@ describe("policy", () => {
     expect(guarded.opens(at(0.65), 60_000)).toBe(false);
   });
 
+  it("an open alert whose place is clearly no cell: low, until it is rather a cell again; a new one never", () => {
+    const at = (p: number) => track({ fix: sure(p) });
+    expect(POLICY.severity(at(0.1))).toBe("medium");
+    expect(POLICY.severity(at(0.3), "high")).toBe("medium");
+    expect(POLICY.severity(at(0.1), "high")).toBe("low");
+    expect(POLICY.severity(at(0.4), "low")).toBe("low");
+    expect(POLICY.severity(at(0.6), "low")).toBe("high");
+  });
+
   it("a track that may still be another's fading: waits, however sure its place is", () => {
     expect(POLICY.opens(track({ confirmed: false }), 60_000)).toBe(false);
   });
