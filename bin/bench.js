@@ -18,6 +18,7 @@ const benches = {
   null: "test/bench/detect/null.ts",
   bursts: "test/bench/detect/bursts.ts",
   locate: "test/bench/locate.ts",
+  uncalibrated: "test/bench/uncalibrated.ts",
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",

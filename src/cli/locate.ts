@@ -5,6 +5,7 @@ import { loadCalibration } from "../calibration.ts";
 import { AppError } from "../errors.ts";
 import { Follower, type PacketWindow } from "../fuse/follow.ts";
 import { Locator } from "../fuse/locate.ts";
+import { PlanFollower } from "../fuse/planfollow.ts";
 import type { BandId, Calibration, Fix, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, type TraceMessage } from "../trace/index.ts";
@@ -89,7 +90,8 @@ export async function* locate(
   const reader = new PacketReader(site);
   // The emitter is taken to be in the house unless the site file says where else it may be.
   const outside = site.zones.some((z) => z.kind === "outside") ? {} : { pOutside: 0 };
-  const follower = new Follower(new Locator(site, { block: null, calibration, ...outside }));
+  const locator = new Locator(site, { block: null, calibration, doubted: true, ...outside });
+  const follower = calibration === null ? new PlanFollower(locator) : new Follower(locator);
   let pending: BandPacket[] = [];
   let endMs = Number.NaN;
   const close = (): PositionLine | null => {

@@ -39,9 +39,9 @@ const POWER_LEAST = 0.6;
 /** How the power of one emitter wanders from second to second, dB per root second. */
 const POWER_DRIFT_DB = 0.7;
 /** Weight, in bursts, of the prior on the bursts' power spread. */
-const SCATTER_PRIOR = 4;
+export const SCATTER_PRIOR = 4;
 /** Prior spread of the bursts' power where nothing is known, dB. */
-const SCATTER_DB = 2;
+export const SCATTER_DB = 2;
 
 interface PowerState {
   prior: PowerPrior;

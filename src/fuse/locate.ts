@@ -69,6 +69,8 @@ export interface LocatorOptions {
   readonly pOutside?: number;
   /** How much likelier a phone is in a corridor where phones are allowed. */
   readonly allowedCorridor?: number;
+  /** Without a calibration: several exponents and spreads, one `hypothesis` of `windowLikelihood` each. */
+  readonly doubted?: boolean;
 }
 
 /** What a window says of one sensor that missed bursts it might have heard. */
@@ -119,6 +121,8 @@ const SILENCE_SIZE = 260;
 const SHADOW_DB = 7;
 /** Distance between sensors over which their shadowing decorrelates. */
 const SHADOW_RX_M = 3.5;
+/** Spreads kept side by side where a plan is doubted: residuals of path-loss fits, 3.9 to 9.3 dB. */
+const DOUBTED_DB = [3.5, 5, 7, 10];
 const DEFAULT_PATH = { exponent: 2, wallFactor: 1, slabFactor: 1 };
 /**
  * Without walls in the plan nobody knows how much stands in the way: a waveguide of a hall (1.6), free space, offices (2.8;
@@ -179,6 +183,7 @@ export class Locator {
   #motion: Motion | null = null;
   readonly #calibration: Calibration | null;
   readonly #leftOut: (point: number) => boolean;
+  readonly #doubted: boolean;
   readonly #density = new Density();
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
@@ -189,6 +194,7 @@ export class Locator {
   constructor(site: Site, options: LocatorOptions) {
     this.#site = site;
     this.#calibration = options.calibration;
+    this.#doubted = (options.doubted ?? false) && options.calibration === null;
     this.#leftOut = options.leftOut ?? (() => false);
     this.#sensors = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null);
     this.#sensors.forEach((s, i) => {
@@ -208,6 +214,11 @@ export class Locator {
       this.#variants(id);
       yield;
     }
+  }
+
+  /** Ways in which the plan may be off that `windowLikelihood` tells apart. */
+  get hypotheses(): number {
+    return this.#doubted ? DOUBTED_DB.length * pathsOf(this.#site).length : 1;
   }
 
   /** Log prior probability of each candidate; a fresh copy. */
@@ -253,7 +264,8 @@ export class Locator {
   /**
    * The same for a window's bursts reduced to levels with their full error covariance. `staticFactor` multiplies the
    * variance of what does not change from window to window; above 1 where windows repeat each other. `powerDbm`, where
-   * given, receives the power's posterior mean at each candidate; returned is its variance (of the surest class).
+   * given, receives the power's posterior mean at each candidate; returned is its variance (of the surest class). `hypothesis`,
+   * below `hypotheses`: under that one alone; left out, under all, equally likely.
    */
   windowLikelihood(
     band: BandId,
@@ -263,8 +275,10 @@ export class Locator {
     staticFactor: number,
     out: Float64Array,
     powerDbm: Float64Array | null,
+    hypothesis?: number,
   ): number {
-    const models = this.#variants(band);
+    const all = this.#variants(band);
+    const models = all === null || hypothesis === undefined ? all : [all[hypothesis % all.length]!];
     out.fill(0);
     if (models === null) return power.sdDb * power.sdDb;
     const keep = levels.sensors.map((_, i) => i).filter((i) => this.#index.has(levels.sensors[i]!));
@@ -407,8 +421,11 @@ export class Locator {
   #build(band: Band): readonly BandModel[] {
     const calibration = this.#calibration?.bands.find((b) => b.band === band.id) ?? null;
     if (calibration !== null) return [this.#calibratedModel(band, calibration)];
-    if (this.#site.walls.length > 0) return [this.#planModel(band, DEFAULT_PATH)];
-    return OPEN_EXPONENTS.map((exponent) => this.#planModel(band, { ...DEFAULT_PATH, exponent }));
+    const paths = pathsOf(this.#site);
+    if (!this.#doubted) return paths.map((path) => this.#planModel(band, path));
+    return paths.flatMap((path) =>
+      DOUBTED_DB.map((sdDb) => ({ ...this.#planModel(band, path), classVariance: [sdDb * sdDb], shadowDb: sdDb })),
+    );
   }
 
   #planModel(band: Band, path: PathLoss): BandModel {
@@ -480,6 +497,11 @@ export class Locator {
       widening: c.widening,
     };
   }
+}
+
+function pathsOf(site: Site): PathLoss[] {
+  if (site.walls.length > 0) return [DEFAULT_PATH];
+  return OPEN_EXPONENTS.map((exponent) => ({ ...DEFAULT_PATH, exponent }));
 }
 
 /** Log probability of one silence against the level over the floor, from where it begins to depend on it. */
