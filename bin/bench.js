@@ -29,6 +29,7 @@ const benches = {
   loss: "test/bench/loss.ts",
   outside: "test/bench/outside.ts",
   walk: "test/bench/walk.ts",
+  two: "test/bench/two.ts",
   replay: "test/bench/replay.ts",
 };
 const [name = "", ...rest] = process.argv.slice(2);
