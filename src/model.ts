@@ -374,6 +374,8 @@ export interface Track {
   readonly moves: number;
   /** Log Bayes factor of its being carried past the likeliest cell against its being used there, nats; 0: nothing is known. */
   readonly walkNats: number;
+  /** Mean of `fix.pOutside` over the last few judgements of its place, which may jump; left out: as the fix has it. */
+  readonly outsideP?: number;
   readonly fix: Fix;
   readonly activity: Activity;
   readonly activityP: number;

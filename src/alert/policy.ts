@@ -111,7 +111,8 @@ export class Policy {
 
   /** Probability of being outside or in a room where phones are allowed; whoever walks a corridor shows by `walkNats`. */
   private allowedP(track: Track): number {
-    return track.fix.candidates.reduce((p, c) => p + (this.allowed.has(c.cell) ? c.p : 0), track.fix.pOutside);
+    const outside = Math.max(track.fix.pOutside, track.outsideP ?? 0);
+    return track.fix.candidates.reduce((p, c) => p + (this.allowed.has(c.cell) ? c.p : 0), outside);
   }
 
   /** Probability of all places where phones are forbidden and people are held. */

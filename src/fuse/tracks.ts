@@ -108,6 +108,8 @@ const TOGETHER_NATS = 6;
 const SETTLED_WINDOWS = 8;
 const SETTLED_EVERY = 4;
 const MAX_EPISODES = 64;
+/** Whether it is outside is averaged over so many judgements of its place. */
+const OUTSIDE_PLACES = 4;
 
 interface Live {
   readonly id: string;
@@ -139,6 +141,9 @@ interface Live {
   moves: number;
   /** As when it was seen last. */
   walkNats: number;
+  /** Times that its place was judged, and the mean of being outside over the last of them. */
+  places: number;
+  outsideP: number;
   confirmed: boolean;
   /** Among the births of late. */
   counted: boolean;
@@ -404,6 +409,8 @@ export class Tracker {
       price: 0,
       moves: 0,
       walkNats: 0,
+      places: 0,
+      outsideP: 0,
       confirmed: !beside,
       counted: false,
       at: new Map(),
@@ -556,7 +563,8 @@ export class Tracker {
     yield;
     normaliseLog(posterior);
     track.fix = this.locator.fix(posterior);
-
+    track.places++;
+    track.outsideP += (track.fix.pOutside - track.outsideP) / Math.min(track.places, OUTSIDE_PLACES);
     track.at.clear();
   }
 
@@ -594,6 +602,7 @@ export class Tracker {
       confirmed: track.confirmed,
       moves: track.moves,
       walkNats: track.walkNats,
+      outsideP: track.outsideP,
       fix: track.fix,
       activity: "unknown",
       activityP: 0,
@@ -625,6 +634,8 @@ export class Tracker {
       .map((t) => ({
         ...t,
         walkNats: t.walkNats ?? 0,
+        places: t.places ?? 1,
+        outsideP: t.outsideP ?? t.fix.pOutside,
         at: new Map(),
         fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])),
       }));

@@ -79,6 +79,14 @@ describe("policy", () => {
     expect(POLICY.opens(track({ walkNats: -3, fix: { ...sure(0.7), pOutside: 0.35 } }), 60_000)).toBe(false);
   });
 
+  it("a place that was outside until just now: not alerted before the mean of its places says so too, however sure the last one is", () => {
+    expect(POLICY.opens(track({ fix: sure(0.95), outsideP: 0.6 }), 60_000)).toBe(false);
+    expect(POLICY.opens(track({ fix: sure(0.95), outsideP: 0.2 }), 60_000)).toBe(true);
+    expect(POLICY.opens(track({ walkNats: -3, fix: { ...sure(0.7), pOutside: 0.35 }, outsideP: 0.1 }), 60_000)).toBe(
+      false,
+    );
+  });
+
   it("beside a phone outside in the same band at the same time: only a sure cell is told", () => {
     const street = track({ id: "o", fix: { ...sure(0.1), pOutside: 0.9 }, openedAtMs: 0, lastEvidenceMs: 20_000 });
     const later = { openedAtMs: 5000, lastEvidenceMs: 15_000 };
