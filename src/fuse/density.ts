@@ -44,6 +44,8 @@ export interface Expectation {
   /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
   readonly classOf: Uint8Array;
   readonly classVariance: readonly number[];
+  /** Factors by which all variances may be larger than stated, the stated ones (1) among them, all equally likely. */
+  readonly scales: readonly number[];
   /** Correlation of shadowing between sensors, sensors by sensors. */
   readonly correlation: Float64Array;
   readonly patches: Patches;
@@ -96,6 +98,9 @@ export class Density {
   /** Whitened residuals of four positions, sensor by sensor. */
   #z = new Float64Array(0);
   #constant = new Float64Array(0);
+  /** By scale: what a square counts, and the logs of determinant and probability. */
+  #shrink = new Float64Array(1);
+  #scaleLog = new Float64Array(1);
   /** Square from which on a position is out, a class. */
   #limit = new Float64Array(0);
   /** Column and least audible level of each silent sensor, and what their silence gives where none is audible. */
@@ -130,6 +135,7 @@ export class Density {
     const power2 = power.sdDb * power.sdDb;
     const { middle, from, member } = e.patches;
     this.#reserve(heard, power.meanDbm, e.classVariance.length, out.length);
+    this.#rescale(e.scales);
     let left2 = Number.POSITIVE_INFINITY;
     e.classVariance.forEach((v, k) => {
       left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
@@ -304,7 +310,7 @@ export class Density {
         // The depth is brought in at the end, when the best is known.
         if (square > this.#limit[k]!) out[c] = Number.NEGATIVE_INFINITY;
         else {
-          const log = this.#silence(e, c, emitted, this.#constant[k]! - square / 2);
+          const log = this.#silence(e, c, emitted, this.#constant[k]! + this.#exponent(square));
           out[c] = log;
           if (log > this.#top) this.#raise(log);
         }
@@ -420,9 +426,44 @@ export class Density {
     return sum;
   }
 
+  /** All but the power's variance may be larger by these factors; one degree of freedom goes to the power. */
+  #rescale(scales: readonly number[]): void {
+    const m = scales.length;
+    if (this.#shrink.length !== m) {
+      this.#shrink = new Float64Array(m);
+      this.#scaleLog = new Float64Array(m);
+    }
+    scales.forEach((scale, j) => {
+      this.#shrink[j] = 1 / (2 * scale);
+      this.#scaleLog[j] = (-Math.max(0, this.#n - 1) / 2) * Math.log(scale) - Math.log(m);
+    });
+  }
+
+  /** Log of the mean over the scales of what a square makes of a density. */
+  #exponent(square: number): number {
+    const m = this.#shrink.length;
+    if (m === 1) return this.#scaleLog[0]! - this.#shrink[0]! * square;
+    let top = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < m; j++) {
+      const log = this.#scaleLog[j]! - this.#shrink[j]! * square;
+      if (log > top) top = log;
+    }
+    let sum = 0;
+    for (let j = 0; j < m; j++) sum += Math.exp(this.#scaleLog[j]! - this.#shrink[j]! * square - top);
+    return top + Math.log(sum);
+  }
+
   /** A new best position: the others must come near it. */
   #raise(top: number): void {
     this.#top = top;
-    for (let k = 0; k < this.#constant.length; k++) this.#limit[k] = 2 * (this.#constant[k]! - top + DEPTH_NATS);
+    const depth = DEPTH_NATS + Math.log(this.#shrink.length);
+    for (let k = 0; k < this.#constant.length; k++) {
+      const over = this.#constant[k]! - top + depth;
+      let most = 0;
+      for (let j = 0; j < this.#shrink.length; j++) {
+        most = Math.max(most, (over + this.#scaleLog[j]!) / this.#shrink[j]!);
+      }
+      this.#limit[k] = most;
+    }
   }
 }

@@ -119,6 +119,12 @@ const SILENCE_SIZE = 260;
 
 // Residuals of path-loss fits in buildings are 3.9 to 9.3 dB; 7 stands for both hard and easy blocks.
 const SHADOW_DB = 7;
+/**
+ * The plan's errors may be larger than that, in a hard block or where walls are wrong: 7 or 8.6 dB (49 dB^2 by these), as the levels
+ * say. Never smaller: where everything fits by chance, that would make sure of a place what the plan can't tell apart.
+ */
+const PLAN_SCALES = [1, 1.5];
+const ONE_SCALE = [1];
 /** Distance between sensors over which their shadowing decorrelates. */
 const SHADOW_RX_M = 3.5;
 /** Spreads kept side by side where a plan is doubted: residuals of path-loss fits, 3.9 to 9.3 dB. */
@@ -447,6 +453,7 @@ export class Locator {
       ...layout,
       ...this.#plain,
       classVariance: [SHADOW_DB * SHADOW_DB],
+      scales: this.#doubted ? ONE_SCALE : PLAN_SCALES,
       power: POWER,
       hearing: this.#sensors.map(() => BLIND_HEARING),
       silence: new Map(),
@@ -483,6 +490,7 @@ export class Locator {
       band,
       ...this.#layout(map.gain),
       ...classes,
+      scales: ONE_SCALE,
       shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
       power: { meanDbm: c.powerDbm, sdDb: Math.hypot(DEVICE_DB, c.pointPowerSdDb) },

@@ -81,6 +81,7 @@ function world(seed: number, size: number, sensors: number, hearing: number): Wo
       sensors,
       classOf: Uint8Array.from({ length: size }, () => Math.floor(3 * next())),
       classVariance: [9, 30, 60],
+      scales: [1],
       correlation,
       patches: patchesOf({ xM, yM: new Float64Array(size), zones, size }, { gain, sensors, stepDb: GAIN_STEP_DB }),
       nearest,
@@ -172,12 +173,33 @@ describe("density", () => {
     );
   });
 
+  it("scales: levels off by twice the stated spread: the best place is told less surely, by what is due to the mean over scales", () => {
+    const heard = {
+      sensor: [0, 1, 2, 3, 4, 5],
+      level: [-50, -61, -47, -66, -52, -58],
+      covariance: new Float64Array(36),
+    };
+    for (let i = 0; i < 6; i++) heard.covariance[i * 7] = 4;
+    const w = world(5, 40, 6, 6);
+    const power = { meanDbm: -36, sdDb: 60 };
+    const ranges = [[1], [1, 1.5, 2.25]].map((scales) => {
+      const out = new Float64Array(w.size);
+      const e = { ...w.e, classOf: new Uint8Array(w.size), classVariance: [9], scales };
+      atOnce(new Density().evaluate(e, power, heard, [], 1, out, null));
+      const exact = overScales({ ...w, e, heard, silent: [] }, power, scales);
+      const best = exact.indexOf(Math.max(...exact));
+      expect(Math.abs(out[best]! - exact[best]!)).toBeLessThan(0.06);
+      return Math.max(...out) - Math.min(...out);
+    });
+    expect(ranges[1]!).toBeLessThan(ranges[0]!);
+  });
+
   it("block of 80 cells: probabilities of zones differ from those of every position done by less than 0.01", () => {
     const site = blockOf({ floors: 2, columns: 20, every: 2 });
-    const locator = new Locator(site, { block: "b1", calibration: null, gridM: 0.8 });
+    const locator = new Locator(site, { block: "b1", calibration: null, gridM: 1 });
     const { grid } = locator;
     const out = new Float64Array(locator.size);
-    for (const burst of burstsOf(site, 3, -200, 5)) {
+    for (const burst of burstsOf(site, 2, -200, 5)) {
       locator.logLikelihood(burst, out);
       const e = expectationOf(site, locator);
       const heard = burst.sensors
@@ -195,7 +217,7 @@ describe("density", () => {
         silent: [],
         size: locator.size,
       };
-      const exact = Float64Array.from(naive(w, { meanDbm: -36, sdDb: 15 }, 1));
+      const exact = overScales(w, { meanDbm: -36, sdDb: 15 }, [1, 1.5]);
       const [ours, theirs] = [zoneShares(grid, out), zoneShares(grid, exact)];
       ours.forEach((p, z) => {
         expect(Math.abs(p - theirs[z]!)).toBeLessThan(0.01);
@@ -203,6 +225,18 @@ describe("density", () => {
     }
   });
 });
+
+/** The naive density, averaged over factors of all variances but the power's. */
+function overScales(w: World, power: { meanDbm: number; sdDb: number }, scales: readonly number[]): Float64Array {
+  const each = scales.map((scale) => {
+    const covariance = w.heard.covariance.map((v) => v * scale);
+    return naive({ ...w, heard: { ...w.heard, covariance } }, power, scale);
+  });
+  return Float64Array.from({ length: w.size }, (_, c) => {
+    const top = Math.max(...each.map((log) => log[c]!));
+    return top + Math.log(each.reduce((sum, log) => sum + Math.exp(log[c]! - top), 0) / scales.length);
+  });
+}
 
 function expectationOf(site: Parameters<typeof buildGrid>[0], locator: Locator): Expectation {
   const sensors = site.sensors.length;
@@ -224,6 +258,7 @@ function expectationOf(site: Parameters<typeof buildGrid>[0], locator: Locator):
     sensors,
     classOf: new Uint8Array(locator.size),
     classVariance: [49],
+    scales: [1],
     correlation,
     patches: patchesOf(locator.grid, { gain, sensors, stepDb: GAIN_STEP_DB }),
     nearest: new Int32Array(sensors),
