@@ -1,5 +1,5 @@
 /**
- * A soak: the house of the fault bench at five times its load for so many minutes; memory, open files and the delay of alerts
+ * A soak: the house of bench alerts at five times its load for so many minutes; memory, open files and the delay of alerts
  * of `cellward run` as they go. Run: node bin/bench.js soak [--minutes 30] [--times 5]. Exit 99 when a target is missed.
  *
  * The slope of RSS is a least-squares line through block means (a tenth of the run each) of the second half of the run, when
@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { House, PERIOD_MS } from "../support/house.ts";
 import { congruential } from "../support/noise.ts";
 import { startMosquitto } from "../support/servers.ts";
-import { alertFigures } from "./alerts.ts";
+import { alertFigures, CALL_EVERY_MS, WINGS } from "./alerts.ts";
 import { build, figuresOf, sleep } from "./faults/service-faults.ts";
 
 const { values } = parseArgs({
@@ -51,9 +51,9 @@ const house = new House({
   sensorsUrl: broker.url,
   serviceUrl: broker.url,
   random,
-  periodMs: PERIOD_MS / times,
-  // Some 300 alerts in half an hour: as many as it takes to speak of one in a hundred.
-  callEveryMs: 6000,
+  periodMs: (PERIOD_MS * WINGS) / times,
+  wings: WINGS,
+  callEveryMs: CALL_EVERY_MS,
   settings: { "limits.sensor_messages_per_s": 10_000, "limits.sensor_burst": 100_000, "journal.snapshot_s": 30 },
 });
 let good = false;
@@ -69,7 +69,9 @@ try {
     const y = (Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * 4096) / 1e6;
     samples.push({ h: (performance.now() - begin) / 3.6e6, y, fds: readdirSync(`/proc/${pid}/fd`).length });
     if (samples.length % 30 === 0)
-      process.stdout.write(`${Math.round(samples.length / 30)} min: RSS ${y.toFixed(0)} MB\n`);
+      process.stdout.write(
+        `${Math.round(samples.length / 30)} min: RSS ${y.toFixed(0)} MB, ${samples.at(-1)!.fds} open files\n`,
+      );
   }
   const verdict = await house.settle();
   const half = samples.slice(Math.floor(samples.length / 2));

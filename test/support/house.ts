@@ -15,10 +15,10 @@ import { RejectLog } from "../../src/ingest/rejects.ts";
 import { SequenceBook } from "../../src/ingest/sequence.ts";
 import { Intake } from "../../src/intake.ts";
 import { createLogger } from "../../src/log.ts";
-import type { Alert, AlertChange } from "../../src/model.ts";
+import type { Alert, AlertChange, Site } from "../../src/model.ts";
 import { parseSite } from "../../src/site.ts";
 import { createLocalStore } from "../../src/store/local.ts";
-import { TOY_BAND, toySiteText } from "./toy-block.ts";
+import { TOY_APART_M, TOY_BAND, toySiteText } from "./toy-block.ts";
 
 const CHILD = fileURLToPath(new URL("./service-child.ts", import.meta.url));
 const BIN = fileURLToPath(new URL("../../bin/cellward.js", import.meta.url));
@@ -30,7 +30,6 @@ const CALL_EVERY_MS = 9000;
 const MOST_RESENDS = 8;
 /** A network that falls silent as a whole is waited for 10 s before its last windows are judged; and room for a slow machine. */
 const LAST_WINDOWS_MS = 14_000;
-const SITE_TEXT = toySiteText(6);
 
 export interface SentMessage {
   readonly sensor: string;
@@ -55,7 +54,9 @@ export interface HouseOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Time between two readings of a sensor; default 24 ms. */
   readonly periodMs?: number;
-  /** A call begins every so often; default 9 s. It lasts 4 s. */
+  /** Wings of twelve sensors each, with calls of their own; default 1. */
+  readonly wings?: number;
+  /** In each wing a call begins every so often; default 9 s. It lasts 4 s. */
   readonly callEveryMs?: number;
   /** The first call begins after this; before it floors are learnt. */
   readonly quietMs?: number;
@@ -88,7 +89,7 @@ export interface Verdict {
 }
 
 export class House {
-  readonly site = siteOf();
+  readonly site: Site;
   /** Every alert change that came out of the broker, in order. */
   readonly heard: AlertChange[] = [];
   /** Of every new alert of a phone: from the end of the window that raised it to its arrival here. */
@@ -97,7 +98,10 @@ export class House {
   readonly seen = new Map<string, Alert>();
   /** What a sensor does when its connection is back; false: it trusts the broker. */
   resends = true;
-  readonly sent: SentMessage[] = [];
+  /** Messages made, and how many readings each sensor has in each second: what the store must hold. */
+  private sent = 0;
+  private lastMs = 0;
+  private readonly want = new Map<string, number>();
   /** What the service has not acknowledged, by sensor. */
   readonly rings = new Map<string, SentMessage[]>();
   /** Changes what goes out; null holds a message back for good. */
@@ -121,6 +125,8 @@ export class House {
 
   constructor(options: HouseOptions) {
     this.o = options;
+    const siteText = toySiteText(6, options.wings ?? 1);
+    this.site = siteOf(siteText);
     const blocks = new Blocks({
       site: this.site,
       calibration: null,
@@ -133,7 +139,7 @@ export class House {
     const intake = new Intake({ decoder, sequencer: new SequenceBook(), rejects: new RejectLog(), blocks });
     this.reference = { intake, blocks, changes: [] };
     mkdirSync(options.dir, { recursive: true });
-    writeFileSync(join(options.dir, "site.json"), SITE_TEXT);
+    writeFileSync(join(options.dir, "site.json"), siteText);
   }
 
   /** Connects the sensors and the one who watches alerts; sends births. */
@@ -244,8 +250,7 @@ export class House {
   /** Waits until nobody has anything to send any more, ends everything and compares. */
   async settle(): Promise<Verdict> {
     this.endSending();
-    const last = this.sent.at(-1)?.tsMs ?? 0;
-    await this.until(() => Date.now() > last + LAST_WINDOWS_MS, 30_000);
+    await this.until(() => Date.now() > this.lastMs + LAST_WINDOWS_MS, 30_000);
     await this.until(() => this.heardAll(), 30_000);
     // The service acknowledges every ten seconds; what is still missing then is sent again.
     for (let round = 0; round < MOST_RESENDS && this.resends && this.unacknowledged() > 0; round++) {
@@ -338,25 +343,32 @@ export class House {
     }
   }
 
-  /** The call at an instant, counted from 0; null between calls. */
-  private callAt(tsMs: number): number | null {
-    const { callEveryMs = CALL_EVERY_MS, quietMs = 4000 } = this.o;
-    const call = tsMs - this.beganMs - quietMs;
+  /** The call in a wing at an instant, counted from 0; null between calls. Wings call one after the other. */
+  private callAt(wing: number, tsMs: number): number | null {
+    const { callEveryMs = CALL_EVERY_MS, quietMs = 4000, wings = 1 } = this.o;
+    const call = tsMs - this.beganMs - quietMs - (wing * callEveryMs) / wings;
     const number = Math.floor(call / callEveryMs);
     return call >= 0 && call - number * callEveryMs < CALL_MS ? number : null;
   }
 
   /** The call that an alert tells of, as text; null: nobody called there and then. */
-  private called({ cell, first_evidence_at }: Alert): string | null {
+  private called({ block, cell, first_evidence_at }: Alert): string | null {
+    const wing = this.site.blocks.findIndex((b) => b.id === block);
     // Evidence is stamped with the end of its window.
-    const number = this.callAt(first_evidence_at) ?? this.callAt(first_evidence_at - 1000);
-    return number !== null && cell === `c${number % 2}-${number % 6}` ? `call ${number}` : null;
+    const number = this.callAt(wing, first_evidence_at) ?? this.callAt(wing, first_evidence_at - 1000);
+    return number !== null && cell?.endsWith(`c${number % 2}-${number % 6}`) ? `call ${wing} ${number}` : null;
   }
 
   private instant(tsMs: number): void {
-    const number = this.callAt(tsMs);
-    const phone = number === null ? null : { xM: 1.25 + 2.5 * (number % 6), yM: number % 2 === 0 ? 2 : 9 };
-    for (const sensor of this.site.sensors) {
+    const phones = this.site.blocks.map((_, wing) => {
+      const number = this.callAt(wing, tsMs);
+      return number === null
+        ? null
+        : { xM: wing * TOY_APART_M + 1.25 + 2.5 * (number % 6), yM: number % 2 === 0 ? 2 : 9 };
+    });
+    const perWing = this.site.sensors.length / phones.length;
+    for (const [i, sensor] of this.site.sensors.entries()) {
+      const phone = phones[Math.floor(i / perWing)];
       const [x, y, z] = sensor.positionM!;
       let mw = 1e-10;
       if (phone) {
@@ -371,7 +383,10 @@ export class House {
       const payload = JSON.stringify({ v: 1, boot: 1, seq: this.seq, ts: tsMs, r: [{ b: TOY_BAND, rms_dbm: rms }] });
       const topic = `cellward/v1/toy/${sensor.block}/${sensor.id}/reading`;
       const message = { sensor: sensor.id, seq: this.seq, tsMs, topic, payload };
-      this.sent.push(message);
+      this.sent++;
+      this.lastMs = tsMs;
+      const second = secondOf(sensor.id, tsMs);
+      this.want.set(second, (this.want.get(second) ?? 0) + 1);
       const ring = this.rings.get(sensor.id) ?? [];
       ring.push(message);
       this.rings.set(sensor.id, ring);
@@ -405,13 +420,11 @@ export class House {
 
   /** Reads the store of the ended service and compares it, second by second, with what was sent. */
   private async verdict(): Promise<Verdict> {
-    const want = new Map<string, number>();
-    const key = (sensor: string, tsMs: number) => `${sensor} ${Math.floor(tsMs / 1000)}`;
-    for (const m of this.sent) want.set(key(m.sensor, m.tsMs), (want.get(key(m.sensor, m.tsMs)) ?? 0) + 1);
+    const { want } = this;
     const have = new Map<string, number>();
     const add = (k: string, n: number) => have.set(k, (have.get(k) ?? 0) + n);
     const late = await (this.o.stored ?? ((each) => this.readLocal(each)))((sensor, tsMs, n) =>
-      add(key(sensor, tsMs), n),
+      add(secondOf(sensor, tsMs), n),
     );
     let lost = 0;
     let doubled = 0;
@@ -435,7 +448,7 @@ export class House {
       for (const { n } of owed) lost += n;
     }
     return {
-      sent: this.sent.length,
+      sent: this.sent,
       lost,
       kept: this.kept,
       lostAfterRestart: null,
@@ -496,8 +509,10 @@ export class House {
   }
 }
 
-function siteOf() {
-  const result = parseSite(SITE_TEXT, "toy.json");
+const secondOf = (sensor: string, tsMs: number) => `${sensor} ${Math.floor(tsMs / 1000)}`;
+
+function siteOf(text: string): Site {
+  const result = parseSite(text, "toy.json");
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.site;
 }

@@ -42,47 +42,58 @@ export function playToy(made: BlockPipeline, batches: Iterable<ReadingBatch>): P
   return events;
 }
 
-/** The same as the text of a site file. */
-export function toySiteText(cells = 6): string {
-  const zones: object[] = [
-    { id: "corridor", block: "b1", floor: "0", kind: "corridor", polygon: rect(0, 4, cells * 2.5, 7) },
-  ];
+/** Wings of one site are so far apart, metres, that none hears another's phones. */
+export const TOY_APART_M = 1000;
+
+/** The same as the text of a site file; `wings` such blocks in a row, b1, b2 and so on, the names in those after the first with theirs before. */
+export function toySiteText(cells = 6, wings = 1): string {
+  const blocks = Array.from({ length: wings }, (_, w) => toyWing(cells, w));
+  return JSON.stringify({
+    id: "toy",
+    name: "Toy",
+    timezone: "Europe/Paris",
+    band_plan: "eu",
+    blocks: blocks.map((_, w) => ({ id: `b${w + 1}`, name: `Block ${w + 1}` })),
+    floors: [{ id: "0", level: 0, z_m: 0, height_m: 3 }],
+    zones: blocks.flatMap((b) => b.zones),
+    walls: blocks.flatMap((b) => b.walls),
+    sensors: blocks.flatMap((b) => b.sensors),
+  });
+}
+
+function toyWing(cells: number, wing: number): { zones: object[]; walls: object[]; sensors: object[] } {
+  const block = `b${wing + 1}`;
+  const name = (id: string) => (wing === 0 ? id : `${block}-${id}`);
+  const x = wing * TOY_APART_M;
+  const endM = x + cells * 2.5;
+  const corridor = rect(x, 4, endM, 7);
+  const zones: object[] = [{ id: name("corridor"), block, floor: "0", kind: "corridor", polygon: corridor }];
   const walls: object[] = [];
   const sensors: object[] = [];
+  const wall = (fromX: number, fromY: number, toX: number, toY: number) =>
+    walls.push({ floor: "0", from: [fromX, fromY], to: [toX, toY], loss_db: 10 });
   // The facade: without it the street would be a place like any other.
-  const endM = cells * 2.5;
-  for (const [from, to] of [
-    [
-      [0, 0],
-      [endM, 0],
-    ],
-    [
-      [0, 11],
-      [endM, 11],
-    ],
-    [
-      [0, 0],
-      [0, 11],
-    ],
-    [
-      [endM, 0],
-      [endM, 11],
-    ],
-  ]) {
-    walls.push({ floor: "0", from, to, loss_db: 10 });
-  }
+  wall(x, 0, endM, 0);
+  wall(x, 11, endM, 11);
+  wall(x, 0, x, 11);
+  wall(endM, 0, endM, 11);
   for (let row = 0; row < 2; row++) {
     const y0 = row === 0 ? 0 : 7;
+    const wallY = row === 0 ? 4 : 7;
     for (let i = 0; i < cells; i++) {
-      const id = `c${row}-${i}`;
-      const x0 = i * 2.5;
-      zones.push({ id, block: "b1", floor: "0", kind: "cell", polygon: rect(x0, y0, x0 + 2.5, y0 + 4) });
-      if (i < cells - 1) walls.push({ floor: "0", from: [x0 + 2.5, y0], to: [x0 + 2.5, y0 + 4], loss_db: 10 });
-      const wallY = row === 0 ? 4 : 7;
-      walls.push({ floor: "0", from: [x0, wallY], to: [x0 + 2.5, wallY], loss_db: 10 });
+      const x0 = x + i * 2.5;
+      zones.push({
+        id: name(`c${row}-${i}`),
+        block,
+        floor: "0",
+        kind: "cell",
+        polygon: rect(x0, y0, x0 + 2.5, y0 + 4),
+      });
+      if (i < cells - 1) wall(x0 + 2.5, y0, x0 + 2.5, y0 + 4);
+      wall(x0, wallY, x0 + 2.5, wallY);
       sensors.push({
-        id: `s${row}-${i}`,
-        block: "b1",
+        id: name(`s${row}-${i}`),
+        block,
         floor: "0",
         type: "rf",
         position_m: [x0 + 1.25, row === 0 ? 3.5 : 7.5, 2.5],
@@ -90,17 +101,7 @@ export function toySiteText(cells = 6): string {
       });
     }
   }
-  return JSON.stringify({
-    id: "toy",
-    name: "Toy",
-    timezone: "Europe/Paris",
-    band_plan: "eu",
-    blocks: [{ id: "b1", name: "Block 1" }],
-    floors: [{ id: "0", level: 0, z_m: 0, height_m: 3 }],
-    zones,
-    walls,
-    sensors,
-  });
+  return { zones, walls, sensors };
 }
 
 export interface ToyEmitter {
