@@ -19,6 +19,7 @@ const benches = {
   bursts: "test/bench/detect/bursts.ts",
   locate: "test/bench/locate.ts",
   uncalibrated: "test/bench/uncalibrated.ts",
+  surveys: "test/bench/surveys.ts",
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",

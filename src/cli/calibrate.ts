@@ -7,7 +7,7 @@ import { cutBursts, type Packet } from "../fuse/bursts.ts";
 import { fitBand, type LabelledPoint } from "../fuse/fit.ts";
 import { FOLLOW_DEFAULTS } from "../fuse/follow.ts";
 import { PHONE_HEIGHT_M } from "../fuse/grid.ts";
-import { type Rehearsal, rehearse } from "../fuse/rehearse.ts";
+import { type Rehearsal, rehearse, UNREHEARSED_WIDENING } from "../fuse/rehearse.ts";
 import type { BandCalibration, BandId, Calibration, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readLabels } from "../trace/index.ts";
@@ -62,8 +62,8 @@ export async function learn(tracePath: string, labels: readonly LabelEpisode[], 
     if (fitted === null) continue;
     const rehearsal = rehearse(site, { site: site.id, bands: [] }, fitted, used);
     if (rehearsal !== null) leftOut[id] = rehearsal;
-    const { persistenceMs, widening } = rehearsal ?? fitted;
-    bands.push({ ...fitted, persistenceMs, widening });
+    const { persistenceMs } = rehearsal ?? fitted;
+    bands.push({ ...fitted, persistenceMs, widening: rehearsal?.widening ?? UNREHEARSED_WIDENING });
   }
   if (bands.length === 0) {
     throw new AppError("CALIBRATION_INVALID", "no band was heard at three labelled points or more");

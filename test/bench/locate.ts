@@ -57,7 +57,7 @@ interface PathPoint {
 }
 
 /** Mean position over an interval, from the path's points interpolated. */
-function truthAt(path: readonly PathPoint[], fromMs: number, toMs: number): [number, number] {
+export function truthAt(path: readonly PathPoint[], fromMs: number, toMs: number): [number, number] {
   let [x, y] = [0, 0];
   const steps = 8;
   for (let k = 0; k < steps; k++) {
@@ -72,6 +72,33 @@ function truthAt(path: readonly PathPoint[], fromMs: number, toMs: number): [num
   return [x, y];
 }
 
+/** Errors, and how often a truth lies within the stated ellipses. */
+export class Coverage {
+  readonly #errors: number[] = [];
+  #in50 = 0;
+  #in90 = 0;
+
+  add(line: PositionLine, x: number, y: number): void {
+    const d2 = mahalanobis2(line, x, y);
+    this.#errors.push(Math.hypot(line.x_m - x, line.y_m - y));
+    // Two dimensions: quantiles of chi-square are -2 ln(1 - p).
+    if (d2 <= -2 * Math.log(0.5)) this.#in50++;
+    if (d2 <= -2 * Math.log(0.1)) this.#in90++;
+  }
+
+  scores(): Scores {
+    const errors = [...this.#errors].sort((a, b) => a - b);
+    const count = errors.length;
+    return {
+      count,
+      medianM: errors[Math.floor(count / 2)]!,
+      p95M: errors[Math.floor(count * 0.95)]!,
+      cover50: this.#in50 / count,
+      cover90: this.#in90 / count,
+    };
+  }
+}
+
 export async function scoreTracks(
   folder: string,
   site: Site,
@@ -79,8 +106,7 @@ export async function scoreTracks(
   everyMs: number,
   shiftSeed: number | null,
 ): Promise<Scores> {
-  const errors: number[] = [];
-  let [in50, in90] = [0, 0];
+  const coverage = new Coverage();
   for (const track of TRACKS) {
     const path = readFileSync(join(folder, `${track}.path.jsonl`), "utf8")
       .trim()
@@ -90,22 +116,10 @@ export async function scoreTracks(
     const messages = shiftSeed === null ? trace : shifted(trace, random(shiftSeed));
     for await (const line of locate(messages, site, calibration, everyMs, null)) {
       const [x, y] = truthAt(path, line.t - everyMs, line.t);
-      const d2 = mahalanobis2(line, x, y);
-      errors.push(Math.hypot(line.x_m - x, line.y_m - y));
-      // Two dimensions: quantiles of chi-square are -2 ln(1 - p).
-      if (d2 <= -2 * Math.log(0.5)) in50++;
-      if (d2 <= -2 * Math.log(0.1)) in90++;
+      coverage.add(line, x, y);
     }
   }
-  errors.sort((a, b) => a - b);
-  const count = errors.length;
-  return {
-    count,
-    medianM: errors[Math.floor(count / 2)]!,
-    p95M: errors[Math.floor(count * 0.95)]!,
-    cover50: in50 / count,
-    cover90: in90 / count,
-  };
+  return coverage.scores();
 }
 
 function mahalanobis2(line: PositionLine, x: number, y: number): number {
