@@ -103,8 +103,10 @@ const id = z.preprocess(
   (value) => (typeof value === "number" ? String(value) : value),
   z.string().regex(ID_PATTERN, ID_RULE),
 );
+/** Any projected grid in metres (UTM's northings reach 1e7); a site spans far less, see `checkSpan`. */
+const metres = z.number().min(-1e7).max(1e7);
 /** A site spans kilometres at the most; more is a mistake of unit or of projection. */
-const metres = z.number().min(-100_000).max(100_000);
+const MOST_SPAN_M = 100_000;
 const point = z.tuple([metres, metres]);
 const lossDb = z.union([z.number().min(0).max(300), z.record(z.string(), z.number().min(0).max(300))]);
 const hz = z.number().min(1_000).max(300_000_000_000);
@@ -341,6 +343,9 @@ function checkedDraft(raw: unknown, report: Report): Site | null {
   const sensorList = sensors.good.map(({ index, item }) =>
     checkedSensor(item, ["sensors", index], refs, zoneList, floorList, report),
   );
+  const corners = zoneList.map((z, i) => ({ path: ["zones", zones.good[i]!.index, "polygon"], at: z.polygon[0] }));
+  const hung = sensorList.map((s, i) => ({ path: ["sensors", sensors.good[i]!.index, "position_m"], at: s.positionM }));
+  checkSpan([...corners, ...hung], report);
   checkCoverage(zoneList, sensorList, report);
 
   const siteId = typeof head.id === "number" ? String(head.id) : String(head.id ?? "");
@@ -507,6 +512,21 @@ function checkedPolygon(points: readonly Point2[], path: Path, report: Report): 
     );
   }
   return area < 0 ? ring.reverse() : ring;
+}
+
+/** Whether something lies far from everything else: another unit, another grid, or a position that was left at zero. */
+function checkSpan(
+  places: readonly { readonly path: Path; readonly at: readonly number[] | null | undefined }[],
+  report: Report,
+): void {
+  for (const [axis, name] of ["x", "y"].entries()) {
+    const known = places.flatMap(({ path, at }) => (at ? [{ path, m: at[axis]! }] : []));
+    const middle = known.map((p) => p.m).sort((a, b) => a - b)[Math.floor(known.length / 2)] ?? 0;
+    const far = known.find((p) => Math.abs(p.m - middle) > MOST_SPAN_M);
+    if (far === undefined) continue;
+    const km = (Math.abs(far.m - middle) / 1000).toFixed(0);
+    report.error(far.path, `${name} is ${km} km from most of the site; all positions are metres of one grid`);
+  }
 }
 
 /** Area by the shoelace formula, positive when counter-clockwise, m2. */

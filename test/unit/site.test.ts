@@ -298,3 +298,25 @@ describe("site", () => {
     expect(["concrete-NNN", "concrete-0", "brick-9999", "paper", "-200", ""].some(isKnownMaterial)).toBe(false);
   });
 });
+
+describe("site: the grid that positions are in", () => {
+  const moved = (text: string, byX: number, byY: number) =>
+    text.replace(
+      /\[(-?[\d.]+),\s*(-?[\d.]+)(, [\d.]+)?\]/g,
+      (_, x, y, z = "") => `[${Number(x) + byX},${Number(y) + byY}${z}]`,
+    );
+
+  it("a projected grid (UTM, metres): taken as any other", () => {
+    const { site } = good(moved(EXAMPLE, 453_210, 5_411_876));
+    expect(site.sensors[0]!.positionM).toEqual([453_211.25, 5_411_881.5, 2.8]);
+    expect(signedArea(site.zones[0]!.polygon)).toBeCloseTo(10, 6);
+  });
+
+  it("one sensor left at another origin: named, with how far it is", () => {
+    const text = moved(EXAMPLE, 453_210, 5_411_876).replace(/position_m: \[[^\]]*\]/, "position_m: [1.25, 5.5, 2.8]");
+    expect(problemsOf(text)).toEqual([
+      "sensors[0].position_m: x is 453 km from most of the site; all positions are metres of one grid",
+      "sensors[0].position_m: y is 5412 km from most of the site; all positions are metres of one grid",
+    ]);
+  });
+});
