@@ -1,21 +1,9 @@
-import { AlarmFlood } from "./alert/flood.ts";
-import { type Fault, HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
-import { amended, type Known, markedLate, sameUse } from "./alert/late.ts";
+import { AlertBook } from "./alert/book.ts";
+import { HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import { Learning, type LearningOptions } from "./alert/learning.ts";
-import {
-  applyCommand,
-  changed,
-  close,
-  expireShelf,
-  open,
-  withCompanion,
-  withTrack,
-  worthTelling,
-} from "./alert/lifecycle.ts";
 import type { Hearing, Neighbours } from "./alert/neighbours.ts";
 import { Placement } from "./alert/placement.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions, scanSeverity } from "./alert/policy.ts";
-import { Resting } from "./alert/resting.ts";
 import { Belief } from "./belief/belief.ts";
 import { classify } from "./detect/activity.ts";
 import { Detector } from "./detect/detector.ts";
@@ -28,7 +16,6 @@ import { type ChannelDescription, Lanes } from "./lanes.ts";
 import { LateLook } from "./late.ts";
 import type {
   Alert,
-  AlertChange,
   BandId,
   Birth,
   BlockId,
@@ -108,9 +95,9 @@ const NEIGHBOUR_WAIT_MS = 2000;
 /** What stands out less than this explains nothing at the distance of another block. */
 const LOUD_DB = 12;
 /** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
-const MAX_OPEN_ALERTS = 1000;
+const _MAX_OPEN_ALERTS = 1000;
 /** Closed ones that are remembered, against late readings of the same use. */
-const MAX_SETTLED = 200;
+const _MAX_SETTLED = 200;
 /** Blocks whose sensors send what they kept are through with it together, give or take this. */
 const LATE_NEIGHBOURS_MS = 5000;
 
@@ -121,25 +108,14 @@ export class BlockPipeline {
   private readonly lanes: Lanes;
   private readonly locator: Locator;
   private readonly tracker: Tracker;
-  private readonly policy: Policy;
   private readonly belief: Belief;
-  private readonly alerts = new Map<string, Alert>();
-  /** Which alert a track feeds; several tracks may feed one. */
-  private readonly alertOfTrack = new Map<string, string>();
-  /** Tracks whose alert somebody closed. */
-  private readonly resting = new Resting();
-  /** Tracks that have not opened an alert, as last seen. */
-  private readonly waiting = new Map<string, Track>();
-  private readonly alertOfFault = new Map<string, string>();
+  private readonly alerts: AlertBook;
   private readonly health: SensorHealth;
   /** Sensors whose case is open. */
-  private readonly flood = new AlarmFlood();
   private readonly tampered = new Set<SensorId>();
   /** Share of time a receiver was overdriven, as its sensor said last. */
   private readonly saturation = new Map<SensorId, number>();
   private readonly events: PipelineEvent[] = [];
-  /** Tracks that another block's emitter explained, and how loud they were then, dB over the floor. */
-  private readonly explainedDb = new Map<string, number>();
   /** Windows that were judged and whose alerts wait for what the neighbours heard. */
   private undecided: { readonly endMs: number; readonly changes: readonly TrackChange[] }[] = [];
   private flushing = false;
@@ -151,8 +127,6 @@ export class BlockPipeline {
   private offeredMs = Number.NEGATIVE_INFINITY;
   /** Tracks of late readings that wait for what the neighbours find, and until when. */
   private lateTracks: { readonly tracks: readonly Track[]; readonly atMs: number }[] = [];
-  /** Where and when phones were told of whose alerts are closed. */
-  private settled: Known[] = [];
 
   constructor(options: PipelineOptions) {
     if (1000 % options.windowMs !== 0) throw new Error(`windowMs must divide 1000, not ${options.windowMs}`);
@@ -189,8 +163,20 @@ export class BlockPipeline {
     });
     // A phone of the next block is heard here too: its own block raises the alert, and looks at it from nearer.
     const own = { ...around, zones: around.zones.filter((z) => z.block === block || z.block === null) };
-    this.policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
+    const policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
     this.belief = new Belief(site, block, prior);
+    this.alerts = new AlertBook({
+      site: site.id,
+      block,
+      falseAlarmsPerDay,
+      policy,
+      learning: this.learning,
+      neighbours: options.neighbours,
+      setAside: () => this.trust.aside,
+      onChange: (tMs, change) => this.events.push({ type: "alert", tMs, change }),
+      onUse: (track, alert) => this.belief.use(track, policy.heldP(track), alert),
+      onClosed: (alert, nowMs) => this.belief.closed(alert, nowMs),
+    });
   }
 
   /** Does in steps beforehand what the first evidence of a band would do inside a tick; results are the same without it. */
@@ -236,27 +222,15 @@ export class BlockPipeline {
     const id = `${scan.sensor}-${scan.boot.toString(36)}-${scan.seq.toString(36)}`;
     const place = scan.place ?? this.options.site.sensors.find((s) => s.id === scan.sensor)?.place ?? null;
     const told = this.belief.scan({ ...scan, place }, id);
-    if (!scan.alarm || told === null || this.alerts.has(id)) return;
+    if (!scan.alarm || told === null) return;
     const where = place === null ? "" : ` at ${place}`;
     const percent = (p: number) => `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`;
     const score = scan.score === null ? "" : `, score ${scan.score}`;
-    const alert = open({
-      id,
-      site: this.options.site.id,
-      block: this.block,
-      kind: "phone-found",
+    this.alerts.found(id, place, {
       severity: scanSeverity(told.p),
       text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${score}; its alarms multiply the odds of a phone by ${told.oddsRatio.toFixed(1)}, to ${percent(told.p)}.`,
       tMs: scan.tsMs,
-      firstEvidenceMs: scan.tsMs,
-      latched: true,
     });
-    this.tell(
-      "new",
-      null,
-      { ...alert, cell: place, candidates: place === null ? [] : [{ cell: place, p: 1 }] },
-      scan.tsMs,
-    );
   }
 
   /** A feed told where people are who carry phones by right. */
@@ -333,23 +307,7 @@ export class BlockPipeline {
 
   /** A person's action; `nowMs` is when. */
   command(command: Command, nowMs: number): CommandResult {
-    const alert = this.alerts.get(command.alert);
-    if (!alert)
-      return { ok: false, code: "alert-unknown", detail: `no open alert ${command.alert} in block ${this.block}` };
-    const result = applyCommand(alert, command, nowMs);
-    if (result.ok) {
-      this.put(result.alert);
-      if (command.type === "close") {
-        this.belief.closed(result.alert, nowMs);
-        for (const [track, fed] of this.alertOfTrack) {
-          if (fed !== alert.id) continue;
-          this.alertOfTrack.delete(track);
-          this.resting.closed(track, alert.id, command.outcome, nowMs);
-        }
-      }
-      this.events.push({ type: "alert", tMs: nowMs, change: { type: "update", before: alert, after: result.alert } });
-    }
-    return result;
+    return this.alerts.command(command, nowMs);
   }
 
   /** Which kernel judges, and how far floors are known by the time of day. */
@@ -364,7 +322,7 @@ export class BlockPipeline {
 
   /** Alerts that are not closed, oldest first. */
   openAlerts(): Alert[] {
-    return [...this.alerts.values()];
+    return this.alerts.list();
   }
 
   /** One window: detect and fuse; what it means for alerts waits for `decide`. */
@@ -435,47 +393,13 @@ export class BlockPipeline {
 
   private decideLate(nowMs: number): void {
     while (this.lateTracks.length > 0 && this.lateTracks[0]!.atMs <= nowMs) {
-      for (const track of this.lateTracks.shift()!.tracks) this.alertLate(track);
+      for (const found of this.lateTracks.shift()!.tracks) {
+        const { activity, p } = classify(found.episodes);
+        const fix = this.belief.weigh(found.fix, found.lastEvidenceMs);
+        const track = { ...found, fix, activity, activityP: p };
+        this.alerts.late(track, this.lanes.judgedUntilMs ?? track.lastEvidenceMs);
+      }
     }
-  }
-
-  /** A phone that was on while its sensors could not say so: amends the alert that knows of it, or raises one that is over. */
-  private alertLate(found: Track): void {
-    const { activity, p } = classify(found.episodes);
-    const fix = this.belief.weigh(found.fix, found.lastEvidenceMs);
-    const track = { ...found, fix, activity, activityP: p };
-    const tMs = this.lanes.judgedUntilMs ?? track.lastEvidenceMs;
-    if (!this.policy.opens(track, tMs) || this.options.neighbours?.explainsLate(track)) return;
-    const id = `${track.id}-late`;
-    for (const alert of this.alerts.values()) {
-      if (alert.id !== id && !(alert.kind === "phone-active" && sameUse(track, alert))) continue;
-      const after = amended(alert, track, tMs);
-      if (after) this.tell("update", alert, after, tMs);
-      return;
-    }
-    if (this.settled.some((known) => sameUse(track, known))) return;
-    if (this.learning.active(track.lastEvidenceMs)) {
-      this.learning.count(track, tMs);
-      this.learning.ended(track.id);
-      this.remember(track, null);
-      return;
-    }
-    const severity = this.policy.severity(track);
-    const opening = open({
-      id,
-      site: this.options.site.id,
-      block: this.block,
-      kind: "phone-active",
-      severity,
-      text: "",
-      tMs,
-      firstEvidenceMs: track.firstEvidenceMs,
-      latched: true,
-    });
-    const after = markedLate(withTrack(opening, track, severity, this.options.falseAlarmsPerDay), track, tMs);
-    this.tell("new", null, after, tMs);
-    this.remember(track, id);
-    this.tell("end", this.alerts.get(id) ?? after, { ...(this.alerts.get(id) ?? after), active: false }, tMs);
   }
 
   /** Up to which window the neighbours have told what they heard, or have been waited for long enough. */
@@ -489,69 +413,19 @@ export class BlockPipeline {
     const toldMs = this.toldMs(nowMs);
     while (this.undecided.length > 0 && this.undecided[0]!.endMs <= toldMs) {
       const { endMs, changes } = this.undecided.shift()!;
-      for (const { kind, track } of changes) this.alertFor(track, kind === "ended", endMs);
-      // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
-      for (const track of this.waiting.values()) {
-        if (this.opens(track, endMs)) this.alertFor(track, false, endMs);
-      }
-      for (const alert of this.alerts.values()) {
-        const expired = expireShelf(alert, endMs);
-        if (expired !== alert) this.tell("update", alert, expired, endMs);
-      }
+      for (const { kind, track } of changes) this.alerts.track(track, kind === "ended", endMs);
+      this.alerts.judged(endMs);
     }
-  }
-
-  /**
-   * Whether a track should open an alert here: the policy wants it, and no other block's emitter explains it. What was explained
-   * once opens only when it is louder than it was then: the last of it, half in the noise, may be heard by one block alone.
-   */
-  private opens(track: Track, tMs: number): boolean {
-    const { neighbours } = this.options;
-    if (neighbours !== undefined) {
-      const loudestDb = track.sensors.reduce((most, s) => Math.max(most, s.excessDb), Number.NEGATIVE_INFINITY);
-      const explainedDb = this.explainedDb.get(track.id) ?? Number.NEGATIVE_INFINITY;
-      if (neighbours.explains(track, tMs) !== null) {
-        this.explainedDb.set(track.id, Math.max(explainedDb, loudestDb));
-        return false;
-      }
-      if (loudestDb <= explainedDb) return false;
-    }
-    return this.policy.opens(track, tMs) && !this.policy.maybeEcho(track, this.waiting.values());
   }
 
   private lookAtHealth(endMs: number): void {
-    this.endFlood(endMs);
+    this.alerts.endFlood(endMs);
     const misplaced = (sensor: SensorId) => this.placement.of(sensor);
     const distrust = (sensor: SensorId) => this.trust.of(sensor);
     const looks = this.lanes.sensors(this.tampered, this.saturation, misplaced, distrust, endMs);
     const { opened, ended } = this.health.look(endMs, looks);
-    for (const fault of opened) this.openFault(fault, endMs);
-    for (const fault of ended) {
-      const alert = this.alerts.get(this.alertOfFault.get(fault.key) ?? "");
-      this.alertOfFault.delete(fault.key);
-      if (!alert) continue;
-      const after = { ...alert, active: false, last_evidence_at: endMs };
-      this.tell("end", alert, alert.latched ? after : close(after, endMs), endMs);
-    }
-  }
-
-  private openFault(fault: Fault, tMs: number): void {
-    const id = `${this.block}-${tMs.toString(36)}-${fault.key.replace(":", "-")}`;
-    const { kind, severity, text } = fault;
-    const latched = kind === "tamper";
-    this.alertOfFault.set(fault.key, id);
-    const opening = {
-      id,
-      site: this.options.site.id,
-      block: this.block,
-      kind,
-      severity,
-      text,
-      tMs,
-      firstEvidenceMs: tMs,
-      latched,
-    };
-    this.tell("new", null, open(opening), tMs);
+    for (const fault of opened) this.alerts.fault(fault, endMs);
+    for (const fault of ended) this.alerts.faultEnded(fault.key, endMs);
   }
 
   /** The bands in which any channel stands out, each with all channels that measured it. */
@@ -573,126 +447,6 @@ export class BlockPipeline {
     return windows;
   }
 
-  private alertFor(told: Track, ended: boolean, tMs: number): void {
-    const track = this.resting.since(told);
-    const perDay = this.options.falseAlarmsPerDay;
-    const fed = this.alertOfTrack.get(track.id) ?? this.resting.alertOf(track.id);
-    const id = this.resting.idOf(track.id);
-    const known = this.alerts.get(fed ?? "");
-    if (known && known.closed_at === null) {
-      const after =
-        known.id === id
-          ? withTrack(known, track, this.policy.severity(track, known.severity), perDay, this.trust.aside)
-          : withCompanion(known, track);
-      if (ended) this.alertOfTrack.delete(track.id);
-      if (ended && ![...this.alertOfTrack.values()].includes(known.id)) {
-        this.tell("end", known, { ...after, active: false }, tMs);
-      } else if (worthTelling(known, { ...after, active: true })) {
-        this.tell("update", known, { ...after, active: true }, tMs);
-      } else {
-        this.put({ ...after, active: true });
-      }
-    } else if (!known && this.resting.has(track)) {
-      // Closed by somebody, and the same use goes on.
-    } else if (!known && !this.opens(track, tMs)) {
-      this.waiting.set(track.id, track);
-    } else if (!known && this.learning.active(tMs)) {
-      this.waiting.delete(track.id);
-      this.learning.count(track, tMs);
-    } else if (!known) {
-      this.waiting.delete(track.id);
-      const same = this.policy.sameIncident(track, this.alerts.values());
-      if (same) {
-        this.alertOfTrack.set(track.id, same.id);
-      } else {
-        const opening = open({
-          id,
-          site: this.options.site.id,
-          block: this.block,
-          kind: "phone-active",
-          severity: this.policy.severity(track),
-          text: "",
-          tMs,
-          firstEvidenceMs: track.firstEvidenceMs,
-          latched: true,
-        });
-        this.alertOfTrack.set(track.id, opening.id);
-        const after = withTrack(opening, track, opening.severity, perDay, this.trust.aside);
-        this.tell("new", null, after, tMs);
-        if (!track.active) this.tell("end", after, { ...after, active: false }, tMs);
-      }
-    }
-    const feeds = this.alertOfTrack.get(track.id) ?? fed;
-    if (ended || feeds !== fed) this.remember(track, feeds);
-    if (ended) {
-      this.learning.ended(track.id);
-      this.resting.ended(track.id);
-      this.alertOfTrack.delete(track.id);
-      this.waiting.delete(track.id);
-      this.explainedDb.delete(track.id);
-    }
-  }
-
-  /** A use counts for what is believed of the cells, whether or not it opened an alert; another block's emitter does not. */
-  private remember(track: Track, alert: string | null): void {
-    if (!track.confirmed || (alert === null && this.explainedDb.has(track.id))) return;
-    this.belief.use(track, this.policy.heldP(track), alert);
-  }
-
-  private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {
-    const change = changed(type, before, type === "new" ? this.admit(after, tMs) : after);
-    this.put(change.after);
-    this.events.push({ type: "alert", tMs, change });
-  }
-
-  /** An alert that opens, in a flood named under the one that speaks for all. */
-  private admit(alert: Alert, tMs: number): Alert {
-    const floodId = `${this.block}-${tMs.toString(36)}-flood`;
-    const { suppressedBy, begins } = this.flood.admit(alert, tMs, floodId);
-    if (begins) {
-      const opening = {
-        id: floodId,
-        site: this.options.site.id,
-        block: this.block,
-        kind: "service-fault" as const,
-        severity: "critical" as const,
-        text: `A flood of alerts in ${this.block}: too many in ten minutes to announce each. Those that follow are listed, not announced.`,
-        tMs,
-        firstEvidenceMs: tMs,
-        latched: false,
-      };
-      const change = changed("new", null, open(opening));
-      this.put(change.after);
-      this.events.push({ type: "alert", tMs, change });
-    }
-    return suppressedBy === null ? alert : { ...alert, suppressed_by: suppressedBy };
-  }
-
-  /** The flood is over: what it spoke for stays listed as it was; new alerts are announced again. */
-  private endFlood(endMs: number): void {
-    const alert = this.alerts.get(this.flood.over(endMs) ?? "");
-    if (alert) this.tell("end", alert, close({ ...alert, last_evidence_at: endMs }, endMs), endMs);
-  }
-
-  private put(alert: Alert): void {
-    if (alert.closed_at !== null) {
-      this.alerts.delete(alert.id);
-      if (alert.kind === "phone-active") {
-        const { cell, candidates, first_evidence_at, last_evidence_at } = alert;
-        this.settled.push({ cell, candidates, first_evidence_at, last_evidence_at });
-        if (this.settled.length > MAX_SETTLED) this.settled.shift();
-      }
-      return;
-    }
-    this.alerts.set(alert.id, alert);
-    if (this.alerts.size <= MAX_OPEN_ALERTS) return;
-    for (const old of this.alerts.values()) {
-      if (old.active) continue;
-      this.alerts.delete(old.id);
-      break;
-    }
-  }
-
   /** Everything there is to say since the last call. */
   take(): PipelineEvent[] {
     return this.events.splice(0);
@@ -710,22 +464,15 @@ export class BlockPipeline {
       days: this.detector.daySnapshot(),
       lanes: this.lanes.snapshot(),
       tracker: this.tracker.snapshot(),
-      alerts: [...this.alerts.values()],
-      alertOfTrack: [...this.alertOfTrack],
-      resting: this.resting.snapshot(),
-      waiting: [...this.waiting.values()],
+      alerts: this.alerts.snapshot(),
       undecided: this.undecided,
-      explainedDb: [...this.explainedDb],
-      alertOfFault: [...this.alertOfFault],
       health: this.health.snapshot(),
       tampered: [...this.tampered],
       saturation: [...this.saturation],
-      flood: this.flood.snapshot(),
       placement: this.placement.snapshot(),
       trust: this.trust.snapshot(),
       late: this.late.snapshot(),
       lateTracks: this.lateTracks,
-      settled: this.settled,
       belief: this.belief.snapshot(),
       learning: this.learning.snapshot(),
     };
@@ -736,22 +483,15 @@ export class BlockPipeline {
       detector: ReturnType<Detector["snapshot"]>;
       lanes: unknown;
       tracker: unknown;
-      alerts: Alert[];
-      alertOfTrack: [string, string][];
-      resting?: unknown;
-      waiting: Track[];
-      explainedDb: [string, number][];
+      alerts: unknown;
       undecided: { endMs: number; changes: TrackChange[] }[];
-      alertOfFault: [string, string][];
       health: unknown;
       tampered: SensorId[];
       saturation: [SensorId, number][];
-      flood: unknown;
       placement: unknown;
       trust?: unknown;
       late: unknown;
       lateTracks: { tracks: Track[]; atMs: number }[];
-      settled: Known[];
       belief?: unknown;
       learning?: unknown;
       days?: Uint8Array | null;
@@ -760,21 +500,14 @@ export class BlockPipeline {
     if (data.days) this.detector.restoreDays(data.days);
     this.lanes.restore(data.lanes);
     this.tracker.restore(data.tracker);
-    for (const alert of data.alerts) this.alerts.set(alert.id, alert);
-    for (const [track, alert] of data.alertOfTrack) this.alertOfTrack.set(track, alert);
-    if (data.resting !== undefined) this.resting.restore(data.resting);
+    this.alerts.restore(data.alerts);
     this.undecided = [...data.undecided];
-    for (const [track, db] of data.explainedDb) this.explainedDb.set(track, db);
-    for (const track of data.waiting) this.waiting.set(track.id, track);
-    for (const [key, alert] of data.alertOfFault) this.alertOfFault.set(key, alert);
     this.health.restore(data.health);
     for (const sensor of data.tampered) this.tampered.add(sensor);
-    this.flood.restore(data.flood);
     this.placement.restore(data.placement);
     if (data.trust !== undefined) this.trust.restore(data.trust);
     this.late.restore(data.late);
     this.lateTracks = [...data.lateTracks];
-    this.settled = [...data.settled];
     if (data.belief !== undefined) this.belief.restore(data.belief);
     if (data.learning !== undefined) this.learning.restore(data.learning);
     for (const [sensor, share] of data.saturation) this.saturation.set(sensor, share);
