@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Rng } from "../../support/noise.ts";
 import { widen } from "../../../src/fuse/rehearse.ts";
+import { Rng } from "../../support/noise.ts";
 
 /** Squared standardised errors of two coordinates whose variance is `factor` times what was stated; some are strays. */
 function squares(count: number, factor: number, strays: number, seed: number): number[] {
