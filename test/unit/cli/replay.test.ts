@@ -51,7 +51,7 @@ beforeAll(async () => {
     [single, "1"],
     [batched, "7"],
   ] as const) {
-    const end = await callCli(["simulate", path, "--seed", "2", "--out", out, "--batch", batch]);
+    const end = await callCli(["simulate", path, "--seed", "4", "--out", out, "--batch", batch]);
     expect(end.code, end.stderr).toBe(0);
   }
 });
@@ -78,7 +78,7 @@ describe("cellward replay --site", () => {
     const alerts: string[] = [];
     for (const batch of ["1", "7"]) {
       const out = join(dir, `two-${batch}`);
-      const made = await callCli(["simulate", path, "--seed", "2", "--out", out, "--batch", batch]);
+      const made = await callCli(["simulate", path, "--seed", "4", "--out", out, "--batch", batch]);
       expect(made.code, made.stderr).toBe(0);
       const files = [join(out, "two.jsonl"), "--site", join(out, "site.yaml"), "--truth", join(out, "two.truth.jsonl")];
       const end = await callCli(["replay", ...files, "--out", join(out, "report")]);
