@@ -49,6 +49,7 @@ interface Run {
   readonly heads: readonly string[];
   readonly rms: Int16Array;
   readonly peak: Int16Array;
+  readonly duty: Uint8Array;
   silent: boolean;
 }
 
@@ -106,6 +107,7 @@ export class Engine {
         heads: s.bands.map((b, j) => `${j > 0 ? "," : ""}{"b":"${site.bands[b]?.id}"`),
         rms: new Int16Array(width),
         peak: new Int16Array(width),
+        duty: new Uint8Array(width),
         silent: false,
       };
     });
@@ -189,7 +191,7 @@ export class Engine {
   }
 
   private hold(run: Run, seq: number, ts: number, slot: number): { topic: string; text: string } | null {
-    const { rms, peak, first, spec } = this.in.receiver;
+    const { rms, peak, duty, first, spec } = this.in.receiver;
     const { batch } = this.in;
     const from = first[run.index] as number;
     const bands = run.heads.length;
@@ -197,6 +199,7 @@ export class Engine {
     for (let j = 0; j < bands; j++) {
       run.rms[j * batch + run.held] = rms[from + j] as number;
       run.peak[j * batch + run.held] = peak[from + j] as number;
+      run.duty[j * batch + run.held] = duty[from + j] as number;
     }
     run.held++;
     if (run.held < batch && (slot + run.index) % batch !== batch - 1) return null;
@@ -205,8 +208,9 @@ export class Engine {
     const site = this.in.site;
     const ids = (site.sensors[run.index]?.bands ?? []).map((b) => `"${site.bands[b]?.id}"`).join(",");
     let text = `{"v":1,"boot":${run.boot},"seq":${seq - n + 1},"ts":${run.heldTs},"dt_ms":${spec.period_ms},"bands":[${ids}]`;
-    if (this.withRms) text += `,"rms_dbm":${rows(run.rms, bands, batch, n)}`;
-    if (this.withPeak) text += `,"peak_dbm":${rows(run.peak, bands, batch, n)}`;
+    if (this.withRms) text += `,"rms_dbm":${rows(run.rms, bands, batch, n, num)}`;
+    if (this.withPeak) text += `,"peak_dbm":${rows(run.peak, bands, batch, n, num)}`;
+    if (this.withDuty) text += `,"duty":${rows(run.duty, bands, batch, n, (v) => HUNDREDTHS[v]!)}`;
     return { topic: `${run.topic}/readings`, text: `${text}}` };
   }
 
@@ -280,11 +284,17 @@ export class Engine {
   private pendingScans: SimMessage[] | null = null;
 }
 
-function rows(values: Int16Array, bands: number, width: number, n: number): string {
+function rows(
+  values: Int16Array | Uint8Array,
+  bands: number,
+  width: number,
+  n: number,
+  write: (value: number) => string,
+): string {
   let text = "[";
   for (let j = 0; j < bands; j++) {
     text += j > 0 ? ",[" : "[";
-    for (let i = 0; i < n; i++) text += (i > 0 ? "," : "") + num(values[j * width + i] as number);
+    for (let i = 0; i < n; i++) text += (i > 0 ? "," : "") + write(values[j * width + i] as number);
     text += "]";
   }
   return `${text}]`;

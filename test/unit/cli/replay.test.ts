@@ -51,12 +51,13 @@ beforeAll(async () => {
     [single, "1"],
     [batched, "7"],
   ] as const) {
-    const end = await callCli(["simulate", path, "--seed", "4", "--out", out, "--batch", batch]);
+    const end = await callCli(["simulate", path, "--seed", "3", "--out", out, "--batch", batch]);
     expect(end.code, end.stderr).toBe(0);
   }
 });
 
 describe("cellward replay --site", () => {
+  // Seed 3 hangs on shares of air time, which batches must carry too.
   it("replay: twice, and from another batch cut: the same bytes of alerts and score, calls found", async () => {
     const ends = [await replayOf(single, "a"), await replayOf(single, "b"), await replayOf(batched, "c")];
     for (const end of ends) expect(end.code, end.stderr).toBe(0);
