@@ -2,7 +2,15 @@
  * One emitter followed through windows of packets: bursts reduced, power learned on the way, position filtered.
  */
 import type { BandId, Fix, SensorId } from "../model.ts";
-import { cutBursts, type Packet, powerScatter, reduceBursts } from "./bursts.ts";
+import {
+  type Burst,
+  cutBursts,
+  type Packet,
+  type PowerScatter,
+  powerScatter,
+  reduceBursts,
+  type WindowLevels,
+} from "./bursts.ts";
 import { logSumExp } from "./linalg.ts";
 import type { BandDefaults, Locator, Miss, PowerPrior } from "./locate.ts";
 
@@ -39,14 +47,46 @@ const POWER_LEAST = 0.6;
 /** How the power of one emitter wanders from second to second, dB per root second. */
 const POWER_DRIFT_DB = 0.7;
 /** Weight, in bursts, of the prior on the bursts' power spread. */
-export const SCATTER_PRIOR = 4;
+const SCATTER_PRIOR = 4;
+/** What an old burst's spread counts from window to window: a phone's power control changes with its place. */
+const SCATTER_KEPT = 0.95;
 /** Prior spread of the bursts' power where nothing is known, dB. */
 export const SCATTER_DB = 2;
 
+/** The spread of the power from burst to burst, as far as it was seen. */
+export class PowerSpread {
+  #squares = 0;
+  #degrees = 0;
+
+  /** Takes a window's bursts; gives what they say of the power and of fading. */
+  learn(bursts: readonly Burst[]): PowerScatter {
+    const now = powerScatter(bursts);
+    this.#squares = SCATTER_KEPT * this.#squares + Math.max(-now.degrees, now.squares);
+    this.#degrees = SCATTER_KEPT * this.#degrees + now.degrees;
+    return now;
+  }
+
+  /** With `priorDb` where nothing was seen yet. */
+  sdDb(priorDb: number): number {
+    const squares = Math.max(0, this.#squares + SCATTER_PRIOR * priorDb * priorDb);
+    return Math.sqrt(squares / (this.#degrees + SCATTER_PRIOR));
+  }
+}
+
+/** Of each sensor that was measuring, the bursts of a window that it missed; those that missed none left out. */
+export function missesOf(window: PacketWindow, levels: WindowLevels): Miss[] {
+  const count = new Map<SensorId, number>(levels.sensors.map((s, i) => [s, levels.heard[i]!]));
+  return window.measuring
+    .map(({ sensor, floorDbm }) => {
+      const heard = count.get(sensor) ?? 0;
+      return { sensor, floorDbm, heard, bursts: levels.bursts - heard };
+    })
+    .filter((m) => m.bursts > 0);
+}
+
 interface PowerState {
   prior: PowerPrior;
-  squares: number;
-  degrees: number;
+  readonly spread: PowerSpread;
 }
 
 /** Follows one emitter. Forward only: a fix at t uses nothing after t. */
@@ -156,24 +196,14 @@ export class Follower {
     if (defaults === null) return () => {};
     const bursts = cutBursts(window.packets, this.#options.burstGapMs);
     const state = this.#powerOf(window.band, defaults);
-    const scatter = powerScatter(bursts);
-    // Old bursts count less: a phone's power control changes with its place.
-    state.squares = 0.95 * state.squares + Math.max(-scatter.degrees, scatter.squares);
-    state.degrees = 0.95 * state.degrees + scatter.degrees;
-    const floor = Math.max(SCATTER_DB, defaults.burstPowerDb) ** 2;
-    const spread2 = Math.max(0, state.squares + SCATTER_PRIOR * floor) / (state.degrees + SCATTER_PRIOR);
-    const levels = reduceBursts(bursts, defaults.fadingDb, Math.sqrt(spread2));
+    state.spread.learn(bursts);
+    const levels = reduceBursts(
+      bursts,
+      defaults.fadingDb,
+      state.spread.sdDb(Math.max(SCATTER_DB, defaults.burstPowerDb)),
+    );
     if (levels === null) return () => {};
-    const count = new Map<SensorId, number>();
-    levels.sensors.forEach((s, i) => {
-      count.set(s, levels.heard[i]!);
-    });
-    const misses: Miss[] = window.measuring
-      .map(({ sensor, floorDbm }) => {
-        const own = count.get(sensor) ?? 0;
-        return { sensor, floorDbm, heard: own, bursts: levels.bursts - own };
-      })
-      .filter((m) => m.bursts > 0);
+    const misses = missesOf(window, levels);
     // Windows that share their errors must not count as so many: their static part is scaled up to add up to one.
     const persistenceMs = this.#options.persistenceMs ?? defaults.persistenceMs;
     const staticFactor = Math.max(1, Math.min(persistenceMs, endMs - this.#startMs + windowMs) / windowMs);
@@ -185,7 +215,7 @@ export class Follower {
   #powerOf(band: BandId, defaults: BandDefaults): PowerState {
     let state = this.#power.get(band);
     if (state === undefined) {
-      state = { prior: defaults.power, squares: 0, degrees: 0 };
+      state = { prior: defaults.power, spread: new PowerSpread() };
       this.#power.set(band, state);
     }
     return state;

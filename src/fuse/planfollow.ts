@@ -9,10 +9,10 @@
  * spreads are kept side by side, weighted by what they foretold.
  */
 import type { BandId, Fix, SensorId } from "../model.ts";
-import { cutBursts, powerScatter, reduceBursts, type WindowLevels } from "./bursts.ts";
-import { FOLLOW_DEFAULTS, type PacketWindow, SCATTER_DB, SCATTER_PRIOR } from "./follow.ts";
+import { cutBursts, reduceBursts, type WindowLevels } from "./bursts.ts";
+import { FOLLOW_DEFAULTS, missesOf, type PacketWindow, PowerSpread, SCATTER_DB } from "./follow.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";
-import type { Locator, Miss } from "./locate.ts";
+import type { Locator } from "./locate.ts";
 
 /** Time over which likelihoods are averaged, ms: some bursts' fading, a step or two of somebody who walks. */
 const MEMORY_MS = 2000;
@@ -23,9 +23,8 @@ const FADING_PRIOR = 10;
 /** Hypotheses less likely than this are not mixed in. */
 const SMALLEST_P = 1e-6;
 
-interface Scatter {
-  squares: number;
-  degrees: number;
+interface Spreads {
+  readonly power: PowerSpread;
   fadingSquares: number;
   fadingDegrees: number;
 }
@@ -39,7 +38,7 @@ export class PlanFollower {
   readonly #weight: Float64Array;
   readonly #posterior: Float64Array;
   readonly #scratch: Float64Array;
-  readonly #scatter = new Map<BandId, Scatter>();
+  readonly #spreads = new Map<BandId, Spreads>();
   #startMs = Number.NaN;
   #lastMs = Number.NaN;
 
@@ -120,31 +119,16 @@ export class PlanFollower {
     const defaults = this.#locator.bandDefaults(window.band);
     if (defaults === null) return null;
     const bursts = cutBursts(window.packets, FOLLOW_DEFAULTS.burstGapMs);
-    let state = this.#scatter.get(window.band);
+    let state = this.#spreads.get(window.band);
     if (state === undefined) {
-      state = { squares: 0, degrees: 0, fadingSquares: 0, fadingDegrees: 0 };
-      this.#scatter.set(window.band, state);
+      state = { power: new PowerSpread(), fadingSquares: 0, fadingDegrees: 0 };
+      this.#spreads.set(window.band, state);
     }
-    const now = powerScatter(bursts);
-    // Old bursts count less: a phone's power control changes with its place.
-    state.squares = 0.95 * state.squares + Math.max(-now.degrees, now.squares);
-    state.degrees = 0.95 * state.degrees + now.degrees;
+    const now = state.power.learn(bursts);
     state.fadingSquares += now.fadingSquares;
     state.fadingDegrees += now.fadingDegrees;
-    const spread2 =
-      Math.max(0, state.squares + SCATTER_PRIOR * SCATTER_DB * SCATTER_DB) / (state.degrees + SCATTER_PRIOR);
     const fading2 =
       (state.fadingSquares + FADING_PRIOR * defaults.fadingDb ** 2) / (state.fadingDegrees + FADING_PRIOR);
-    return reduceBursts(bursts, Math.sqrt(fading2), Math.sqrt(spread2));
+    return reduceBursts(bursts, Math.sqrt(fading2), state.power.sdDb(SCATTER_DB));
   }
-}
-
-function missesOf(window: PacketWindow, levels: WindowLevels): Miss[] {
-  const count = new Map<SensorId, number>(levels.sensors.map((s, i) => [s, levels.heard[i]!]));
-  return window.measuring
-    .map(({ sensor, floorDbm }) => {
-      const heard = count.get(sensor) ?? 0;
-      return { sensor, floorDbm, heard, bursts: levels.bursts - heard };
-    })
-    .filter((m) => m.bursts > 0);
 }
