@@ -3,8 +3,9 @@
  * lost, repeated, late, shuffled or corrupt; brokers that are away. Stated by the scenario, or drawn per seed (swarm):
  * then each kind is on or off by the toss of a coin, so that every pair of kinds meets in some seed.
  */
-import type { Engine, Queue, Run } from "./engine.ts";
+import type { Engine, Run } from "./engine.ts";
 import { type Prng, stream } from "./prng.ts";
+import type { Queue } from "./queue.ts";
 import type { Receiver } from "./receiver.ts";
 import { type FaultSpec, type Scenario, ScenarioError } from "./scenario.ts";
 import type { SimSite } from "./site.ts";
