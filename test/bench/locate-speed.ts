@@ -6,7 +6,7 @@
  */
 import { Locator, type Observation } from "../../src/fuse/locate.ts";
 import type { SensorSite, Site, Wall, Zone } from "../../src/model.ts";
-import { random } from "./locate.ts";
+import { mulberry32 } from "../support/noise.ts";
 import { normals } from "./tablea.ts";
 
 const BAND = { id: "lte800-ul", loHz: 832e6, hiHz: 862e6, tdd: false };
@@ -94,7 +94,7 @@ export function blockOf({ floors, columns, every }: BlockSize): Site {
 
 /** Bursts of phones in cells: free-space levels less 8 dB a row or floor between, 6 dB of scatter, floors of `floorDbm`. */
 export function burstsOf(site: Site, count: number, floorDbm: number, seed: number): Observation[] {
-  const next = random(seed);
+  const next = mulberry32(seed);
   const normal = normals(seed + 1);
   const cells = site.zones.filter((z) => z.kind === "cell");
   return Array.from({ length: count }, (_, t) => {

@@ -9,6 +9,8 @@ import { locate, type PositionLine } from "../../src/cli/locate.ts";
 import type { Calibration, Site } from "../../src/model.ts";
 import { loadSite } from "../../src/site.ts";
 import { openTrace, readLabels, type TraceMessage } from "../../src/trace/index.ts";
+import { mulberry32 } from "../support/noise.ts";
+import { type PathPoint, positionAt } from "../support/path.ts";
 
 const TRACKS = ["straight_01", "straight_02", "straight_05", "rectangular_without_rotation"];
 
@@ -18,17 +20,6 @@ export interface Scores {
   readonly p95M: number;
   readonly cover50: number;
   readonly cover90: number;
-}
-
-/** mulberry32: small, seeded, good enough to shift powers. */
-export function random(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 /** Shifts all levels of a burst (packets within 60 ms) by one U(-20, 0) dB. */
@@ -50,24 +41,14 @@ export async function* shifted(trace: AsyncIterable<TraceMessage>, next: () => n
   }
 }
 
-interface PathPoint {
-  readonly t: number;
-  readonly x_m: number;
-  readonly y_m: number;
-}
-
-/** Mean position over an interval, from the path's points interpolated. */
+/** Mean position over an interval. */
 export function truthAt(path: readonly PathPoint[], fromMs: number, toMs: number): [number, number] {
   let [x, y] = [0, 0];
   const steps = 8;
   for (let k = 0; k < steps; k++) {
-    const t = fromMs + ((k + 0.5) / steps) * (toMs - fromMs);
-    let i = path.findIndex((p) => p.t >= t);
-    if (i < 0) i = path.length - 1;
-    const [a, b] = [path[Math.max(0, i - 1)]!, path[i]!];
-    const f = b.t > a.t ? Math.min(1, Math.max(0, (t - a.t) / (b.t - a.t))) : 0;
-    x += (a.x_m + f * (b.x_m - a.x_m)) / steps;
-    y += (a.y_m + f * (b.y_m - a.y_m)) / steps;
+    const at = positionAt(path, fromMs + ((k + 0.5) / steps) * (toMs - fromMs));
+    x += at.x / steps;
+    y += at.y / steps;
   }
   return [x, y];
 }
@@ -79,7 +60,7 @@ export class Coverage {
   #in90 = 0;
 
   add(line: PositionLine, x: number, y: number): void {
-    const d2 = mahalanobis2(line, x, y);
+    const d2 = mahalanobis2(line.cov_m2, x - line.x_m, y - line.y_m);
     this.#errors.push(Math.hypot(line.x_m - x, line.y_m - y));
     // Two dimensions: quantiles of chi-square are -2 ln(1 - p).
     if (d2 <= -2 * Math.log(0.5)) this.#in50++;
@@ -113,7 +94,7 @@ export async function scoreTracks(
       .split("\n")
       .map((l) => JSON.parse(l) as PathPoint);
     const trace = await openTrace(join(folder, `${track}.jsonl.gz`));
-    const messages = shiftSeed === null ? trace : shifted(trace, random(shiftSeed));
+    const messages = shiftSeed === null ? trace : shifted(trace, mulberry32(shiftSeed));
     for await (const line of locate(messages, site, calibration, everyMs, null)) {
       const [x, y] = truthAt(path, line.t - everyMs, line.t);
       coverage.add(line, x, y);
@@ -122,10 +103,14 @@ export async function scoreTracks(
   return coverage.scores();
 }
 
-function mahalanobis2(line: PositionLine, x: number, y: number): number {
-  const [xx, xy, yy] = line.cov_m2 as [number, number, number];
-  const [dx, dy] = [x - line.x_m, y - line.y_m];
-  return (dx * dx * yy - 2 * dx * dy * xy + dy * dy * xx) / (xx * yy - xy * xy);
+/** Squared distance of an error in units of a stated covariance. */
+export function mahalanobis2([xx, xy, yy]: readonly number[], dx: number, dy: number): number {
+  return (dx * dx * yy! - 2 * dx * dy * xy! + dy * dy * xx!) / (xx! * yy! - xy! * xy!);
+}
+
+/** Messages that are at hand, as a trace is read. */
+export async function* streamed(messages: readonly TraceMessage[]): AsyncGenerator<TraceMessage> {
+  yield* messages;
 }
 
 export function recordedFolder(): string | null {

@@ -15,7 +15,7 @@ import {
   World,
 } from "../../simulator/table-a.ts";
 import { Locator } from "../../src/fuse/locate.ts";
-import { random } from "./locate.ts";
+import { mulberry32 } from "../support/noise.ts";
 import { normals } from "./tablea.ts";
 
 const BAND = "lte800-ul";
@@ -54,7 +54,7 @@ export interface Loss {
 export function lossOf(hard: boolean, layout: Layout, sensors: number, each: number, seed: number): Loss {
   const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
   const world = new World(block, normals(seed));
-  const next = random(seed + 1);
+  const next = mulberry32(seed + 1);
   const locator = new Locator(block.site, { block: "b1", calibration: null });
   const limit = new Limit(block);
   const sigmaDb = block.params.fadingDb / Math.sqrt(block.params.looks);

@@ -8,18 +8,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { learn } from "../../src/cli/calibrate.ts";
 import { locate } from "../../src/cli/locate.ts";
+import { insidePolygon } from "../../src/fuse/grid.ts";
 import type { Calibration, Site } from "../../src/model.ts";
 import { parseSite } from "../../src/site.ts";
-import type { TraceMessage } from "../../src/trace/index.ts";
 import { SURVEYS, type Survey, survey } from "../support/survey.ts";
-import { Coverage, truthAt } from "./locate.ts";
+import { Coverage, streamed, truthAt } from "./locate.ts";
 
 const EVERY_MS = 2000;
 const [seeds = "1,2,3", names = Object.keys(SURVEYS).join(",")] = process.argv.slice(2);
-
-async function* stream(messages: readonly TraceMessage[]): AsyncGenerator<TraceMessage> {
-  yield* messages;
-}
 
 /** Calibrates from files, as the verb does. */
 async function learned(made: Survey, site: Site): Promise<Calibration> {
@@ -37,7 +33,7 @@ async function learned(made: Survey, site: Site): Promise<Calibration> {
 async function scored(made: Survey, site: Site, calibration: Calibration | null): Promise<string> {
   const coverage = new Coverage();
   let [right, stated, floors] = [0, 0, 0];
-  for await (const line of locate(stream(made.track), site, calibration, EVERY_MS, null)) {
+  for await (const line of locate(streamed(made.track), site, calibration, EVERY_MS, null)) {
     const [x, y] = truthAt(made.path, line.t - EVERY_MS, line.t);
     coverage.add(line, x, y);
     const { floor } = made.path.find((p) => p.t >= line.t - EVERY_MS / 2) ?? made.path.at(-1)!;
@@ -46,10 +42,7 @@ async function scored(made: Survey, site: Site, calibration: Calibration | null)
     if (top === undefined) continue;
     stated += top.p;
     const zone = site.zones.find((z) => z.id === top.cell);
-    const xs = zone?.polygon.map((p) => p[0]) ?? [];
-    const ys = zone?.polygon.map((p) => p[1]) ?? [];
-    const within = (v: number, of: readonly number[]) => v >= Math.min(...of) && v <= Math.max(...of);
-    if (zone?.floor === floor && within(x, xs) && within(y, ys)) right++;
+    if (zone?.floor === floor && insidePolygon(zone.polygon, x, y)) right++;
   }
   const s = coverage.scores();
   const percent = (n: number) => `${((100 * n) / s.count).toFixed(0)} %`;

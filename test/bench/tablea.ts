@@ -23,14 +23,14 @@ import {
 import { fitBand, type LabelledPoint } from "../../src/fuse/fit.ts";
 import { Locator, type Observation } from "../../src/fuse/locate.ts";
 import type { Calibration, LossDb, Site } from "../../src/model.ts";
-import { random } from "./locate.ts";
+import { mulberry32 } from "../support/noise.ts";
 
 const BAND = "lte800-ul";
 const WALK_NOISE_DB = 2;
 
 /** Box-Muller on a seeded generator. */
 export function normals(seed: number): () => number {
-  const next = random(seed);
+  const next = mulberry32(seed);
   return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 
@@ -119,7 +119,7 @@ export function planOnly(
 ): Row {
   const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
   const world = new World(block, normals(seed));
-  const next = random(seed + 1);
+  const next = mulberry32(seed + 1);
   const locator = new Locator(PLANS[plan](block.site), { block: "b1", calibration: null });
   const limit = new Limit(block);
   const sums = [0, 0, 0];
@@ -140,7 +140,7 @@ export function walked(hard: boolean, layout: Layout, trials: number, seed: numb
   let done = 0;
   for (let w = 0; done < trials; w++) {
     const normal = normals(seed + 1000 * w);
-    const next = random(seed + 1000 * w + 1);
+    const next = mulberry32(seed + 1000 * w + 1);
     const world = new World(block, normal);
     const visited = Array.from({ length: CELLS }, (_, k) => k).filter(() => next() >= 0.1);
     const walkAt = visited.map((k) => k * PER_CELL + Math.floor(next() * PER_CELL));

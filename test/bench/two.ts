@@ -21,7 +21,7 @@ import { atOnce } from "../../src/fuse/linalg.ts";
 import { Locator } from "../../src/fuse/locate.ts";
 import { TRACKER_DEFAULTS, Tracker } from "../../src/fuse/tracks.ts";
 import type { ChannelEvidence, Track } from "../../src/model.ts";
-import { random } from "./locate.ts";
+import { mulberry32 } from "../support/noise.ts";
 import { normals } from "./tablea.ts";
 
 const [pairs = "100", seed = "1", wanted = "door", kind = ""] = process.argv.slice(2);
@@ -41,7 +41,7 @@ const LEAD_SENSORS = 3;
 const block = buildBlock(kind === "hard" ? HARD_BLOCK : BASE_BLOCK, layout);
 const { params, sensors, positions, gain } = block;
 const normal = normals(Number(seed));
-const next = random(Number(seed) + 1);
+const next = mulberry32(Number(seed) + 1);
 const world = new World(block, normal);
 const locator = new Locator(block.site, { block: "b1", calibration: null });
 

@@ -5,10 +5,13 @@
  * Run: node bin/bench.js uncalibrated [halls] [blocks] [seed]
  */
 import { BASE_BLOCK, buildBlock, cellId, HARD_BLOCK, LAYOUTS, PER_CELL, World } from "../../simulator/table-a.ts";
-import { locate, type PositionLine } from "../../src/cli/locate.ts";
+import { locate } from "../../src/cli/locate.ts";
+import { insidePolygon } from "../../src/fuse/grid.ts";
 import type { SensorSite, Site, Zone } from "../../src/model.ts";
 import type { TraceMessage } from "../../src/trace/index.ts";
-import { random } from "./locate.ts";
+import { mulberry32 } from "../support/noise.ts";
+import { type PathPoint, positionAt } from "../support/path.ts";
+import { Coverage, streamed } from "./locate.ts";
 import { normals, PLANS, type PlanKind } from "./tablea.ts";
 
 const EVERY_MS = 1000;
@@ -129,27 +132,19 @@ function hall(d: Draw): Run {
   const seconds = 60;
   const speed = between(d, 0.1, 1.2);
   // Legs from one random place to the next, each with a rest.
-  const stops: { t: number; p: Place }[] = [];
+  const stops: PathPoint[] = [];
   let p: Place = { x: w * d.next(), y: h * d.next() };
+  const stop = (t: number) => stops.push({ t, x_m: p.x, y_m: p.y });
   for (let t = 0; t < seconds; ) {
-    stops.push({ t, p });
+    stop(t);
     t += between(d, 0, 15);
-    stops.push({ t, p });
+    stop(t);
     const q = { x: w * d.next(), y: h * d.next() };
     t += Math.hypot(q.x - p.x, q.y - p.y) / speed;
     p = q;
   }
-  stops.push({ t: seconds + 1000, p });
-  const truthAt = (tMs: number): Place => {
-    const t = (tMs - START_MS) / 1000;
-    const i = Math.max(
-      1,
-      stops.findIndex((s) => s.t >= t),
-    );
-    const [a, b] = [stops[i - 1]!, stops[i]!];
-    const f = b.t > a.t ? Math.min(1, Math.max(0, (t - a.t) / (b.t - a.t))) : 0;
-    return { x: a.p.x + f * (b.p.x - a.p.x), y: a.p.y + f * (b.p.y - a.p.y) };
-  };
+  stop(seconds + 1000);
+  const truthAt = (tMs: number): Place => positionAt(stops, (tMs - START_MS) / 1000);
   const levelAt = (s: number, tMs: number): number => {
     const at = truthAt(tMs);
     const [x, y, z] = sensors[s]!.positionM!;
@@ -183,46 +178,25 @@ function cellPhone(d: Draw, plan: PlanKind): Run {
 }
 
 interface Sums {
-  intervals: number;
-  in50: number;
-  in90: number;
+  readonly coverage: Coverage;
   stated: number;
   right: number;
   cells: number;
-  readonly errors: number[];
 }
 
-const sums = (): Sums => ({ intervals: 0, in50: 0, in90: 0, stated: 0, right: 0, cells: 0, errors: [] });
-
-function square(line: PositionLine, { x, y }: Place): number {
-  const [xx, xy, yy] = line.cov_m2 as [number, number, number];
-  const [dx, dy] = [x - line.x_m, y - line.y_m];
-  return (dx * dx * yy - 2 * dx * dy * xy + dy * dy * xx) / (xx * yy - xy * xy);
-}
-
-async function* each(trace: readonly TraceMessage[]): AsyncGenerator<TraceMessage> {
-  yield* trace;
-}
+const sums = (): Sums => ({ coverage: new Coverage(), stated: 0, right: 0, cells: 0 });
 
 async function score(run: Run, into: readonly Sums[]): Promise<void> {
   const cellOf = ({ x, y }: Place): string | null => {
-    const zone = run.site.zones.find((z) => {
-      const xs = z.polygon.map((p) => p[0]);
-      const ys = z.polygon.map((p) => p[1]);
-      return x >= Math.min(...xs) && x < Math.max(...xs) && y >= Math.min(...ys) && y < Math.max(...ys);
-    });
+    const zone = run.site.zones.find((z) => insidePolygon(z.polygon, x, y));
     return zone?.id ?? null;
   };
-  for await (const line of locate(each(run.trace), run.site, null, EVERY_MS, null)) {
+  for await (const line of locate(streamed(run.trace), run.site, null, EVERY_MS, null)) {
     const truth = run.truthAt(line.t - EVERY_MS / 2);
-    const d2 = square(line, truth);
     const cell = run.cell ?? cellOf(truth);
     const top = line.candidates[0];
     for (const s of into) {
-      s.intervals++;
-      if (d2 <= -2 * Math.log(0.5)) s.in50++;
-      if (d2 <= -2 * Math.log(0.1)) s.in90++;
-      s.errors.push(Math.hypot(line.x_m - truth.x, line.y_m - truth.y));
+      s.coverage.add(line, truth.x, truth.y);
       if (top === undefined) continue;
       s.cells++;
       s.stated += top.p;
@@ -232,12 +206,11 @@ async function score(run: Run, into: readonly Sums[]): Promise<void> {
 }
 
 function print(name: string, s: Sums): void {
-  s.errors.sort((a, b) => a - b);
-  const at = (q: number): string => (s.errors[Math.floor(s.errors.length * q)] ?? Number.NaN).toFixed(2);
-  const percent = (x: number, n: number): string => ((100 * x) / n).toFixed(1);
+  const { count, medianM, p95M, cover50, cover90 } = s.coverage.scores();
+  const percent = (share: number): string => (100 * share).toFixed(1);
   process.stdout.write(
-    `| ${name} | ${s.intervals} | ${at(0.5)} | ${at(0.95)} | ${percent(s.in50, s.intervals)} % | ${percent(s.in90, s.intervals)} % | ` +
-      `${percent(s.stated, s.cells)} % | ${percent(s.right, s.cells)} % |\n`,
+    `| ${name} | ${count} | ${medianM.toFixed(2)} | ${p95M.toFixed(2)} | ${percent(cover50)} % | ${percent(cover90)} % | ` +
+      `${percent(s.stated / s.cells)} % | ${percent(s.right / s.cells)} % |\n`,
   );
 }
 
@@ -249,7 +222,7 @@ async function main(): Promise<void> {
   const open = sums();
   for (let k = 0; k < halls; k++) {
     const own = seed * 1000 + k;
-    await score(hall({ next: random(own), normal: normals(own + 500_000) }), [open]);
+    await score(hall({ next: mulberry32(own), normal: normals(own + 500_000) }), [open]);
   }
   if (halls > 0) print("halls", open);
   if (blocks > 0) {
@@ -257,7 +230,7 @@ async function main(): Promise<void> {
       const s = sums();
       for (let k = 0; k < blocks; k++) {
         const own = seed * 1000 + k;
-        await score(cellPhone({ next: random(own + 1), normal: normals(own + 600_000) }, plan), [s]);
+        await score(cellPhone({ next: mulberry32(own + 1), normal: normals(own + 600_000) }, plan), [s]);
       }
       print(`blocks, ${plan}`, s);
     }

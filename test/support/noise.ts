@@ -100,3 +100,14 @@ export function congruential(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+/** Numbers from 0 up to 1 of mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for a toy or to shift powers. */
+export function mulberry32(seed: number): () => number {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -6,6 +6,7 @@
 import type { LabelEpisode } from "../../src/contracts.ts";
 import type { TraceMessage } from "../../src/trace/index.ts";
 import { Rng } from "./noise.ts";
+import { type PathPoint, positionAt } from "./path.ts";
 
 export interface SurveyWorld {
   readonly sizeM: readonly [x: number, y: number];
@@ -209,10 +210,10 @@ function means(world: SurveyWorld, receivers: readonly Place[], rng: Rng): (k: n
 
 /** From one place to the next at 1 m/s, half the time with 10 s of standing; now and then by the stairs. */
 function walked(world: SurveyWorld, startMs: number, rng: Rng): (tMs: number) => Place {
-  const stops: (Place & { t: number })[] = [];
+  const stops: (PathPoint & { readonly floor: number })[] = [];
   let at: Place = { x: world.sizeM[0] / 2, y: world.sizeM[1] / 2, floor: 0 };
   let t = startMs;
-  const stop = () => stops.push({ ...at, t });
+  const stop = () => stops.push({ t, x_m: at.x, y_m: at.y, floor: at.floor });
   stop();
   while (t < startMs + TRACK_MS) {
     const next = { ...anywhere(world, rng), floor: at.floor };
@@ -231,13 +232,8 @@ function walked(world: SurveyWorld, startMs: number, rng: Rng): (tMs: number) =>
     }
   }
   return (tMs) => {
-    const i = Math.max(
-      1,
-      stops.findIndex((s) => s.t >= tMs),
-    );
-    const [a, b] = [stops[i - 1]!, stops[i]!];
-    const f = b.t > a.t ? Math.min(1, Math.max(0, (tMs - a.t) / (b.t - a.t))) : 0;
-    return { x: a.x + f * (b.x - a.x), y: a.y + f * (b.y - a.y), floor: a.floor };
+    const { x, y, from } = positionAt(stops, tMs);
+    return { x, y, floor: from.floor };
   };
 }
 

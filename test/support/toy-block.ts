@@ -1,6 +1,7 @@
 import type { PipelineEvent, ReadingBatch, Site } from "../../src/model.ts";
 import { BlockPipeline, type PipelineOptions } from "../../src/pipeline.ts";
 import { parseSite } from "../../src/site.ts";
+import { mulberry32 } from "./noise.ts";
 
 /**
  * A small block with readings of its own making, for tests of the pipeline's rules. Its radio is as plain as can be
@@ -168,15 +169,4 @@ function rect(x0: number, y0: number, x1: number, y1: number) {
     [x1, y1],
     [x0, y1],
   ];
-}
-
-/** Public-domain 32-bit generator (Tommy Ettinger), enough for a toy. */
-function mulberry32(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

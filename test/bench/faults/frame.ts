@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mulberry32 } from "../../support/noise.ts";
 
 export interface FaultContext {
   readonly seed: number;
@@ -37,16 +38,6 @@ export interface Fault {
   readonly controls: Readonly<Record<string, (context: FaultContext) => Promise<FaultResult>>>;
 }
 
-function prng(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 async function inFolder(
   seed: number,
   runs: number,
@@ -56,7 +47,7 @@ async function inFolder(
   const end = performance.now() + 1000 * limitS;
   const dir = mkdtempSync(join(tmpdir(), "cellward-fault-"));
   try {
-    return await run({ seed, runs, dir, random: prng(seed), timeUp: () => performance.now() > end });
+    return await run({ seed, runs, dir, random: mulberry32(seed), timeUp: () => performance.now() > end });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -1,23 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { type HeardLevel, Placement } from "../../../src/alert/placement.ts";
+import { mulberry32 } from "../../support/noise.ts";
 import { toyPipeline, toyReadings, toySite } from "../../support/toy-block.ts";
 
 const FLOOR = -100;
 const CELLS = 12;
 
-function prng(seed: number) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 /** A row of cells with a sensor each: 8 dB a wall and free space, power and a spread of 6 dB by chance. */
 function house(seed: number) {
-  const random = prng(seed);
+  const random = mulberry32(seed);
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const at = Array.from({ length: CELLS }, (_, i) => i);
   const coverDb = new Array<number>(CELLS).fill(0);

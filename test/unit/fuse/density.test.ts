@@ -13,8 +13,8 @@ import type { buildGrid } from "../../../src/fuse/grid.ts";
 import { atOnce } from "../../../src/fuse/linalg.ts";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { patchesOf } from "../../../src/fuse/patches.ts";
-import { random } from "../../bench/locate.ts";
 import { blockOf, burstsOf } from "../../bench/locate-speed.ts";
+import { mulberry32 } from "../../support/noise.ts";
 
 /** log N(r; 0, C) by Gaussian elimination with pivots. */
 function logNormal(residual: readonly number[], covariance: readonly (readonly number[])[]): number {
@@ -50,7 +50,7 @@ interface World {
 
 /** A row of positions and a row of sensors, a few of which hear. */
 function world(seed: number, size: number, sensors: number, hearing: number): World {
-  const next = random(seed);
+  const next = mulberry32(seed);
   const at = Float64Array.from({ length: sensors }, () => 30 * next());
   const xM = Float64Array.from({ length: size }, (_, c) => (c * 30) / size);
   const gain = new Int16Array(size * sensors);

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { PlanFollower } from "../../../src/fuse/planfollow.ts";
 import type { Site } from "../../../src/model.ts";
-import { random } from "../../bench/locate.ts";
+import { mahalanobis2 } from "../../bench/locate.ts";
 import { normals } from "../../bench/tablea.ts";
+import { mulberry32 } from "../../support/noise.ts";
 import { box, sensor, site, zone } from "./world.ts";
 
 const BAND = "lte800-ul";
@@ -79,7 +80,7 @@ describe("planfollow", () => {
 
   test("planfollow: sensors off by 4 dB each for good: what is stated holds what it says", () => {
     const normal = normals(11);
-    const next = random(12);
+    const next = mulberry32(12);
     let [in90, stated, right] = [0, 0, 0];
     const runs = 60;
     for (let run = 0; run < runs; run++) {
@@ -98,9 +99,8 @@ describe("planfollow", () => {
           burst(x, y, k * EVERY_MS - 100, offsets, () => 4 * normal()),
         );
       }
-      const [xx, xy, yy] = fix.position.covM2;
-      const [dx, dy] = [x - fix.position.xM, y - fix.position.yM];
-      if ((dx * dx * yy - 2 * dx * dy * xy + dy * dy * xx) / (xx * yy - xy * xy) < -2 * Math.log(0.1)) in90++;
+      const { xM, yM, covM2 } = fix.position;
+      if (mahalanobis2(covM2, x - xM, y - yM) < -2 * Math.log(0.1)) in90++;
       stated += fix.candidates[0]!.p;
       if (fix.candidates[0]!.cell === `z${Math.floor(x / 5)}${Math.floor(y / 6)}`) right++;
     }

@@ -5,6 +5,7 @@ import { addDbm, background, type Levels, logDensity, plus, type Source } from "
 import { findAll } from "../../../src/fuse/newcomers.ts";
 import { read } from "../../../src/fuse/reading.ts";
 import { distanceM, type SourceGrid } from "../../../src/fuse/sources.ts";
+import { mulberry32 } from "../../support/noise.ts";
 
 /** A hall of 20 by 3 positions two metres apart with a sensor at every second one; 30 dB a decade, no walls. */
 function hall(): SourceGrid {
@@ -39,13 +40,7 @@ const N = grid.sensors.length;
 
 /** Normal deviates of a small fixed generator (mulberry32 and Box-Muller). */
 function normals(seed: number): () => number {
-  let a = seed >>> 0;
-  const uniform = () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const uniform = mulberry32(seed);
   return () => Math.sqrt(-2 * Math.log(uniform() + 1e-12)) * Math.cos(2 * Math.PI * uniform());
 }
 

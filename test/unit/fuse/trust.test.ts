@@ -3,8 +3,8 @@ import { atOnce } from "../../../src/fuse/linalg.ts";
 import type { Observation } from "../../../src/fuse/locate.ts";
 import type { SourceGrid } from "../../../src/fuse/sources.ts";
 import { Trust } from "../../../src/fuse/trust.ts";
-import { random } from "../../bench/locate.ts";
 import { normals } from "../../bench/tablea.ts";
+import { mulberry32 } from "../../support/noise.ts";
 
 const FLOOR_DBM = -100;
 const POWER_DBM = -36;
@@ -52,7 +52,7 @@ function gridOf(columns: number, every: number): SourceGrid & { readonly cell: n
 function house(seed: number, columns = 8, every = 1) {
   const grid = gridOf(columns, every);
   const normal = normals(seed);
-  const next = random(seed + 1);
+  const next = mulberry32(seed + 1);
   const n = grid.sensors.length;
   const shadow = Float64Array.from({ length: 2 * columns * n }, () => 6 * normal());
   const extraDb = new Float64Array(n);
