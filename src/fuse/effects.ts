@@ -42,6 +42,8 @@ export class Effects {
   readonly #startDbm: Float64Array;
   readonly #from: Int32Array;
   readonly #entries: Int32Array;
+  /** The place in the order by which a table is filled: of those that share one the first, whoever is looked at first. */
+  readonly #owner: Int32Array;
   /**
    * Value and slope of each entry side by side, NaN where not yet known. Before the values of a sensor as many zeros as the powers
    * tried span, after them as many times the last one, so that all powers are always in the table.
@@ -62,6 +64,7 @@ export class Effects {
     this.#startDbm = new Float64Array(n);
     this.#from = new Int32Array(n);
     this.#entries = new Int32Array(n);
+    this.#owner = new Int32Array(n);
     let size = 0;
     let untouched = -1;
     for (let j = 0; j < n; j++) {
@@ -74,9 +77,10 @@ export class Effects {
       this.#entries[j] = Math.ceil(spanDb * STEPS_A_DB) + 1 + 2 * TRY_SPAN;
       // Silent sensors that nobody reaches so far are all alike.
       const alike = silent && before === levels.floorDbm[i]! - BACKGROUND_SD_DB && sum.sdDb[i] === BACKGROUND_SD_DB;
-      this.#from[j] = alike && untouched >= 0 ? untouched : size;
-      if (alike && untouched < 0) untouched = size;
-      if (this.#from[j] === size) size += this.#entries[j]!;
+      if (alike && untouched < 0) untouched = j;
+      this.#owner[j] = alike ? untouched : j;
+      this.#from[j] = this.#owner[j] === j ? size : this.#from[untouched]!;
+      if (this.#owner[j] === j) size += this.#entries[j]!;
     }
     this.#table = new Float64Array(2 * size).fill(Number.NaN);
     for (let j = 0; j < n; j++) this.#table.fill(0, 2 * this.#from[j]!, 2 * (this.#from[j]! + TRY_SPAN));
@@ -142,10 +146,11 @@ export class Effects {
   /** Works out the value of an entry where it is not known. */
   #value(j: number, at: number): void {
     if (!Number.isNaN(this.#table[2 * at]!)) return;
-    const i = this.#order[j]!;
+    const owner = this.#owner[j]!;
+    const i = this.#order[owner]!;
     const t = at - this.#from[j]! - TRY_SPAN;
     const before = this.#sum.levelDbm[i]!;
-    const total = t < ADDED_DB.length ? before + ADDED_DB[t]! : this.#startDbm[j]! + t / STEPS_A_DB;
+    const total = t < ADDED_DB.length ? before + ADDED_DB[t]! : this.#startDbm[owner]! + t / STEPS_A_DB;
     const share = t < SHARE.length ? SHARE[t]! : 1;
     const spread = share * this.#sd + (1 - share) * this.#sum.sdDb[i]!;
     this.#table[2 * at] = sensorNats(this.#levels, i, total, spread) - this.#was[i]!;
