@@ -5,8 +5,8 @@
  * It does the common path. A lane that had a missing value, a reading at the clip, or a statistic at its threshold is left
  * as it was and named in the answer: the plain kernel then takes its readings.
  */
+import { Body, type Expr, f32x4, f64x2, i32, i32x4, type Local, moduleOf, v128 } from "../wasm/emitter.ts";
 import { CLASS_STRIDE } from "./classes.ts";
-import { Body, type Expr, f32x4, f64x2, i32, i32x4, type Local, moduleOf, v128 } from "./emitter.ts";
 import {
   BLOCK,
   EV_N,

@@ -2,6 +2,7 @@
  * The kernel for hosts with SIMD: an instance of the module that `bank-module.ts` assembles, with the records of a detector's lanes
  * in its memory. Where the host has no SIMD, or no memory to give, there is none, and the plain kernel judges everything.
  */
+import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
 import {
   assemble,
   FLOORS_AT,
@@ -22,28 +23,12 @@ import {
 import { buildClassTable } from "./classes.ts";
 import { LANE_WORDS, type LaneStore, POWER } from "./kernels.ts";
 
-const PAGE = 65_536;
-
-/** What is used of WebAssembly; the type is that of the specification. */
-interface Wasm {
-  validate(bytes: Uint8Array<ArrayBuffer>): boolean;
-  Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  Memory: new (limits: { initial: number }) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
-}
-declare const WebAssembly: Wasm | undefined;
-
-let compiled: object | null | undefined;
+let module: object | null | undefined;
 
 /** The module, compiled once; null where the host has no WebAssembly SIMD. */
 function moduleOfHost(): object | null {
-  if (compiled !== undefined) return compiled;
-  compiled = null;
-  if (typeof WebAssembly !== "undefined") {
-    const bytes = assemble();
-    if (WebAssembly.validate(bytes)) compiled = new WebAssembly.Module(bytes);
-  }
-  return compiled;
+  if (module === undefined) module = compiled(assemble());
+  return module;
 }
 
 /** Whether this host runs the SIMD kernel. */
@@ -53,7 +38,7 @@ export function hasSimd(): boolean {
 
 /** One instance of the module, with the records of one detector's lanes in its memory. */
 export class SimdBank implements LaneStore {
-  readonly #memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  readonly #memory: Memory;
   readonly #run: (...args: number[]) => number;
   /** Readings of the batch that is being judged. */
   x = new Float32Array(0);
@@ -67,19 +52,14 @@ export class SimdBank implements LaneStore {
 
   /** null where the host has no SIMD or no memory to give. */
   static create(): SimdBank | null {
-    const module = moduleOfHost();
-    if (module === null || typeof WebAssembly === "undefined") return null;
-    try {
-      return new SimdBank(WebAssembly, module);
-    } catch {
-      return null;
-    }
+    const code = moduleOfHost();
+    const made = code === null ? null : instanceOf(code, LANES_AT);
+    return made === null ? null : new SimdBank(made.memory, made.run);
   }
 
-  private constructor(wasm: Wasm, module: object) {
-    this.#memory = new wasm.Memory({ initial: Math.ceil(LANES_AT / PAGE) });
-    const instance = new wasm.Instance(module, { env: { memory: this.#memory } });
-    this.#run = instance.exports.run as (...args: number[]) => number;
+  private constructor(memory: Memory, run: (...args: number[]) => number) {
+    this.#memory = memory;
+    this.#run = run;
     new Float32Array(this.#memory.buffer, POWER_AT).set(POWER);
     new Float32Array(this.#memory.buffer, TABLE_AT).set(buildClassTable());
     this.#look();

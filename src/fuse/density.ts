@@ -8,11 +8,11 @@
  *
  * Three more things keep it small: positions are looked at a patch at a time, one in its middle first, and only patches near the
  * best are done whole (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is
- * given up once it is `DEPTH_NATS` behind the best; four positions go through a factor side by side, since one alone waits for
- * its own sums.
+ * given up once it is `DEPTH_NATS` behind the best; eight positions go through a factor side by side (`whitener.ts`).
  */
 import { cholesky } from "./linalg.ts";
 import type { Patches } from "./patches.ts";
+import { GROUP, type HeldGains, Whitener } from "./whitener.ts";
 
 /** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
 export const GAIN_STEP_DB = 1 / 64;
@@ -26,8 +26,6 @@ export const PATCH_NATS = 10;
 const SEEDS = 4;
 /** Positions between two pauses: about a millisecond with 64 sensors. */
 const POSITIONS_A_STEP = 512;
-/** Sensors between two looks at whether positions are still in. */
-const LOOK_EVERY = 8;
 /**
  * Entries of a factor below this share of their row's diagonal are left out. Each moves a whitened residual by so much of another
  * one, which are about 1 where a position fits: a few hundredths of a nat over 64 sensors.
@@ -85,18 +83,8 @@ export class Density {
   /** Sensors of the observation at hand. */
   #n = 0;
   #factor = new Float64Array(0);
-  /** Rows of the factors left of the diagonal, class by class: 4 times the column of each entry, its value, where rows begin. */
-  #entryAt = new Int32Array(0);
-  #entry = new Float64Array(0);
-  #begin = new Int32Array(0);
-  #inverse = new Float64Array(0);
-  /** Whitened ones, and v / (1 + v u'u) with the sensors so far, by class and sensor. */
-  #ones = new Float64Array(0);
-  #common = new Float64Array(0);
-  #base = new Float64Array(0);
-  #column = new Int32Array(0);
-  /** Whitened residuals of four positions, sensor by sensor. */
-  #z = new Float64Array(0);
+  readonly #whitener: Whitener;
+  #held: HeldGains = { at: 0, strideBytes: 0 };
   #constant = new Float64Array(0);
   /** By scale: what a square counts, and the logs of determinant and probability. */
   #shrink = new Float64Array(1);
@@ -113,6 +101,11 @@ export class Density {
   #list = new Int32Array(0);
   #byClass = new Int32Array(0);
   #top = 0;
+
+  /** `plain`: without WebAssembly, whatever the host has. */
+  constructor(plain = false) {
+    this.#whitener = new Whitener(GAIN_STEP_DB, plain);
+  }
 
   /**
    * Writes the log density of the observation at each candidate over `out`: exact in patches whose middle is within
@@ -134,7 +127,7 @@ export class Density {
   ): Generator<void, number> {
     const power2 = power.sdDb * power.sdDb;
     const { middle, from, member } = e.patches;
-    this.#reserve(heard, power.meanDbm, e.classVariance.length, out.length);
+    this.#reserve(e, heard, power.meanDbm);
     this.#rescale(e.scales);
     let left2 = Number.POSITIVE_INFINITY;
     e.classVariance.forEach((v, k) => {
@@ -172,26 +165,14 @@ export class Density {
     return left2;
   }
 
-  #reserve(heard: Heard, meanDbm: number, classes: number, size: number): void {
+  #reserve(e: Expectation, heard: Heard, meanDbm: number): void {
     const n = heard.sensor.length;
+    const classes = e.classVariance.length;
+    const size = Math.max(e.classOf.length, SEEDS);
     this.#n = n;
     if (this.#factor.length < n * n) this.#factor = new Float64Array(n * n);
-    const entries = ((n * (n - 1)) / 2) * classes;
-    if (this.#entry.length < entries) {
-      this.#entry = new Float64Array(entries);
-      this.#entryAt = new Int32Array(entries);
-    }
-    if (this.#ones.length < n * classes) {
-      this.#ones = new Float64Array(n * classes);
-      this.#common = new Float64Array(n * classes);
-      this.#inverse = new Float64Array(n * classes);
-      this.#begin = new Int32Array(n * classes + 1);
-    }
-    if (this.#base.length < n) {
-      this.#base = new Float64Array(n);
-      this.#column = new Int32Array(n);
-      this.#z = new Float64Array(4 * n);
-    }
+    this.#held = this.#whitener.hold(e.gain, e.sensors);
+    this.#whitener.begin(n, classes);
     if (this.#constant.length < classes) this.#constant = new Float64Array(classes);
     if (this.#limit.length < classes) this.#limit = new Float64Array(classes);
     if (this.#list.length < size) {
@@ -199,8 +180,7 @@ export class Density {
       this.#byClass = new Int32Array(size);
     }
     for (let i = 0; i < n; i++) {
-      this.#base[i] = heard.level[i]! - meanDbm;
-      this.#column[i] = heard.sensor[i]!;
+      this.#whitener.set(i, heard.level[i]! - meanDbm, heard.sensor[i]!, this.#held);
     }
     this.#top = Number.NEGATIVE_INFINITY;
     this.#limit.fill(Number.POSITIVE_INFINITY);
@@ -239,28 +219,7 @@ export class Density {
       }
     }
     if (!cholesky(factor, n)) throw new Error("covariance of the observation is not positive definite");
-    const ones = this.#ones.subarray(k * n, k * n + n);
-    let ones2 = 0;
-    let logRoot = 0;
-    if (k === 0) this.#begin[0] = 0;
-    let entries = this.#begin[k * n]!;
-    for (let i = 0; i < n; i++) {
-      const diagonal = factor[i * n + i]!;
-      let one = 1;
-      for (let j = 0; j < i; j++) {
-        const l = factor[i * n + j]!;
-        if (Math.abs(l) < LITTLE * diagonal) continue;
-        this.#entry[entries] = l;
-        this.#entryAt[entries++] = 4 * j;
-        one -= l * ones[j]!;
-      }
-      this.#begin[k * n + i + 1] = entries;
-      this.#inverse[k * n + i] = 1 / diagonal;
-      ones[i] = one / diagonal;
-      ones2 += ones[i]! * ones[i]!;
-      this.#common[k * n + i] = power2 / (1 + power2 * ones2);
-      logRoot += Math.log(diagonal);
-    }
+    const { logRoot, ones2 } = this.#whitener.add(factor, power2, LITTLE);
     this.#constant[k] = -logRoot - Math.log1p(power2 * ones2) / 2 - (n / 2) * LOG_2PI;
     return power2 / (1 + power2 * ones2);
   }
@@ -280,7 +239,7 @@ export class Density {
     }
   }
 
-  /** Takes some positions of a list, four of a class at a time. */
+  /** Takes some positions of a list, `GROUP` of a class at a time. */
   #take(
     e: Expectation,
     meanDbm: number,
@@ -293,20 +252,14 @@ export class Density {
     for (let at = from; at < count; ) {
       const k = e.classOf[list[at]!]!;
       let end = at + 1;
-      while (end < count && end < at + 4 && e.classOf[list[end]!] === k) end++;
-      const last = end - 1;
-      const [c0, c1, c2, c3] = [
-        list[at]!,
-        list[Math.min(at + 1, last)]!,
-        list[Math.min(at + 2, last)]!,
-        list[Math.min(at + 3, last)]!,
-      ];
-      this.#four(e, k, c0, c1, c2, c3);
+      while (end < count && end < at + GROUP && e.classOf[list[end]!] === k) end++;
+      this.#whitener.run(k, this.#limit[k]!, this.#held, list, at, end);
+      const { squares, moved } = this.#whitener;
       for (let q = 0; at < end; at++, q++) {
         const c = list[at]!;
-        const emitted = meanDbm + this.#moved[q]!;
+        const emitted = meanDbm + moved[q]!;
         if (powerDbm !== null) powerDbm[c] = emitted;
-        const square = this.#squares[q]!;
+        const square = squares[q]!;
         // The depth is brought in at the end, when the best is known.
         if (square > this.#limit[k]!) out[c] = Number.NEGATIVE_INFINITY;
         else {
@@ -317,10 +270,6 @@ export class Density {
       }
     }
   }
-
-  readonly #squares = new Float64Array(4);
-  /** Posterior mean of the power less the prior one. */
-  readonly #moved = new Float64Array(4);
 
   /** The list's first `count` positions, those of a class together. */
   #sorted(e: Expectation, count: number): Int32Array {
@@ -334,75 +283,6 @@ export class Density {
       this.#byClass[next[e.classOf[c]!]!++] = c;
     }
     return this.#byClass;
-  }
-
-  /** Squares of four positions of class k, and what they say of the power; what is beyond the limit ends early. */
-  #four(e: Expectation, k: number, c0: number, c1: number, c2: number, c3: number): void {
-    const { gain, sensors } = e;
-    const n = this.#n;
-    const [entry, entryAt, begin, z, base, column] = [
-      this.#entry,
-      this.#entryAt,
-      this.#begin,
-      this.#z,
-      this.#base,
-      this.#column,
-    ];
-    const [inverse, ones, common] = [this.#inverse, this.#ones, this.#common];
-    const most = this.#limit[k]!;
-    const [r0, r1, r2, r3] = [c0 * sensors, c1 * sensors, c2 * sensors, c3 * sensors];
-    let [q0, q1, q2, q3] = [0, 0, 0, 0];
-    let [a0, a1, a2, a3] = [0, 0, 0, 0];
-    const first = k * n;
-    let v = 0;
-    let t = begin[first]!;
-    for (let i = 0; i < n; i++) {
-      const y = base[i]!;
-      const s = column[i]!;
-      let s0 = y - GAIN_STEP_DB * gain[r0 + s]!;
-      let s1 = y - GAIN_STEP_DB * gain[r1 + s]!;
-      let s2 = y - GAIN_STEP_DB * gain[r2 + s]!;
-      let s3 = y - GAIN_STEP_DB * gain[r3 + s]!;
-      for (const end = begin[first + i + 1]!; t < end; t++) {
-        const l = entry[t]!;
-        const at = entryAt[t]!;
-        s0 -= l * z[at]!;
-        s1 -= l * z[at + 1]!;
-        s2 -= l * z[at + 2]!;
-        s3 -= l * z[at + 3]!;
-      }
-      const f = inverse[first + i]!;
-      const one = ones[first + i]!;
-      s0 *= f;
-      s1 *= f;
-      s2 *= f;
-      s3 *= f;
-      const at = 4 * i;
-      z[at] = s0;
-      z[at + 1] = s1;
-      z[at + 2] = s2;
-      z[at + 3] = s3;
-      q0 += s0 * s0;
-      q1 += s1 * s1;
-      q2 += s2 * s2;
-      q3 += s3 * s3;
-      a0 += s0 * one;
-      a1 += s1 * one;
-      a2 += s2 * one;
-      a3 += s3 * one;
-      v = common[first + i]!;
-      if (i % LOOK_EVERY !== LOOK_EVERY - 1) continue;
-      if (q0 - v * a0 * a0 > most && q1 - v * a1 * a1 > most && q2 - v * a2 * a2 > most && q3 - v * a3 * a3 > most)
-        break;
-    }
-    this.#squares[0] = q0 - v * a0 * a0;
-    this.#squares[1] = q1 - v * a1 * a1;
-    this.#squares[2] = q2 - v * a2 * a2;
-    this.#squares[3] = q3 - v * a3 * a3;
-    this.#moved[0] = v * a0;
-    this.#moved[1] = v * a1;
-    this.#moved[2] = v * a2;
-    this.#moved[3] = v * a3;
   }
 
   /** Adds to `log` that all silent sensors hear nothing of a position; -Infinity once it is out of depth. */

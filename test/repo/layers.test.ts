@@ -60,7 +60,14 @@ for (const stage of ["detect", "fuse", "alert", "belief"]) {
   plant(folder, `export { x } from "../${other}/tracks.ts";`, IMPORT);
   plant(`${folder}/deep`, from("../../errors.ts"), IMPORT);
   plant(`${folder}/deep`, from(`../../${other}/tracks.ts`), IMPORT);
-  for (const good of ["./own.ts", "./deep/own.ts", "../model.ts", "../contracts.ts", "simple-statistics"]) {
+  for (const good of [
+    "./own.ts",
+    "./deep/own.ts",
+    "../model.ts",
+    "../contracts.ts",
+    "../wasm/host.ts",
+    "simple-statistics",
+  ]) {
     plant(folder, from(good), null);
   }
   plant(`${folder}/deep`, from("../own.ts"), null);
@@ -84,6 +91,8 @@ for (const stage of ["detect", "fuse", "alert", "belief"]) {
   plant(folder, "export const y = Math.sqrt(2) + Math.hypot(1, 2);", null);
 }
 plant("src/fuse", from("point-in-polygon-hao"), null);
+plant("src/wasm", from("../fuse/locate.ts"), IMPORT);
+plant("src/wasm", "export const y = Date.now();", GLOBAL);
 
 // pipeline
 for (const file of ["src/pipeline.ts", "src/blocks.ts", "src/lanes.ts"]) plant(file, from("./errors.ts"), IMPORT);

@@ -1,6 +1,6 @@
 /**
  * A small assembler for WebAssembly: expressions are values with a type, statements append bytes. What is written with it reads
- * like the loop it becomes (`bank-module.ts`). Only the instructions that are used here are known.
+ * like the loop it becomes (`src/detect/bank-module.ts`, `src/fuse/whitener-module.ts`). Only the instructions that are used here are known.
  *
  * Source: WebAssembly core specification 2.0, chapter 5 (binary format) and its table of SIMD instructions.
  */
@@ -118,20 +118,32 @@ export const i32x4 = {
   add: vv(0xae),
   sub: vv(0xb1),
   gt: vv(0x3b),
+  /** The four lower, the four upper of eight signed lanes of two bytes. */
+  fromLow16: v(0xa7),
+  fromHigh16: v(0xa8),
 };
 
 export const f64x2 = {
   /** The two lower lanes as float64. */
   fromLow: v(0x5f),
+  /** The two lower lanes of signed integers of four bytes. */
+  fromLowSigned: v(0xfe),
+  gt: vv(0x4a),
   add: vv(0xf0),
+  sub: vv(0xf1),
+  mul: vv(0xf2),
   lane: (a: V128, lane: number): F64 => expr("f64", a.bytes, simd(0x21), [lane]),
 };
 
 export const v128 = {
   load: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x00), memarg(offset)),
+  /** Eight bytes into both halves. */
+  load64Splat: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x0a), memarg(offset)),
   /** Four bytes into the first lane, the others zero. */
   load32: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x5c), memarg(offset)),
   load64: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x5d), memarg(offset)),
+  load16Lane: (at: I32, into: V128, offset: number, lane: number): V128 =>
+    expr("v128", at.bytes, into.bytes, simd(0x55), memarg(offset), [lane]),
   load32Lane: (at: I32, into: V128, offset: number, lane: number): V128 =>
     expr("v128", at.bytes, into.bytes, simd(0x56), memarg(offset), [lane]),
   load64Lane: (at: I32, into: V128, offset: number, lane: number): V128 =>

@@ -1,0 +1,243 @@
+/**
+ * Residuals of eight positions through one Cholesky factor L, and what is left of their squares once the power explains its
+ * share: z = L^-1 r, z'z - v (u'z)^2 with u = L^-1 1. In WebAssembly where the host has SIMD, in a plain loop of the same bits
+ * where not.
+ */
+import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
+import {
+  assemble,
+  ENTRY_WORDS,
+  FREE,
+  GROUP,
+  LOOK_EVERY,
+  MOST,
+  MOVED,
+  PLACES,
+  ROW,
+  ROW_WORDS,
+  SENSOR_WORDS,
+  SQUARES,
+  STEP,
+} from "./whitener-module.ts";
+
+export { GROUP } from "./whitener-module.ts";
+
+/** Gains of a layout as the whitener holds them. */
+export interface HeldGains {
+  /** Where they begin, bytes. */
+  readonly at: number;
+  /** From one sensor to the next, bytes; a position takes two. */
+  readonly strideBytes: number;
+}
+
+let module: object | null | undefined;
+
+function moduleOfHost(): object | null {
+  if (module === undefined) module = compiled(assemble());
+  return module;
+}
+
+/** Factors of an observation's classes, and the gains of any number of layouts. */
+export class Whitener {
+  readonly #run: ((...args: number[]) => number) | null;
+  readonly #memory: Memory | null;
+  #buffer: ArrayBuffer;
+  #words: Float64Array;
+  #ints: Int32Array;
+  #shorts: Int16Array;
+  /** Words in use, and those of the observation at hand among them. */
+  #used = FREE;
+  #scratch = FREE;
+  #scratchWords = 0;
+  #n = 0;
+  /** Words at which residuals, rows and entries begin. */
+  #residuals = 0;
+  #rows = 0;
+  #entries = 0;
+  /** Entries so far, and where those of each class begin. */
+  #count = 0;
+  readonly #begin: number[] = [];
+  readonly #held = new Map<Int16Array, HeldGains>();
+  /** By position, after `run`: the square, and the power's posterior mean less the prior one; to be asked for after `begin`. */
+  squares: Float64Array;
+  moved: Float64Array;
+
+  /** `stepDb`: unit of the gains. `plain`: without WebAssembly, whatever the host has. */
+  constructor(stepDb: number, plain = false) {
+    const code = plain ? null : moduleOfHost();
+    const made = code === null ? null : instanceOf(code, PAGE);
+    this.#memory = made?.memory ?? null;
+    this.#run = made?.run ?? null;
+    this.#buffer = made?.memory.buffer ?? new ArrayBuffer(PAGE);
+    [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
+    this.#words[STEP] = stepDb;
+  }
+
+  #look(): [Float64Array, Int32Array, Int16Array, Float64Array, Float64Array] {
+    const buffer = this.#buffer;
+    const part = (from: number) => new Float64Array(buffer, 8 * from, GROUP);
+    return [new Float64Array(buffer), new Int32Array(buffer), new Int16Array(buffer), part(SQUARES), part(MOVED)];
+  }
+
+  /** So many words more, and where they are; views are made anew. Throws RangeError where there is no memory for them. */
+  #take(words: number): number {
+    const at = this.#used;
+    this.#used += words;
+    const missing = Math.ceil((8 * this.#used - this.#buffer.byteLength) / PAGE);
+    if (missing > 0) {
+      if (this.#memory === null) {
+        const buffer = new ArrayBuffer(this.#buffer.byteLength + missing * PAGE);
+        new Float64Array(buffer).set(this.#words);
+        this.#buffer = buffer;
+      } else {
+        this.#memory.grow(missing);
+        this.#buffer = this.#memory.buffer;
+      }
+      [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
+    }
+    return at;
+  }
+
+  /** Takes the gains of a layout, row a position, and keeps them sensor by sensor, once. Cost: a copy. */
+  hold(gain: Int16Array, sensors: number): HeldGains {
+    let held = this.#held.get(gain);
+    if (held === undefined) {
+      const size = gain.length / sensors;
+      const at = 8 * this.#take(Math.ceil(gain.length / 4));
+      const table = this.#shorts.subarray(at / 2, at / 2 + gain.length);
+      for (let c = 0, k = 0; c < size; c++) for (let s = 0; s < sensors; s++) table[s * size + c] = gain[k++]!;
+      held = { at, strideBytes: 2 * size };
+      this.#held.set(gain, held);
+    }
+    return held;
+  }
+
+  /** A new observation of `n` sensors and so many classes. */
+  begin(n: number, classes: number): void {
+    const words = (SENSOR_WORDS + GROUP + ROW_WORDS * classes) * n + ((n * (n - 1)) / 2) * classes * ENTRY_WORDS;
+    if (words > this.#scratchWords) {
+      this.#scratchWords = Math.max(words, 2 * this.#scratchWords);
+      this.#scratch = this.#take(this.#scratchWords);
+    }
+    this.#n = n;
+    this.#residuals = this.#scratch + SENSOR_WORDS * n;
+    this.#rows = this.#residuals + GROUP * n;
+    this.#entries = this.#rows + ROW_WORDS * n * classes;
+    this.#count = 0;
+    this.#begin.length = 0;
+  }
+
+  /** Sensor i of the observation: its level, and its column among the gains. */
+  set(i: number, levelDbm: number, column: number, { strideBytes }: HeldGains): void {
+    const at = this.#scratch + SENSOR_WORDS * i;
+    this.#words[at] = levelDbm;
+    this.#ints[2 * (at + 1)] = column * strideBytes;
+  }
+
+  /**
+   * Takes the factor of the next class: lower triangle, n by n, row-major. Entries below `little` of their row's diagonal are
+   * left out. Gives log |L| and u'u.
+   */
+  add(factor: Float64Array, power2: number, little: number): { readonly logRoot: number; readonly ones2: number } {
+    const n = this.#n;
+    const [words, ints, entries, residuals] = [this.#words, this.#ints, this.#entries, this.#residuals];
+    const first = this.#rows + this.#begin.length * n * ROW_WORDS;
+    let count = this.#count;
+    this.#begin.push(count);
+    let [ones2, logRoot] = [0, 0];
+    for (let i = 0; i < n; i++) {
+      const diagonal = factor[i * n + i]!;
+      const least = little * diagonal;
+      let one = 1;
+      for (let j = 0; j < i; j++) {
+        const l = factor[i * n + j]!;
+        if (Math.abs(l) < least) continue;
+        const entry = entries + ENTRY_WORDS * count++;
+        words[entry] = l;
+        ints[2 * (entry + 1)] = 8 * (residuals + GROUP * j);
+        one -= l * words[first + ROW_WORDS * j + ROW.one]!;
+      }
+      one /= diagonal;
+      ones2 += one * one;
+      const row = first + ROW_WORDS * i;
+      words[row + ROW.inverse] = 1 / diagonal;
+      words[row + ROW.one] = one;
+      words[row + ROW.common] = power2 / (1 + power2 * ones2);
+      ints[2 * (row + ROW.end)] = 8 * (entries + ENTRY_WORDS * count);
+      logRoot += Math.log(diagonal);
+    }
+    this.#count = count;
+    return { logRoot, ones2 };
+  }
+
+  /**
+   * Squares of the positions `list[from]` to `list[end - 1]`, `GROUP` at the most, by class k; ends early once all are beyond
+   * `most`. Of fewer positions the last is done again.
+   */
+  run(k: number, most: number, { at }: HeldGains, list: Int32Array, from: number, end: number): void {
+    const n = this.#n;
+    if (n === 0) {
+      this.squares.fill(0);
+      this.moved.fill(0);
+      return;
+    }
+    const ints = this.#ints;
+    const last = end - 1;
+    for (let q = 0; q < GROUP; q++) ints[2 * PLACES + q] = at + 2 * list[from + q < end ? from + q : last]!;
+    this.#words[MOST] = most;
+    const row = this.#rows + k * n * ROW_WORDS;
+    const entry = this.#entries + ENTRY_WORDS * this.#begin[k]!;
+    if (this.#run !== null) this.#run(8 * this.#scratch, 8 * this.#residuals, 8 * row, 8 * entry, n);
+    else this.#runPlain(row, entry);
+  }
+
+  /** What the module does; `row` and `entry` in words. */
+  #runPlain(row: number, entry: number): void {
+    const [words, ints, shorts] = [this.#words, this.#ints, this.#shorts];
+    const { squares, moved } = this;
+    const [most, step] = [words[MOST]!, words[STEP]!];
+    squares.fill(0);
+    moved.fill(0);
+    let common = 0;
+    for (let i = 0; i < this.#n; i++, row += ROW_WORDS) {
+      const sensor = this.#scratch + SENSOR_WORDS * i;
+      const at = this.#residuals + GROUP * i;
+      const level = words[sensor]!;
+      const column = ints[2 * (sensor + 1)]!;
+      const inverse = words[row + ROW.inverse]!;
+      const one = words[row + ROW.one]!;
+      common = words[row + ROW.common]!;
+      const end = ints[2 * (row + ROW.end)]! >> 3;
+      for (let q = 0; q < GROUP; q++) words[at + q] = level - step * shorts[(ints[2 * PLACES + q]! + column) >> 1]!;
+      for (let q = 0; q < GROUP; q += 4) {
+        let [s0, s1, s2, s3] = [words[at + q]!, words[at + q + 1]!, words[at + q + 2]!, words[at + q + 3]!];
+        for (let t = entry; t < end; t += ENTRY_WORDS) {
+          const l = words[t]!;
+          const z = (ints[2 * (t + 1)]! >> 3) + q;
+          s0 -= l * words[z]!;
+          s1 -= l * words[z + 1]!;
+          s2 -= l * words[z + 2]!;
+          s3 -= l * words[z + 3]!;
+        }
+        words[at + q] = s0 * inverse;
+        words[at + q + 1] = s1 * inverse;
+        words[at + q + 2] = s2 * inverse;
+        words[at + q + 3] = s3 * inverse;
+      }
+      entry = end;
+      let out = 0;
+      for (let q = 0; q < GROUP; q++) {
+        const z = words[at + q]!;
+        squares[q]! += z * z;
+        moved[q]! += z * one;
+        if (squares[q]! - common * moved[q]! * moved[q]! > most) out++;
+      }
+      if (i % LOOK_EVERY === LOOK_EVERY - 1 && out === GROUP) break;
+    }
+    for (let q = 0; q < GROUP; q++) {
+      const along = moved[q]!;
+      squares[q]! -= common * along * along;
+      moved[q] = common * along;
+    }
+  }
+}
