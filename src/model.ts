@@ -430,6 +430,8 @@ export interface BandCalibration {
   readonly shadowLengthM: number;
   readonly nuggetSdDb: number;
   readonly offsetSdDb: number;
+  /** How the residual map changes with distance; left out: exponential. */
+  readonly roughness?: "exponential" | "matern32";
   /** Distance between sensors over which their residuals decorrelate; 0: independent. */
   readonly sensorLengthM: number;
   /** Spread of one packet around the mean at a point. */

@@ -4,7 +4,16 @@
 import type { Band, BandCalibration, CalibrationLevel, CalibrationPoint, FloorId, SensorSite, Site } from "../model.ts";
 import { type Burst, powerScatter, reduceBursts } from "./bursts.ts";
 import { walkPaths } from "./gains.ts";
-import { factorOf, fitTrend, type Kernel, leaveOneOut, type SensorData, type TrendFit } from "./gp.ts";
+import {
+  factorOf,
+  fitTrend,
+  type Kernel,
+  leaveOneOut,
+  ROUGHNESSES,
+  type Roughness,
+  type SensorData,
+  type TrendFit,
+} from "./gp.ts";
 import { fitHearing, type HearingSample } from "./hearing.ts";
 import { pointGroups, typicalHeard } from "./radiomap.ts";
 import { minimise } from "./simplex.ts";
@@ -168,9 +177,14 @@ function subset(n: number): number[] {
   return chosen;
 }
 
-function kernelFrom(x: readonly number[]): Kernel {
+function kernelFrom(x: readonly number[], roughness: Roughness): Kernel {
   const [shadow, length, nugget, offset] = x.map((v) => Math.exp(Math.min(6, Math.max(-4, v))));
-  return { shadowSdDb: shadow!, shadowLengthM: length!, nuggetSdDb: nugget!, offsetSdDb: offset! };
+  return { shadowSdDb: shadow!, shadowLengthM: length!, nuggetSdDb: nugget!, offsetSdDb: offset!, roughness };
+}
+
+function startOf(kernel: Kernel): { roughness: Roughness; x: number[] } {
+  const { shadowSdDb, shadowLengthM, nuggetSdDb, offsetSdDb, roughness } = kernel;
+  return { roughness, x: [shadowSdDb, shadowLengthM, nuggetSdDb, offsetSdDb].map(Math.log) };
 }
 
 function dataOf(
@@ -205,20 +219,25 @@ function fitMap(levels: Levels, sensors: number, fadingDb: number, common: Float
   const placeNoise = Float64Array.from(chosen, (i) => noise[i]!);
   const floor = silentLevel(levels);
   const filled = levels.heard.map((h) => h.map((v) => (Number.isNaN(v) ? floor : v)));
-  let x = start === null ? HYPER_MEAN : Object.values(start.kernel).map(Math.log);
+  let found = start === null ? ROUGHNESSES.map((roughness) => ({ roughness, x: HYPER_MEAN })) : [startOf(start.kernel)];
   let result = start;
   const rounds = levels.heard.some((h) => h.some(Number.isNaN)) ? 3 : 1;
   for (let round = 0; round < rounds; round++) {
     const data = dataOf(levels, sensors, chosen, filled, common);
-    const cost = (v: readonly number[]): number => {
-      let penalty = 0;
-      v.forEach((value, i) => {
-        penalty += ((value - HYPER_MEAN[i]!) / HYPER_SD[i]!) ** 2 / 2;
-      });
-      return fitTrend(factorOf(kernelFrom(v), places, placeNoise), places.length, data, PRIOR).cost + penalty;
-    };
-    x = minimise(cost, x, [0.4, 0.4, 0.4, 0.4], round === 0 && start === null ? 140 : 60).x;
-    result = leave(levels, sensors, noise, kernelFrom(x), filled, common, chosen);
+    const tried = found.map(({ roughness, x }) => {
+      const cost = (v: readonly number[]): number => {
+        let penalty = 0;
+        v.forEach((value, i) => {
+          penalty += ((value - HYPER_MEAN[i]!) / HYPER_SD[i]!) ** 2 / 2;
+        });
+        const factor = factorOf(kernelFrom(v, roughness), places, placeNoise);
+        return fitTrend(factor, places.length, data, PRIOR).cost + penalty;
+      };
+      return { roughness, ...minimise(cost, x, [0.4, 0.4, 0.4, 0.4], round === 0 && start === null ? 140 : 60) };
+    });
+    const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
+    found = [best];
+    result = leave(levels, sensors, noise, kernelFrom(best.x, best.roughness), filled, common, chosen);
     if (round < rounds - 1) refill(levels, result, filled, floor);
   }
   return result!;

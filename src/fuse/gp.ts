@@ -17,15 +17,25 @@ export interface Kernel {
   readonly nuggetSdDb: number;
   /** Prior spread of a sensor's constant offset. */
   readonly offsetSdDb: number;
+  readonly roughness: Roughness;
 }
+
+/** Whether shadows change from step to step (exponential) or have rounded edges (once differentiable). */
+export type Roughness = "exponential" | "matern32";
+export const ROUGHNESSES: readonly Roughness[] = ["exponential", "matern32"];
 
 /** A slab separates more than its height: vertical distance counts so many times. */
 const VERTICAL_STRETCH = 3;
+const ROOT_3 = Math.sqrt(3);
 
-/** Gudmundson's exponential correlation, plus the sensor's offset, which is the same everywhere. */
+/**
+ * Gudmundson's exponential correlation or Matern's with 3/2 (Rasmussen and Williams 2006, 4.17), plus the sensor's offset, which
+ * is the same everywhere.
+ */
 export function kernelAt(k: Kernel, a: Place, b: Place): number {
-  const d = Math.hypot(a.xM - b.xM, a.yM - b.yM, VERTICAL_STRETCH * (a.zM - b.zM));
-  return k.shadowSdDb * k.shadowSdDb * Math.exp(-d / k.shadowLengthM) + k.offsetSdDb * k.offsetSdDb;
+  const d = Math.hypot(a.xM - b.xM, a.yM - b.yM, VERTICAL_STRETCH * (a.zM - b.zM)) / k.shadowLengthM;
+  const alike = k.roughness === "exponential" ? Math.exp(-d) : (1 + ROOT_3 * d) * Math.exp(-ROOT_3 * d);
+  return k.shadowSdDb * k.shadowSdDb * alike + k.offsetSdDb * k.offsetSdDb;
 }
 
 /** Cholesky factor of the points' covariance; `noise2` is added to the diagonal, one entry a point. */

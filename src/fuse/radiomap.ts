@@ -68,6 +68,7 @@ export function kernelOf(c: BandCalibration): Kernel {
     shadowLengthM: c.shadowLengthM,
     nuggetSdDb: c.nuggetSdDb,
     offsetSdDb: c.offsetSdDb,
+    roughness: c.roughness ?? "exponential",
   };
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { factorOf, type Kernel, leaveOneOut, type Place, predictResidual } from "../../../src/fuse/gp.ts";
 
-const kernel: Kernel = { shadowSdDb: 4, shadowLengthM: 5, nuggetSdDb: 1, offsetSdDb: 2 };
+const kernel: Kernel = { shadowSdDb: 4, shadowLengthM: 5, nuggetSdDb: 1, offsetSdDb: 2, roughness: "exponential" };
 const points: Place[] = [0, 3, 7, 12, 20].map((xM) => ({ xM, yM: xM % 4, zM: 1 }));
 const level = Float64Array.of(3, 1, -2, 0, 4);
 const noise = new Float64Array(points.length).fill(0.5);

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { fitBand, type LabelledPoint } from "../../../src/fuse/fit.ts";
+import { factorOf, type Kernel, type Place, ROUGHNESSES, type Roughness } from "../../../src/fuse/gp.ts";
+import { Rng } from "../../support/noise.ts";
+import { box, sensor, site, zone } from "./world.ts";
+
+const hall = site({
+  zones: [zone("hall", box(0, 0, 24, 16))],
+  sensors: [0, 1, 2, 3, 4, 5, 6, 7].map((i) => sensor(`s${i}`, 2 + 6.5 * (i % 4), i < 4 ? 3 : 13)),
+});
+
+/** A hundred points whose shadows are drawn exactly from a kernel of this roughness, ten bursts each that fade by 2 dB. */
+function points(roughness: Roughness, seed: number): LabelledPoint[] {
+  const rng = new Rng(seed);
+  const places: Place[] = Array.from({ length: 100 }, () => ({ xM: 24 * rng.next(), yM: 16 * rng.next(), zM: 1.2 }));
+  const kernel: Kernel = { shadowSdDb: 6, shadowLengthM: 5, nuggetSdDb: 1, offsetSdDb: 3, roughness };
+  const factor = factorOf(kernel, places, new Float64Array(100).fill(0));
+  const shadows = hall.sensors.map(() => {
+    const white = places.map(() => rng.normal());
+    return places.map((_, i) => white.slice(0, i + 1).reduce((sum, w, j) => sum + factor[i * 100 + j]! * w, 0));
+  });
+  return places.map(({ xM, yM, zM }, i) => {
+    const bursts = Array.from({ length: 10 }, (_, b) =>
+      hall.sensors.map((s, k) => {
+        const [x, y, z] = s.positionM!;
+        const mean = -45 - 25 * Math.log10(Math.max(0.7, Math.hypot(x - xM, y - yM, z - zM))) + shadows[k]![i]!;
+        return { tMs: 400 * b, sensor: s.id, levelDbm: mean + 2 * rng.normal() };
+      }),
+    );
+    return { xM, yM, zM, floor: "0", bursts };
+  });
+}
+
+describe("fit", () => {
+  it.each(ROUGHNESSES)("shadows drawn from a kernel: %s: recognised in each of three surveys", (roughness) => {
+    const found = [1, 2, 3].map(
+      (seed) => fitBand(hall, hall.bands[0]!, hall.sensors, points(roughness, seed))!.roughness,
+    );
+    expect(found.filter((r) => r === roughness).length).toBe(3);
+  });
+});
