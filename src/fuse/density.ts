@@ -31,6 +31,8 @@ const POSITIONS_A_STEP = 512;
  * one, which are about 1 where a position fits: a few hundredths of a nat over 64 sensors.
  */
 const LITTLE = 1e-3;
+/** Values of a table of silence, a dB apart; beyond, one is as heard as can be. */
+const TABLE_SIZE = 260;
 const LOG_2PI = Math.log(2 * Math.PI);
 
 /** What is expected at each candidate. */
@@ -91,12 +93,16 @@ export class Density {
   #scaleLog = new Float64Array(1);
   /** Square from which on a position is out, a class. */
   #limit = new Float64Array(0);
-  /** Column and least audible level of each silent sensor, and what their silence gives where none is audible. */
+  /** Columns of the silent sensors; by column the least audible level and where the table begins, that of zeros for the others. */
   #silentColumn = new Int32Array(0);
   #audibleDbm = new Float64Array(0);
-  #looks = new Float64Array(0);
-  #tables: Float64Array[] = [];
+  #tableOf = new Int32Array(0);
+  /** Tables side by side, times the looks, from where silence is likeliest, 0 and less; first one of zeros. */
+  #unheard = new Float64Array(TABLE_SIZE);
+  #unheardUsed = TABLE_SIZE;
+  readonly #tables = new Map<SilenceTable, Map<number, number>>();
   #silentCount = 0;
+  #leastAudibleDbm = 0;
   #quiet = 0;
   #list = new Int32Array(0);
   #byClass = new Int32Array(0);
@@ -126,37 +132,30 @@ export class Density {
     powerDbm: Float64Array | null,
   ): Generator<void, number> {
     const power2 = power.sdDb * power.sdDb;
-    const { middle, from, member } = e.patches;
+    const { middle, order, placeOf, patchOf } = e.patches;
     this.#reserve(e, heard, power.meanDbm);
     this.#rescale(e.scales);
     let left2 = Number.POSITIVE_INFINITY;
     e.classVariance.forEach((v, k) => {
       left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
     });
-    this.#listen(silent);
+    this.#listen(silent, e.sensors);
     yield;
     const sweep = (count: number): Generator<void, void> => this.#sweep(e, power.meanDbm, count, out, powerDbm);
     // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
     const seeds = Math.min(heard.sensor.length, SEEDS);
-    for (let i = 0; i < seeds; i++) this.#list[i] = e.nearest[heard.sensor[i]!]!;
+    for (let i = 0; i < seeds; i++) this.#list[i] = placeOf[e.nearest[heard.sensor[i]!]!]!;
     yield* sweep(seeds);
-    this.#list.set(middle);
+    for (let p = 0; p < middle.length; p++) this.#list[p] = p;
     yield* sweep(middle.length);
     const near = this.#top - PATCH_NATS;
     let count = 0;
-    for (let p = 0; p < middle.length; p++) {
-      const m = middle[p]!;
-      const value = out[m]!;
-      const whole = value >= near;
-      for (let k = from[p]!; k < from[p + 1]!; k++) {
-        const c = member[k]!;
-        if (c === m) continue;
-        if (whole) {
-          this.#list[count++] = c;
-          continue;
-        }
-        out[c] = value;
-        if (powerDbm !== null) powerDbm[c] = powerDbm[m]!;
+    for (let place = middle.length; place < order.length; place++) {
+      const m = middle[patchOf[place]!]!;
+      if (out[m]! >= near) this.#list[count++] = place;
+      else {
+        out[order[place]!] = out[m]!;
+        if (powerDbm !== null) powerDbm[order[place]!] = powerDbm[m]!;
       }
     }
     yield* sweep(count);
@@ -171,7 +170,7 @@ export class Density {
     const size = Math.max(e.classOf.length, SEEDS);
     this.#n = n;
     if (this.#factor.length < n * n) this.#factor = new Float64Array(n * n);
-    this.#held = this.#whitener.hold(e.gain, e.sensors);
+    this.#held = this.#whitener.hold(e.gain, e.sensors, e.patches.order);
     this.#whitener.begin(n, classes);
     if (this.#constant.length < classes) this.#constant = new Float64Array(classes);
     if (this.#limit.length < classes) this.#limit = new Float64Array(classes);
@@ -186,23 +185,46 @@ export class Density {
     this.#limit.fill(Number.POSITIVE_INFINITY);
   }
 
-  #listen(silent: readonly Silent[]): void {
-    const count = silent.length;
-    this.#silentCount = count;
-    if (this.#silentColumn.length < count) {
-      this.#silentColumn = new Int32Array(count);
-      this.#audibleDbm = new Float64Array(count);
-      this.#looks = new Float64Array(count);
-      this.#tables = new Array(count);
+  #listen(silent: readonly Silent[], sensors: number): void {
+    this.#silentCount = silent.length;
+    if (this.#tableOf.length < sensors) {
+      this.#silentColumn = new Int32Array(sensors);
+      this.#audibleDbm = new Float64Array(sensors);
+      this.#tableOf = new Int32Array(sensors);
     }
+    this.#tableOf.fill(0);
+    this.#tables.clear();
+    this.#unheardUsed = TABLE_SIZE;
     this.#quiet = 0;
+    this.#leastAudibleDbm = Number.POSITIVE_INFINITY;
     silent.forEach(({ sensor, floorDbm, table, looks }, s) => {
       this.#silentColumn[s] = sensor;
-      this.#audibleDbm[s] = floorDbm + table.fromDb;
-      this.#looks[s] = looks;
-      this.#tables[s] = table.log;
+      this.#audibleDbm[sensor] = floorDbm + table.fromDb;
+      this.#leastAudibleDbm = Math.min(this.#leastAudibleDbm, floorDbm + table.fromDb);
+      this.#tableOf[sensor] = this.#tableAt(table, looks);
       this.#quiet += looks * table.log[0]!;
     });
+  }
+
+  /** Where a table times its looks begins; `TABLE_SIZE` values. */
+  #tableAt(table: SilenceTable, looks: number): number {
+    const byLooks = this.#tables.get(table) ?? new Map<number, number>();
+    this.#tables.set(table, byLooks);
+    let at = byLooks.get(looks);
+    if (at === undefined) {
+      at = this.#unheardUsed;
+      byLooks.set(looks, at);
+      this.#unheardUsed += TABLE_SIZE;
+      if (this.#unheard.length < this.#unheardUsed) {
+        const larger = new Float64Array(2 * this.#unheardUsed);
+        larger.set(this.#unheard);
+        this.#unheard = larger;
+      }
+      const { log } = table;
+      for (let i = 0; i < TABLE_SIZE; i++)
+        this.#unheard[at + i] = looks * (log[Math.min(i, log.length - 1)]! - log[0]!);
+    }
+    return at;
   }
 
   /**
@@ -249,21 +271,22 @@ export class Density {
     out: Float64Array,
     powerDbm: Float64Array | null,
   ): void {
+    const { order } = e.patches;
     for (let at = from; at < count; ) {
-      const k = e.classOf[list[at]!]!;
+      const k = e.classOf[order[list[at]!]!]!;
       let end = at + 1;
-      while (end < count && end < at + GROUP && e.classOf[list[end]!] === k) end++;
+      while (end < count && end < at + GROUP && e.classOf[order[list[end]!]!] === k) end++;
       this.#whitener.run(k, this.#limit[k]!, this.#held, list, at, end);
       const { squares, moved } = this.#whitener;
       for (let q = 0; at < end; at++, q++) {
-        const c = list[at]!;
+        const c = order[list[at]!]!;
         const emitted = meanDbm + moved[q]!;
         if (powerDbm !== null) powerDbm[c] = emitted;
         const square = squares[q]!;
         // The depth is brought in at the end, when the best is known.
         if (square > this.#limit[k]!) out[c] = Number.NEGATIVE_INFINITY;
         else {
-          const log = this.#silence(e, c, emitted, this.#constant[k]! + this.#exponent(square));
+          const log = this.#silence(e, list[at]!, emitted, this.#constant[k]! + this.#exponent(square));
           out[c] = log;
           if (log > this.#top) this.#raise(log);
         }
@@ -276,34 +299,61 @@ export class Density {
     const classes = e.classVariance.length;
     if (classes === 1) return this.#list;
     const next = new Int32Array(classes + 1);
-    for (let i = 0; i < count; i++) next[e.classOf[this.#list[i]!]! + 1]!++;
+    const { order } = e.patches;
+    for (let i = 0; i < count; i++) next[e.classOf[order[this.#list[i]!]!]! + 1]!++;
     for (let k = 1; k < classes; k++) next[k]! += next[k - 1]!;
     for (let i = 0; i < count; i++) {
-      const c = this.#list[i]!;
-      this.#byClass[next[e.classOf[c]!]!++] = c;
+      const place = this.#list[i]!;
+      this.#byClass[next[e.classOf[order[place]!]!]!++] = place;
     }
     return this.#byClass;
   }
 
-  /** Adds to `log` that all silent sensors hear nothing of a position; -Infinity once it is out of depth. */
-  #silence(e: Expectation, c: number, emittedDbm: number, log: number): number {
-    const { gain } = e;
-    const [column, audible, looks, tables] = [this.#silentColumn, this.#audibleDbm, this.#looks, this.#tables];
-    const row = c * e.sensors;
-    const least = this.#top - DEPTH_NATS;
-    const count = this.#silentCount;
-    let sum = log + this.#quiet;
-    if (sum < least) return Number.NEGATIVE_INFINITY;
-    for (let s = 0; s < count; s++) {
-      const over = emittedDbm + GAIN_STEP_DB * gain[row + column[s]!]! - audible[s]!;
-      // Most sensors are far from most positions.
-      if (over <= 0) continue;
-      const table = tables[s]!;
-      const i = Math.min(table.length - 2, Math.floor(over));
-      sum += looks[s]! * (table[i]! + Math.min(1, over - i) * (table[i + 1]! - table[i]!) - table[0]!);
-      if (sum < least) return Number.NEGATIVE_INFINITY;
+  /** Adds to `log` that all silent sensors hear nothing of a place; -Infinity once it is out of depth. */
+  #silence(e: Expectation, place: number, emittedDbm: number, log: number): number {
+    const before = log + this.#quiet;
+    const least = this.#top - DEPTH_NATS - before;
+    if (least > 0) return Number.NEGATIVE_INFINITY;
+    if (this.#silentCount === 0) return before;
+    let sum = Number.NaN;
+    if (place < e.patches.middle.length) sum = this.#unheardOfMiddle(e, place, emittedDbm, least);
+    if (Number.isNaN(sum)) sum = this.#unheardOf(e, e.patches.order[place]!, emittedDbm, least);
+    return sum < least ? Number.NEGATIVE_INFINITY : before + sum;
+  }
+
+  /** As `#unheardOf`, of a patch's middle, the loudest sensors first; not a number where those are not all that count. */
+  #unheardOfMiddle({ sensors, patches }: Expectation, patch: number, emittedDbm: number, least: number): number {
+    const { loudest, loudestGain, middle } = patches;
+    const count = loudest.length / middle.length;
+    const first = this.#leastAudibleDbm - emittedDbm;
+    let sum = 0;
+    for (let k = count * patch, end = k + count; k < end; k++) {
+      const gainDb = GAIN_STEP_DB * loudestGain[k]!;
+      if (gainDb <= first) return sum;
+      sum += this.#unheardBy(loudest[k]!, emittedDbm + gainDb);
+      if (sum < least) return sum;
+    }
+    return count < sensors ? Number.NaN : sum;
+  }
+
+  /** What the silence of all silent sensors says against a position, 0 at the most; ends once it is less than `least`. */
+  #unheardOf({ gain, sensors }: Expectation, c: number, emittedDbm: number, least: number): number {
+    const column = this.#silentColumn;
+    const row = c * sensors;
+    let sum = 0;
+    for (let s = 0; s < this.#silentCount && sum >= least; s++) {
+      sum += this.#unheardBy(column[s]!, emittedDbm + GAIN_STEP_DB * gain[row + column[s]!]!);
     }
     return sum;
+  }
+
+  /** The same of one sensor, 0 if it is none of the silent; without a branch, since nobody can foretell which way it went. */
+  #unheardBy(sensor: number, levelDbm: number): number {
+    const unheard = this.#unheard;
+    const over = Math.max(0, Math.min(TABLE_SIZE - 1, levelDbm - this.#audibleDbm[sensor]!));
+    const at = this.#tableOf[sensor]! + Math.min(TABLE_SIZE - 2, over | 0);
+    const part = over - Math.min(TABLE_SIZE - 2, over | 0);
+    return unheard[at]! + part * (unheard[at + 1]! - unheard[at]!);
   }
 
   /** All but the power's variance may be larger by these factors; one degree of freedom goes to the power. */

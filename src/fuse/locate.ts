@@ -116,6 +116,8 @@ const CLASSES = 8;
 /** Levels over the floor at which silence is tabled, dB. */
 const SILENCE_FROM_DB = -130;
 const SILENCE_SIZE = 260;
+/** Below so little from a sensor's silence it says nothing: 0.01 nats over a hundred of them. */
+const LITTLE_NATS = 1e-4;
 
 // Residuals of path-loss fits in buildings are 3.9 to 9.3 dB; 7 stands for both hard and easy blocks.
 const SHADOW_DB = 7;
@@ -520,7 +522,7 @@ function silenceTable(model: BandModel, hearing: Hearing): SilenceTable {
     Math.log(1 - hearProbability(atZero, SILENCE_FROM_DB + i, sdDb)),
   );
   let first = 0;
-  while (first < log.length - 2 && log[first + 1]! > log[0]! - 1e-6) first++;
+  while (first < log.length - 2 && log[first + 1]! > log[0]! - LITTLE_NATS) first++;
   return { fromDb: SILENCE_FROM_DB + first, log: log.slice(first) };
 }
 

@@ -12,7 +12,18 @@ export interface Patches {
   readonly from: Int32Array;
   /** The member nearest to the patch's mean. */
   readonly middle: Int32Array;
+  /** Candidates in the order in which they are looked at, as places: middles first, then the other members, patch by patch. */
+  readonly order: Int32Array;
+  /** Place of each candidate, patch of each place. */
+  readonly placeOf: Int32Array;
+  readonly patchOf: Int32Array;
+  /** `LOUDEST` sensors of each patch, or all where there are fewer: those that hear its middle best, the best first; their gains. */
+  readonly loudest: Uint16Array;
+  readonly loudestGain: Int16Array;
 }
+
+/** Beyond these a sensor that hears nothing of a patch mostly says nothing: 4 bytes each against the gains' 2 a position and sensor. */
+const LOUDEST = 160;
 
 /** Members of a patch at the most, and its extent: where no wall comes between, expected levels change by little within. */
 const MOST_MEMBERS = 12;
@@ -63,7 +74,52 @@ export function patchesOf(grid: Pick<Grid, "xM" | "yM" | "zones" | "size">, gain
   };
   for (const zone of grid.zones) halve(Array.from({ length: zone.to - zone.from }, (_, i) => zone.from + i));
   from.push(member.length);
-  return { member: Int32Array.from(member), from: Int32Array.from(from), middle: Int32Array.from(middle) };
+  return {
+    member: Int32Array.from(member),
+    from: Int32Array.from(from),
+    middle: Int32Array.from(middle),
+    ...placesOf(member, from, middle),
+    ...loudestOf(gains, middle),
+  };
+}
+
+function placesOf(
+  member: readonly number[],
+  from: readonly number[],
+  middle: readonly number[],
+): Pick<Patches, "order" | "placeOf" | "patchOf"> {
+  const order = Int32Array.from(member);
+  const placeOf = new Int32Array(member.length);
+  const patchOf = new Int32Array(member.length);
+  let next = middle.length;
+  const put = (place: number, candidate: number, patch: number): void => {
+    order[place] = candidate;
+    placeOf[candidate] = place;
+    patchOf[place] = patch;
+  };
+  middle.forEach((m, p) => {
+    put(p, m, p);
+    for (let k = from[p]!; k < from[p + 1]!; k++) if (member[k] !== m) put(next++, member[k]!, p);
+  });
+  return { order, placeOf, patchOf };
+}
+
+function loudestOf({ gain, sensors }: Gains, middle: readonly number[]): Pick<Patches, "loudest" | "loudestGain"> {
+  const count = Math.min(LOUDEST, sensors);
+  const loudest = new Uint16Array(middle.length * count);
+  const loudestGain = new Int16Array(middle.length * count);
+  // Gain and sensor in one number, which sorts without a comparison of its own.
+  const keys = new Int32Array(sensors);
+  middle.forEach((m, p) => {
+    for (let s = 0; s < sensors; s++) keys[s] = -gain[m * sensors + s]! * 65_536 + s;
+    keys.sort();
+    for (let k = 0; k < count; k++) {
+      const s = keys[k]! & 0xffff;
+      loudest[p * count + k] = s;
+      loudestGain[p * count + k] = gain[m * sensors + s]!;
+    }
+  });
+  return { loudest, loudestGain };
 }
 
 /** Whether every member is heard as its middle is, whatever its power. */

@@ -26,7 +26,7 @@ export { GROUP } from "./whitener-module.ts";
 export interface HeldGains {
   /** Where they begin, bytes. */
   readonly at: number;
-  /** From one sensor to the next, bytes; a position takes two. */
+  /** From one sensor to the next, bytes; a place takes two. */
   readonly strideBytes: number;
 }
 
@@ -98,14 +98,17 @@ export class Whitener {
     return at;
   }
 
-  /** Takes the gains of a layout, row a position, and keeps them sensor by sensor, once. Cost: a copy. */
-  hold(gain: Int16Array, sensors: number): HeldGains {
+  /** Takes the gains of a layout, row a position, and keeps them sensor by sensor in the order given, once. Cost: a copy. */
+  hold(gain: Int16Array, sensors: number, order: Int32Array): HeldGains {
     let held = this.#held.get(gain);
     if (held === undefined) {
-      const size = gain.length / sensors;
+      const size = order.length;
       const at = 8 * this.#take(Math.ceil(gain.length / 4));
       const table = this.#shorts.subarray(at / 2, at / 2 + gain.length);
-      for (let c = 0, k = 0; c < size; c++) for (let s = 0; s < sensors; s++) table[s * size + c] = gain[k++]!;
+      for (let place = 0; place < size; place++) {
+        let k = order[place]! * sensors;
+        for (let at = place; at < table.length; at += size) table[at] = gain[k++]!;
+      }
       held = { at, strideBytes: 2 * size };
       this.#held.set(gain, held);
     }
@@ -171,7 +174,7 @@ export class Whitener {
   }
 
   /**
-   * Squares of the positions `list[from]` to `list[end - 1]`, `GROUP` at the most, by class k; ends early once all are beyond
+   * Squares of the places `list[from]` to `list[end - 1]`, `GROUP` at the most, by class k; ends early once all are beyond
    * `most`. Of fewer positions the last is done again.
    */
   run(k: number, most: number, { at }: HeldGains, list: Int32Array, from: number, end: number): void {

@@ -173,6 +173,22 @@ describe("density", () => {
     );
   });
 
+  it("300 sensors, all but six silent: near the best as written down naively, whatever order the silent ones are taken in", () => {
+    const drawn = world(11, 60, 300, 6);
+    const e = { ...drawn.e, classOf: new Uint8Array(drawn.size), classVariance: [30] };
+    const w = { ...drawn, e, silent: drawn.silent.map((s) => ({ ...s, looks: s.looks / 40 })) };
+    const power = { meanDbm: -36, sdDb: 10 };
+    const [out, plain] = [new Float64Array(w.size), new Float64Array(w.size)];
+    atOnce(new Density().evaluate(w.e, power, w.heard, w.silent, 1, out, null));
+    atOnce(new Density(true).evaluate(w.e, power, w.heard, w.silent, 1, plain, null));
+    expect(out).toEqual(plain);
+    const exact = naive(w, power, 1);
+    const top = Math.max(...exact);
+    const near = exact.flatMap((x, c) => (x > top - PATCH_NATS / 2 ? [c] : []));
+    expect(near.length).toBeLessThan(w.size);
+    for (const c of near) expect(Math.abs(out[c]! - exact[c]!)).toBeLessThan(0.06);
+  });
+
   it("scales: levels off by twice the stated spread: the best place is told less surely, by what is due to the mean over scales", () => {
     const heard = {
       sensor: [0, 1, 2, 3, 4, 5],

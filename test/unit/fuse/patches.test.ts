@@ -39,4 +39,29 @@ describe("patches", () => {
     const { from } = patches((c, s) => (s === 3 ? -120 - (c >= 6 ? 36 : 0) : -40), 4);
     expect(from.length - 1).toBe(1);
   });
+
+  it("places: middles first, then the other members patch by patch, every candidate once", () => {
+    const { from, middle, member, order, placeOf, patchOf } = patches((c, s) => -40 - (s < 2 && c >= 6 ? 36 : 0), 4);
+    expect([...order.slice(0, middle.length)]).toEqual([...middle]);
+    expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: SIZE }, (_, c) => c));
+    order.forEach((c, place) => {
+      expect(placeOf[c]).toBe(place);
+      const p = patchOf[place]!;
+      expect(member.slice(from[p]!, from[p + 1]!)).toContain(c);
+      if (place > middle.length) expect(p).toBeGreaterThanOrEqual(patchOf[place - 1]!);
+    });
+  });
+
+  it("200 sensors: the loudest of each middle come first, with their gains, equally loud ones by number", () => {
+    const gainOf = (c: number, s: number): number => -40 - ((s * 37 + c) % 50);
+    const { middle, loudest, loudestGain } = patches(gainOf, 200);
+    const count = loudest.length / middle.length;
+    middle.forEach((m, p) => {
+      const expected = Array.from({ length: 200 }, (_, s) => s).sort((a, b) => gainOf(m, b) - gainOf(m, a) || a - b);
+      expect([...loudest.slice(p * count, (p + 1) * count)]).toEqual(expected.slice(0, count));
+      expect([...loudestGain.slice(p * count, (p + 1) * count)]).toEqual(
+        expected.slice(0, count).map((s) => gainOf(m, s)),
+      );
+    });
+  });
 });

@@ -7,6 +7,8 @@ import { mulberry32 } from "../../support/noise.ts";
 const STEP_DB = 1 / 64;
 const POWER2 = 100;
 const SIZE = 30;
+/** Places of positions. */
+const ORDER = Int32Array.from({ length: SIZE }, (_, k) => (7 * k) % SIZE);
 
 interface Case {
   readonly n: number;
@@ -33,7 +35,7 @@ function drawn(seed: number, n: number): Case {
 
 /** What a whitener gives for all positions of a case, class by class. */
 function run(whitener: Whitener, { n, gain, level, factors }: Case, most: number): { sums: object[]; all: number[] } {
-  const held = whitener.hold(gain, n + 2);
+  const held = whitener.hold(gain, n + 2, ORDER);
   whitener.begin(n, factors.length);
   level.forEach((db, i) => {
     whitener.set(i, db, i + 1, held);
@@ -77,7 +79,7 @@ describe("whitener", () => {
     }
     cholesky(whole, n);
     for (let q = 0; q < GROUP; q++) {
-      const position = SIZE - 1 - q;
+      const position = ORDER[SIZE - 1 - q]!;
       const z: number[] = [];
       let square = 0;
       for (let i = 0; i < n; i++) {
@@ -92,7 +94,7 @@ describe("whitener", () => {
 
   it("levels all 7 dB over the gains, errors of 1 dB: the power is taken to be 7 dB more, less what the prior keeps", () => {
     const whitener = new Whitener(STEP_DB);
-    const held = whitener.hold(Int16Array.from([-640, -1280, -1920]), 3);
+    const held = whitener.hold(Int16Array.from([-640, -1280, -1920]), 3, Int32Array.from([0]));
     whitener.begin(3, 1);
     for (let i = 0; i < 3; i++) whitener.set(i, 7 - 10 * (i + 1), i, held);
     whitener.add(Float64Array.from([1, 0, 0, 0, 1, 0, 0, 0, 1]), POWER2, 0);
