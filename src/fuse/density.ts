@@ -8,7 +8,7 @@
  *
  * Three more things keep it small: positions are looked at a patch at a time, one in its middle first, and only patches near the
  * best are done whole (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is
- * given up once it is `DEPTH_NATS` behind the best; eight positions go through a factor side by side (`whitener.ts`).
+ * given up once it is `DEPTH_NATS` behind the best; sixteen places go through a factor side by side (`whitener.ts`).
  */
 import { cholesky } from "./linalg.ts";
 import type { Patches } from "./patches.ts";
@@ -316,7 +316,9 @@ export class Density {
     if (least > 0) return Number.NEGATIVE_INFINITY;
     if (this.#silentCount === 0) return before;
     let sum = Number.NaN;
-    if (place < e.patches.middle.length) sum = this.#unheardOfMiddle(e, place, emittedDbm, least);
+    // Few silent ones lie behind many that heard in the order of loudness.
+    if (place < e.patches.middle.length && 2 * this.#silentCount > e.sensors)
+      sum = this.#unheardOfMiddle(e, place, emittedDbm, least);
     if (Number.isNaN(sum)) sum = this.#unheardOf(e, e.patches.order[place]!, emittedDbm, least);
     return sum < least ? Number.NEGATIVE_INFINITY : before + sum;
   }

@@ -1,7 +1,9 @@
 /**
- * Residuals of eight positions through one Cholesky factor L, and what is left of their squares once the power explains its
+ * Residuals of sixteen places through one Cholesky factor L, and what is left of their squares once the power explains its
  * share: z = L^-1 r, z'z - v (u'z)^2 with u = L^-1 1. In WebAssembly where the host has SIMD, in a plain loop of the same bits
  * where not.
+ *
+ * In float32: of 64 sensors that are all 45 dB over the prior power, errors of 7 dB, the square keeps 0.002.
  */
 import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
 import {
@@ -16,6 +18,7 @@ import {
   ROW,
   ROW_WORDS,
   SENSOR_WORDS,
+  SIDE_BY_SIDE,
   SQUARES,
   STEP,
 } from "./whitener-module.ts";
@@ -42,7 +45,7 @@ export class Whitener {
   readonly #run: ((...args: number[]) => number) | null;
   readonly #memory: Memory | null;
   #buffer: ArrayBuffer;
-  #words: Float64Array;
+  #words: Float32Array;
   #ints: Int32Array;
   #shorts: Int16Array;
   /** Words in use, and those of the observation at hand among them. */
@@ -57,10 +60,11 @@ export class Whitener {
   /** Entries so far, and where those of each class begin. */
   #count = 0;
   readonly #begin: number[] = [];
+  #ones = new Float64Array(0);
   readonly #held = new Map<Int16Array, HeldGains>();
   /** By position, after `run`: the square, and the power's posterior mean less the prior one; to be asked for after `begin`. */
-  squares: Float64Array;
-  moved: Float64Array;
+  squares: Float32Array;
+  moved: Float32Array;
 
   /** `stepDb`: unit of the gains. `plain`: without WebAssembly, whatever the host has. */
   constructor(stepDb: number, plain = false) {
@@ -73,21 +77,21 @@ export class Whitener {
     this.#words[STEP] = stepDb;
   }
 
-  #look(): [Float64Array, Int32Array, Int16Array, Float64Array, Float64Array] {
+  #look(): [Float32Array, Int32Array, Int16Array, Float32Array, Float32Array] {
     const buffer = this.#buffer;
-    const part = (from: number) => new Float64Array(buffer, 8 * from, GROUP);
-    return [new Float64Array(buffer), new Int32Array(buffer), new Int16Array(buffer), part(SQUARES), part(MOVED)];
+    const part = (from: number) => new Float32Array(buffer, 4 * from, GROUP);
+    return [new Float32Array(buffer), new Int32Array(buffer), new Int16Array(buffer), part(SQUARES), part(MOVED)];
   }
 
   /** So many words more, and where they are; views are made anew. Throws RangeError where there is no memory for them. */
   #take(words: number): number {
     const at = this.#used;
     this.#used += words;
-    const missing = Math.ceil((8 * this.#used - this.#buffer.byteLength) / PAGE);
+    const missing = Math.ceil((4 * this.#used - this.#buffer.byteLength) / PAGE);
     if (missing > 0) {
       if (this.#memory === null) {
         const buffer = new ArrayBuffer(this.#buffer.byteLength + missing * PAGE);
-        new Float64Array(buffer).set(this.#words);
+        new Float32Array(buffer).set(this.#words);
         this.#buffer = buffer;
       } else {
         this.#memory.grow(missing);
@@ -103,7 +107,7 @@ export class Whitener {
     let held = this.#held.get(gain);
     if (held === undefined) {
       const size = order.length;
-      const at = 8 * this.#take(Math.ceil(gain.length / 4));
+      const at = 4 * this.#take(Math.ceil(gain.length / 2));
       const table = this.#shorts.subarray(at / 2, at / 2 + gain.length);
       for (let place = 0; place < size; place++) {
         let k = order[place]! * sensors;
@@ -134,7 +138,7 @@ export class Whitener {
   set(i: number, levelDbm: number, column: number, { strideBytes }: HeldGains): void {
     const at = this.#scratch + SENSOR_WORDS * i;
     this.#words[at] = levelDbm;
-    this.#ints[2 * (at + 1)] = column * strideBytes;
+    this.#ints[at + 1] = column * strideBytes;
   }
 
   /**
@@ -147,6 +151,8 @@ export class Whitener {
     const first = this.#rows + this.#begin.length * n * ROW_WORDS;
     let count = this.#count;
     this.#begin.push(count);
+    if (this.#ones.length < n) this.#ones = new Float64Array(n);
+    const ones = this.#ones;
     let [ones2, logRoot] = [0, 0];
     for (let i = 0; i < n; i++) {
       const diagonal = factor[i * n + i]!;
@@ -157,16 +163,17 @@ export class Whitener {
         if (Math.abs(l) < least) continue;
         const entry = entries + ENTRY_WORDS * count++;
         words[entry] = l;
-        ints[2 * (entry + 1)] = 8 * (residuals + GROUP * j);
-        one -= l * words[first + ROW_WORDS * j + ROW.one]!;
+        ints[entry + 1] = 4 * (residuals + GROUP * j);
+        one -= l * ones[j]!;
       }
       one /= diagonal;
+      ones[i] = one;
       ones2 += one * one;
       const row = first + ROW_WORDS * i;
       words[row + ROW.inverse] = 1 / diagonal;
       words[row + ROW.one] = one;
       words[row + ROW.common] = power2 / (1 + power2 * ones2);
-      ints[2 * (row + ROW.end)] = 8 * (entries + ENTRY_WORDS * count);
+      ints[row + ROW.end] = 4 * (entries + ENTRY_WORDS * count);
       logRoot += Math.log(diagonal);
     }
     this.#count = count;
@@ -186,11 +193,12 @@ export class Whitener {
     }
     const ints = this.#ints;
     const last = end - 1;
-    for (let q = 0; q < GROUP; q++) ints[2 * PLACES + q] = at + 2 * list[from + q < end ? from + q : last]!;
+    for (let q = 0; q < GROUP; q++) ints[PLACES + q] = at + 2 * list[from + q < end ? from + q : last]!;
+    ints[SIDE_BY_SIDE] = last - from === GROUP - 1 && list[last]! - list[from]! === GROUP - 1 ? 1 : 0;
     this.#words[MOST] = most;
     const row = this.#rows + k * n * ROW_WORDS;
     const entry = this.#entries + ENTRY_WORDS * this.#begin[k]!;
-    if (this.#run !== null) this.#run(8 * this.#scratch, 8 * this.#residuals, 8 * row, 8 * entry, n);
+    if (this.#run !== null) this.#run(4 * this.#scratch, 4 * this.#residuals, 4 * row, 4 * entry, n);
     else this.#runPlain(row, entry);
   }
 
@@ -206,21 +214,23 @@ export class Whitener {
       const sensor = this.#scratch + SENSOR_WORDS * i;
       const at = this.#residuals + GROUP * i;
       const level = words[sensor]!;
-      const column = ints[2 * (sensor + 1)]!;
+      const column = ints[sensor + 1]!;
       const inverse = words[row + ROW.inverse]!;
       const one = words[row + ROW.one]!;
       common = words[row + ROW.common]!;
-      const end = ints[2 * (row + ROW.end)]! >> 3;
-      for (let q = 0; q < GROUP; q++) words[at + q] = level - step * shorts[(ints[2 * PLACES + q]! + column) >> 1]!;
+      const end = ints[row + ROW.end]! >> 2;
+      for (let q = 0; q < GROUP; q++) {
+        words[at + q] = level - Math.fround(step * shorts[(ints[PLACES + q]! + column) >> 1]!);
+      }
       for (let q = 0; q < GROUP; q += 4) {
         let [s0, s1, s2, s3] = [words[at + q]!, words[at + q + 1]!, words[at + q + 2]!, words[at + q + 3]!];
         for (let t = entry; t < end; t += ENTRY_WORDS) {
           const l = words[t]!;
-          const z = (ints[2 * (t + 1)]! >> 3) + q;
-          s0 -= l * words[z]!;
-          s1 -= l * words[z + 1]!;
-          s2 -= l * words[z + 2]!;
-          s3 -= l * words[z + 3]!;
+          const z = (ints[t + 1]! >> 2) + q;
+          s0 = Math.fround(s0 - Math.fround(l * words[z]!));
+          s1 = Math.fround(s1 - Math.fround(l * words[z + 1]!));
+          s2 = Math.fround(s2 - Math.fround(l * words[z + 2]!));
+          s3 = Math.fround(s3 - Math.fround(l * words[z + 3]!));
         }
         words[at + q] = s0 * inverse;
         words[at + q + 1] = s1 * inverse;
@@ -231,16 +241,21 @@ export class Whitener {
       let out = 0;
       for (let q = 0; q < GROUP; q++) {
         const z = words[at + q]!;
-        squares[q]! += z * z;
-        moved[q]! += z * one;
-        if (squares[q]! - common * moved[q]! * moved[q]! > most) out++;
+        squares[q]! += Math.fround(z * z);
+        moved[q]! += Math.fround(z * one);
+        if (rest(squares[q]!, common, moved[q]!) > most) out++;
       }
       if (i % LOOK_EVERY === LOOK_EVERY - 1 && out === GROUP) break;
     }
     for (let q = 0; q < GROUP; q++) {
       const along = moved[q]!;
-      squares[q]! -= common * along * along;
+      squares[q] = rest(squares[q]!, common, along);
       moved[q] = common * along;
     }
   }
+}
+
+/** A square without what the power explains. */
+function rest(square: number, common: number, along: number): number {
+  return Math.fround(square - Math.fround(Math.fround(common * along) * along));
 }

@@ -126,19 +126,14 @@ export const i32x4 = {
 export const f64x2 = {
   /** The two lower lanes as float64. */
   fromLow: v(0x5f),
-  /** The two lower lanes of signed integers of four bytes. */
-  fromLowSigned: v(0xfe),
-  gt: vv(0x4a),
   add: vv(0xf0),
-  sub: vv(0xf1),
-  mul: vv(0xf2),
   lane: (a: V128, lane: number): F64 => expr("f64", a.bytes, simd(0x21), [lane]),
 };
 
 export const v128 = {
   load: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x00), memarg(offset)),
-  /** Eight bytes into both halves. */
-  load64Splat: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x0a), memarg(offset)),
+  /** Four bytes into all lanes. */
+  load32Splat: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x09), memarg(offset)),
   /** Four bytes into the first lane, the others zero. */
   load32: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x5c), memarg(offset)),
   load64: (at: I32, offset: number): V128 => expr("v128", at.bytes, simd(0x5d), memarg(offset)),
