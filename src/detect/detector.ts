@@ -32,8 +32,12 @@ import { BANK, buildClassTable, CLASS_STRIDE, designSnr, looksOf } from "./class
 import { DayFloors, QUARTER_MS } from "./days.ts";
 import { type ChannelEvent, EventBook } from "./events.ts";
 import {
+  BLOCK,
   bankRun,
   CAP_NATS,
+  CUT_COUNT,
+  CUT_NATS,
+  CUT_POWER,
   FREEZE_NATS,
   Lanes,
   LEAST_THRESHOLD_NATS,
@@ -1117,11 +1121,18 @@ export class Detector {
     if (this.#specs[channel]!.periodMs === 0) return lanes.winN(lane) * REPORT_NATS;
     const k = this.#leading(lane);
     const row = lanes.cls(lane) * CLASS_STRIDE;
-    return (
-      this.#table[row + k]! * lanes.winSum(lane) - this.#table[row + BANK + k]! * lanes.winN(lane) - lanes.cut(lane, k)
-    );
+    const clipped = lanes.cut(lane, k, CUT_POWER);
+    const n = lanes.winN(lane) - lanes.cut(lane, k, CUT_COUNT);
+    // A sum of float32 is off by a few last bits of its largest term. A phone beside a sensor is 90 dB over its floor: what is left
+    // of the sum without it is then lost, and the others are taken for quiet.
+    const left = lanes.winSum(lane) - clipped;
+    const power = clipped * WINDOW_ROUNDING < n ? Math.max(0, left) : n;
+    return lanes.cut(lane, k, CUT_NATS) + this.#table[row + k]! * power - this.#table[row + BANK + k]! * n;
   }
 }
+
+/** Float32 rounds each of the additions of a block to half a last bit. */
+const WINDOW_ROUNDING = BLOCK * 2 ** -24;
 
 const QUIET_WINDOW = { count: 0, mean: Number.NaN, max: Number.NaN } as const;
 

@@ -105,6 +105,12 @@ export function plainStore(): LaneStore {
   };
 }
 
+/** Words of a lane's clipped readings, a hypothesis. */
+export const CUT_COUNT = 0;
+export const CUT_POWER = 1;
+export const CUT_NATS = 2;
+const CUT_WORDS = 3;
+
 /** The state of all lanes. */
 export class Lanes {
   count = 0;
@@ -114,7 +120,7 @@ export class Lanes {
   f32 = new Float32Array(0);
   i32 = new Int32Array(0);
   f64 = new Float64Array(0);
-  /** Power above the clip, per hypothesis, that the window's step must not count (nats), and the window it is of. */
+  /** Readings of the window that were clipped, per hypothesis: how many, their power, and what they counted for (nats); and the window. */
   winCut = new Float64Array(0);
   cutEpoch = new Int32Array(0);
   /** How many quiet readings stood alone with so large a log-likelihood ratio: TAIL_BINS counts a lane. */
@@ -130,7 +136,7 @@ export class Lanes {
     this.f32 = new Float32Array(buffer, byteOffset, capacity * LANE_WORDS);
     this.i32 = new Int32Array(buffer, byteOffset, capacity * LANE_WORDS);
     this.f64 = new Float64Array(buffer, byteOffset, (capacity * LANE_WORDS) / 2);
-    this.winCut = resized(this.winCut, capacity * BANK);
+    this.winCut = resized(this.winCut, capacity * BANK * CUT_WORDS);
     this.cutEpoch = resized(this.cutEpoch, capacity);
     this.tail = resized(this.tail, capacity * TAIL_BINS);
     this.capacity = capacity;
@@ -235,7 +241,7 @@ export class Lanes {
     this.f64[(at + WIN_SUM) / 2]! *= shift;
     this.f32[at + WIN_PART]! *= shift;
     this.f32[at + WIN_MAX]! *= shift;
-    this.winCut.fill(0, lane * BANK, (lane + 1) * BANK);
+    for (let k = 0; k < BANK; k++) this.winCut[(lane * BANK + k) * CUT_WORDS + CUT_POWER]! *= shift;
     this.clearG(lane);
   }
 
@@ -266,17 +272,20 @@ export class Lanes {
     this.f64[(at + WIN_SUM) / 2] = 0;
   }
 
-  /** Power above the clip of this window, of hypothesis k (nats). */
-  cut(lane: number, k: number): number {
-    return this.cutEpoch[lane] === this.winEpoch(lane) ? this.winCut[lane * BANK + k]! : 0;
+  /** Of the readings of this window that were clipped under hypothesis k: `CUT_COUNT`, `CUT_POWER` or `CUT_NATS`. */
+  cut(lane: number, k: number, word: number): number {
+    return this.cutEpoch[lane] === this.winEpoch(lane) ? this.winCut[(lane * BANK + k) * CUT_WORDS + word]! : 0;
   }
 
-  addCut(lane: number, k: number, nats: number): void {
+  addCut(lane: number, k: number, p: number, nats: number): void {
     if (this.cutEpoch[lane] !== this.winEpoch(lane)) {
       this.cutEpoch[lane] = this.winEpoch(lane);
-      this.winCut.fill(0, lane * BANK, (lane + 1) * BANK);
+      this.winCut.fill(0, lane * BANK * CUT_WORDS, (lane + 1) * BANK * CUT_WORDS);
     }
-    this.winCut[lane * BANK + k]! += nats;
+    const at = (lane * BANK + k) * CUT_WORDS;
+    this.winCut[at + CUT_COUNT]!++;
+    this.winCut[at + CUT_POWER]! += p;
+    this.winCut[at + CUT_NATS]! += nats;
   }
 
   /** A quiet reading stood alone with so much. */
@@ -298,7 +307,7 @@ export class Lanes {
   fields() {
     return [
       { name: "lane", per: LANE_WORDS, array: this.i32 },
-      { name: "winCut", per: BANK, array: this.winCut },
+      { name: "winCut", per: BANK * CUT_WORDS, array: this.winCut },
       { name: "cutEpoch", per: 1, array: this.cutEpoch },
       { name: "tail", per: TAIL_BINS, array: this.tail },
     ];
@@ -491,9 +500,9 @@ export function bankRun(
         if (g0 > mostNats) g0 = mostNats;
         if (g1 > mostNats) g1 = mostNats;
         if (g2 > mostNats) g2 = mostNats;
-        if (l0 > cap0) lanes.addCut(lane, 0, l0 - cap0);
-        if (l1 > cap1) lanes.addCut(lane, 1, l1 - cap1);
-        if (l2 > cap2) lanes.addCut(lane, 2, l2 - cap2);
+        if (l0 > cap0) lanes.addCut(lane, 0, p, cap0);
+        if (l1 > cap1) lanes.addCut(lane, 1, p, cap1);
+        if (l2 > cap2) lanes.addCut(lane, 2, p, cap2);
         if (top > mostNats) top = mostNats;
         if (top > peak) peak = top;
       }

@@ -78,6 +78,23 @@ describe("detector", () => {
     expect(detector.evidence(channel, 200_000).hot).toBe(true);
   });
 
+  it("detector: evidence of a window: a reading 40 to 100 dB over the floor counts as much as it is clipped at, whatever is beside it", () => {
+    for (const overDb of [40, 60, 70, 80, 86, 90, 100]) {
+      for (const loud of [[1990], [1990, 1991], [1993, 1999]]) {
+        const { detector, channel } = one();
+        const x = receiver(new Rng(5), 2000, 8, -100);
+        for (const i of loud) x[i] = -100 + overDb;
+        detector.push(channel, 0, PERIOD, 1990, x, null, null, null, 0);
+        detector.closeWindow(199_000);
+        detector.push(channel, 199_000, PERIOD, 10, x, null, null, null, 1990);
+        const { llrStep } = detector.evidence(channel, 200_000);
+        // A clipped reading brings 8.5 nats at the most, a quiet one takes two or three away under the loudest hypothesis.
+        expect(llrStep, `${overDb} dB, ${loud}`).toBeGreaterThan(loud.length * 8 - 10 * 3);
+        expect(llrStep, `${overDb} dB, ${loud}`).toBeLessThanOrEqual(loud.length * 8.5);
+      }
+    }
+  });
+
   it("detector: fewer than 32 readings: warming and never hot; then provisional; then ready", () => {
     const { detector, channel } = one();
     const x = receiver(new Rng(6), 400, 8, -100);
