@@ -1,6 +1,7 @@
 /**
  * The calibration file: JSON beside the site file, written by `cellward calibrate`, read by `locate`, `replay` and `run`.
- * Field names carry their units as in the site file; a level is `[dBm, bursts heard]`.
+ * Field names carry their units as in the site file; a level is `[dBm, bursts heard]`, with its spread in
+ * dB as a third where bursts drowned.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
@@ -46,7 +47,13 @@ const bandSchema = z.strictObject({
         z_m: z.number(),
         floor: id,
         bursts: z.number().int().positive(),
-        levels: z.record(id, z.tuple([db, z.number().int().nonnegative()])),
+        levels: z.record(
+          id,
+          z.union([
+            z.tuple([db, z.number().int().nonnegative()]),
+            z.tuple([db, z.number().int().nonnegative(), spreadDb]),
+          ]),
+        ),
       }),
     )
     .max(MOST_POINTS),
@@ -92,7 +99,12 @@ function bandFromFile(b: BandFile): BandCalibration {
       zM: p.z_m,
       floor: p.floor,
       bursts: p.bursts,
-      levels: Object.entries(p.levels).map(([sensor, [levelDbm, heard]]) => ({ sensor, levelDbm, heard })),
+      levels: Object.entries(p.levels).map(([sensor, [levelDbm, heard, sdDb]]) => ({
+        sensor,
+        levelDbm,
+        heard,
+        ...(sdDb === undefined ? {} : { sdDb }),
+      })),
     })),
   };
 }
@@ -128,7 +140,9 @@ function bandToFile(b: BandCalibration): BandFile {
       z_m: p.zM,
       floor: p.floor,
       bursts: p.bursts,
-      levels: Object.fromEntries(p.levels.map((l) => [l.sensor, [l.levelDbm, l.heard] as [number, number]])),
+      levels: Object.fromEntries(
+        p.levels.map((l) => [l.sensor, l.sdDb === undefined ? [l.levelDbm, l.heard] : [l.levelDbm, l.heard, l.sdDb]]),
+      ),
     })),
   };
 }

@@ -394,6 +394,8 @@ export interface CalibrationLevel {
   readonly levelDbm: number;
   /** Bursts it heard, of those of the point. */
   readonly heard: number;
+  /** Where bursts drowned: spread of what the level stands for, dB; left out, that of as many bursts as were heard. */
+  readonly sdDb?: number;
 }
 
 export interface CalibrationPoint {

@@ -3,6 +3,7 @@
  */
 import type { Band, BandCalibration, CalibrationLevel, CalibrationPoint, FloorId, SensorSite, Site } from "../model.ts";
 import { type Burst, powerScatter, reduceBursts } from "./bursts.ts";
+import { type Packets, type Receiver, siteOf } from "./censored.ts";
 import { walkPaths } from "./gains.ts";
 import {
   factorOf,
@@ -15,7 +16,7 @@ import {
   type TrendFit,
 } from "./gp.ts";
 import { fitHearing, type HearingSample } from "./hearing.ts";
-import { pointGroups, typicalHeard } from "./radiomap.ts";
+import { pointGroups, sameRows, typicalHeard } from "./radiomap.ts";
 import { minimise } from "./simplex.ts";
 
 /** Where an emitter stood, and what was heard of it. */
@@ -29,6 +30,15 @@ export interface LabelledPoint {
 
 /** Points used for hyper-parameters, and the most that are kept at all. */
 const HYPER_POINTS = 120;
+/** Factors of that size that are affordable; with more of them fewer points are used. */
+const SHARED_FACTORS = 8;
+/** Points whose left-out forecasts are made together. */
+const MOST_AT_ONCE = 300;
+/** A sensor's floor: this quantile of what it heard, of all sensors where it heard fewer packets than that. */
+const LOWEST = 0.01;
+const FEW_PACKETS = 60;
+/** Levels that are so many spreads of a packet over the floor don't drown. */
+const LOUD_SPREADS = 2.5;
 const MOST_POINTS = 1500;
 /** Before walks over left-out points have set it. */
 const PERSISTENCE_MS = 2000;
@@ -45,6 +55,9 @@ interface Levels {
   readonly points: readonly CalibrationPoint[];
   /** sensors * points; NaN where never heard. */
   readonly heard: Float64Array[];
+  /** The same with how often, sensors by points; and what each sensor can hear. */
+  readonly packets: readonly (readonly Packets[])[];
+  readonly receivers: readonly Receiver[];
   /** points * sensors * 3: distance, wall, slab parts. */
   readonly paths: Float32Array;
 }
@@ -63,14 +76,14 @@ export function fitBand(
       .filter((p) => p.levels.some((l) => l.heard > 0)),
   );
   if (points.length < 3) return null;
-  const levels = gather(site, band, sensors, points);
+  const levels = gather(site, band, sensors, points, receivers(sensors, points, labelled, scatter));
   const common = new Float64Array(points.length);
-  let fit = fitMap(levels, sensors.length, scatter.fadingDb, common, null);
+  let fit = fitMap(levels, scatter.fadingDb, common, null);
   const pointPowerDb = commonMode(fit, levels);
   if (pointPowerDb > 0) {
     for (let round = 0; round < 3; round++) {
       takeCommon(fit, levels, pointPowerDb, common);
-      fit = fitMap(levels, sensors.length, scatter.fadingDb, common, fit);
+      fit = fitMap(levels, scatter.fadingDb, common, fit);
     }
   }
   return describe(band, sensors, levels, scatter, pointPowerDb, fit, common);
@@ -143,7 +156,13 @@ function join(group: readonly CalibrationPoint[]): CalibrationPoint {
   };
 }
 
-function gather(site: Site, band: Band, sensors: readonly SensorSite[], points: readonly CalibrationPoint[]): Levels {
+function gather(
+  site: Site,
+  band: Band,
+  sensors: readonly SensorSite[],
+  points: readonly CalibrationPoint[],
+  receivers: readonly Receiver[],
+): Levels {
   const index = new Map(sensors.map((s, i) => [s.id, i]));
   const heard = sensors.map(() => new Float64Array(points.length).fill(Number.NaN));
   points.forEach((p, i) => {
@@ -156,22 +175,68 @@ function gather(site: Site, band: Band, sensors: readonly SensorSite[], points: 
   walkPaths(site, pointGroups(site, points), sensors, band, (place, sensor, distanceDb, wallDb, slabDb) => {
     paths.set([distanceDb, wallDb, slabDb], (place * sensors.length + sensor) * 3);
   });
-  return { sensorIds: sensors.map((s) => s.id), points, heard, paths };
+  const packets = sensors.map(({ id }, s) =>
+    points.map((p, i): Packets => {
+      const count = p.levels.find((l) => l.sensor === id)?.heard ?? 0;
+      return { heard: count, levelDbm: count > 0 ? heard[s]![i]! : Number.NaN, missed: Math.max(0, p.bursts - count) };
+    }),
+  );
+  return { sensorIds: sensors.map((s) => s.id), points, heard, packets, receivers, paths };
+}
+
+/** What each sensor can hear, from its own packets where there are enough. */
+function receivers(
+  sensors: readonly SensorSite[],
+  points: readonly CalibrationPoint[],
+  labelled: readonly LabelledPoint[],
+  scatter: { fadingDb: number; powerDb: number },
+): Receiver[] {
+  const own = new Map<string, number[]>(sensors.map((s) => [s.id, []]));
+  for (const { bursts } of labelled) for (const b of bursts) for (const p of b) own.get(p.sensor)?.push(p.levelDbm);
+  const floor = (all: number[]): number => all.sort((a, b) => a - b)[Math.floor(all.length * LOWEST)] ?? -95;
+  const pooled = floor([...own.values()].flat());
+  const packetDb = Math.hypot(scatter.fadingDb, scatter.powerDb);
+  const floors = sensors.map(({ id }) => (own.get(id)!.length < FEW_PACKETS ? pooled : floor(own.get(id)!)));
+  const loud = sensors.map(({ id }, s) => {
+    let [heard, bursts] = [0, 0];
+    for (const p of points) {
+      const level = p.levels.find((l) => l.sensor === id);
+      if (level === undefined || level.levelDbm < floors[s]! + LOUD_SPREADS * packetDb) continue;
+      heard += level.heard;
+      bursts += p.bursts;
+    }
+    return { heard, bursts };
+  });
+  const all = loud.reduce((a, b) => ({ heard: a.heard + b.heard, bursts: a.bursts + b.bursts }), {
+    heard: 3,
+    bursts: 4,
+  });
+  return loud.map(({ heard, bursts }, s) => {
+    const share = (heard + (20 * all.heard) / all.bursts) / (bursts + 20);
+    return { floorDbm: floors[s]!, share: Math.min(0.98, share), packetDb };
+  });
+}
+
+/** Levels that stand for the points' packets and their variances, sensors by points. */
+interface Sites {
+  readonly level: readonly Float64Array[];
+  readonly variance: readonly Float64Array[];
+  /** True where packets were missed because they drowned, as far as can be told. */
+  readonly drowned: readonly (readonly boolean[])[];
 }
 
 interface MapFit {
-  /** Levels used, sensors * points: heard, or put in where silent; dBm. */
-  readonly filled: readonly Float64Array[];
+  readonly sites: Sites;
   readonly kernel: Kernel;
   readonly trend: TrendFit;
-  /** Leave-one-out residuals (sensors * points), NaN where the sensor heard nothing, and predictive variances (points). */
+  /** Leave-one-out residuals and predictive variances without the site's own, sensors by points. */
   readonly left: Float64Array[];
-  readonly leftVariance: Float64Array;
+  readonly leftVariance: Float64Array[];
 }
 
-/** Every `step`-th point, so that the hyper-parameters of large sets stay affordable. */
-function subset(n: number): number[] {
-  const step = Math.max(1, n / HYPER_POINTS);
+/** Every `step`-th point, so that the hyper-parameters of large sets and of many factors stay affordable. */
+function subset(n: number, factors: number): number[] {
+  const step = Math.max(1, n / (HYPER_POINTS * Math.cbrt(Math.min(1, SHARED_FACTORS / factors))));
   const chosen: number[] = [];
   for (let i = 0; i < n; i += step) chosen.push(Math.floor(i));
   return chosen;
@@ -189,7 +254,6 @@ function startOf(kernel: Kernel): { roughness: Roughness; x: number[] } {
 
 function dataOf(
   levels: Levels,
-  sensors: number,
   chosen: readonly number[],
   filled: readonly Float64Array[],
   common: Float64Array,
@@ -198,7 +262,7 @@ function dataOf(
     const design = new Float64Array(chosen.length * 4);
     const levelDbm = new Float64Array(chosen.length);
     chosen.forEach((point, i) => {
-      const at = (point * sensors + s) * 3;
+      const at = (point * filled.length + s) * 3;
       design[i * 4] = 1;
       for (let k = 0; k < 3; k++) design[i * 4 + 1 + k] = -levels.paths[at + k]!;
       levelDbm[i] = level[point]! - common[point]!;
@@ -207,93 +271,139 @@ function dataOf(
   });
 }
 
-/**
- * Hyper-parameters by maximum marginal likelihood on a subset, trend by least squares on all. Sensors that never heard a point
- * get, in three rounds, the level expected there, but no more than the floor below which they go silent.
- */
-function fitMap(levels: Levels, sensors: number, fadingDb: number, common: Float64Array, start: MapFit | null): MapFit {
-  const n = levels.points.length;
-  const noise = Float64Array.from(levels.points, (p) => (fadingDb * fadingDb) / Math.max(1, typicalHeard(p)));
-  const chosen = subset(n);
+/** A factor for each sensor; those with the same variances share one. */
+function factorsOf(
+  kernel: Kernel,
+  levels: Levels,
+  chosen: readonly number[],
+  groups: readonly (readonly number[])[],
+  variance: readonly Float64Array[],
+): Float64Array[] {
   const places = chosen.map((i) => levels.points[i]!);
-  const placeNoise = Float64Array.from(chosen, (i) => noise[i]!);
-  const floor = silentLevel(levels);
-  const filled = levels.heard.map((h) => h.map((v) => (Number.isNaN(v) ? floor : v)));
+  const out = new Array<Float64Array>(variance.length);
+  for (const group of groups) {
+    const own = variance[group[0]!]!;
+    const factor = factorOf(
+      kernel,
+      places,
+      Float64Array.from(chosen, (i) => own[i]!),
+    );
+    for (const s of group) out[s] = factor;
+  }
+  return out;
+}
+
+/**
+ * Hyper-parameters by maximum marginal likelihood on a subset, trend by least squares on all. Where packets drowned, the levels
+ * that stand for them follow, in rounds, from what the other points foretell.
+ */
+function fitMap(levels: Levels, fadingDb: number, common: Float64Array, start: MapFit | null): MapFit {
+  const n = levels.points.length;
+  let sites = start?.sites ?? firstSites(levels, fadingDb);
+  const drowned = sites.drowned.some((d) => d.includes(true));
+  const groups = sameRows(sites.variance);
+  const chosen = subset(n, groups.length);
   let found = start === null ? ROUGHNESSES.map((roughness) => ({ roughness, x: HYPER_MEAN })) : [startOf(start.kernel)];
   let result = start;
-  const rounds = levels.heard.some((h) => h.some(Number.isNaN)) ? 3 : 1;
+  const rounds = drowned ? 4 : 1;
   for (let round = 0; round < rounds; round++) {
-    const data = dataOf(levels, sensors, chosen, filled, common);
+    const data = dataOf(levels, chosen, sites.level, common);
+    const shared = round === 0 ? groups : sameRows(sites.variance);
+    const variance = sites.variance;
     const tried = found.map(({ roughness, x }) => {
       const cost = (v: readonly number[]): number => {
         let penalty = 0;
         v.forEach((value, i) => {
           penalty += ((value - HYPER_MEAN[i]!) / HYPER_SD[i]!) ** 2 / 2;
         });
-        const factor = factorOf(kernelFrom(v, roughness), places, placeNoise);
-        return fitTrend(factor, places.length, data, PRIOR).cost + penalty;
+        const factors = factorsOf(kernelFrom(v, roughness), levels, chosen, shared, variance);
+        return fitTrend(factors, chosen.length, data, PRIOR).cost + penalty;
       };
       return { roughness, ...minimise(cost, x, [0.4, 0.4, 0.4, 0.4], round === 0 && start === null ? 140 : 60) };
     });
     const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
-    found = [best];
-    result = leave(levels, sensors, noise, kernelFrom(best.x, best.roughness), filled, common, chosen);
-    if (round < rounds - 1) refill(levels, result, filled, floor);
+    // What drowned is not known before the second round: until then both stay in.
+    found = round === 0 && drowned && start === null ? tried : [best];
+    for (let again = 0; again < (drowned ? 2 : 1); again++) {
+      result = leave(levels, sites, kernelFrom(best.x, best.roughness), common);
+      if (drowned) sites = newSites(levels, result, sites);
+    }
   }
   return result!;
 }
 
-function leave(
-  levels: Levels,
-  sensors: number,
-  noise: Float64Array,
-  kernel: Kernel,
-  filled: readonly Float64Array[],
-  common: Float64Array,
-  chosen: readonly number[],
-): MapFit {
-  const all = levels.points.length <= 500 ? levels.points.map((_, i) => i) : chosen;
-  const factor = factorOf(
-    kernel,
-    all.map((i) => levels.points[i]!),
-    Float64Array.from(all, (i) => noise[i]!),
-  );
-  const data = dataOf(levels, sensors, all, filled, common);
-  const trend = fitTrend(factor, all.length, data, PRIOR);
-  const residual = data.map((d) =>
-    d.levelDbm.map((level, i) => {
-      let r = level;
-      for (let k = 0; k < 4; k++) r -= trend.coefficients[k]! * d.design[i * 4 + k]!;
-      return r;
-    }),
-  );
-  const loo = leaveOneOut(factor, all.length, residual);
-  const left = levels.heard.map(() => new Float64Array(levels.points.length).fill(Number.NaN));
-  const leftVariance = new Float64Array(levels.points.length).fill(Number.NaN);
-  all.forEach((point, i) => {
-    leftVariance[point] = loo.variance[i]!;
-    for (let s = 0; s < sensors; s++) left[s]![point] = loo.residual[s]![i]!;
-  });
-  return { filled, kernel, trend, left, leftVariance };
+/** Points in shares of `MOST_AT_ONCE` at the most, each point's left-out forecast by its own share. */
+function leave(levels: Levels, sites: Sites, kernel: Kernel, common: Float64Array): MapFit {
+  const n = levels.points.length;
+  const shares = Math.ceil(n / MOST_AT_ONCE);
+  const left = levels.heard.map(() => new Float64Array(n));
+  const leftVariance = levels.heard.map(() => new Float64Array(n));
+  let trend: TrendFit | null = null;
+  for (let share = 0; share < shares; share++) {
+    const own: number[] = [];
+    for (let i = share; i < n; i += shares) own.push(i);
+    const groups = sameRows(sites.variance.map((v) => Float64Array.from(own, (i) => v[i]!)));
+    const factors = factorsOf(kernel, levels, own, groups, sites.variance);
+    const data = dataOf(levels, own, sites.level, common);
+    trend ??= fitTrend(factors, own.length, data, PRIOR);
+    const { coefficients } = trend;
+    const residual = data.map((d) =>
+      d.levelDbm.map((level, i) => {
+        let r = level;
+        for (let k = 0; k < 4; k++) r -= coefficients[k]! * d.design[i * 4 + k]!;
+        return r;
+      }),
+    );
+    for (const group of groups) {
+      const out = leaveOneOut(
+        factors[group[0]!]!,
+        own.length,
+        group.map((s) => residual[s]!),
+      );
+      group.forEach((s, g) => {
+        own.forEach((point, i) => {
+          left[s]![point] = out.residual[g]![i]!;
+          leftVariance[s]![point] = Math.max(0.01, out.variance[i]! - sites.variance[s]![point]!);
+        });
+      });
+    }
+  }
+  return { sites, kernel, trend: trend!, left, leftVariance };
 }
 
-/** Level below which sensors go silent: the lowest twentieth of what was heard. */
-function silentLevel(levels: Levels): number {
-  const all: number[] = [];
-  for (const h of levels.heard) for (const v of h) if (!Number.isNaN(v)) all.push(v);
-  all.sort((a, b) => a - b);
-  return all[Math.floor(all.length / 20)] ?? -95;
+/** Levels as heard; where packets drowned, the sensor's floor, not believed much. */
+function firstSites(levels: Levels, fadingDb: number): Sites {
+  const drowned = levels.packets.map((row, s) => row.map((p) => isDrowned(p, levels.receivers[s]!)));
+  const noise = levels.points.map((p) => (fadingDb * fadingDb) / Math.max(1, typicalHeard(p)));
+  const level = levels.packets.map((row, s) =>
+    Float64Array.from(row, (p) => (p.heard > 0 ? p.levelDbm : levels.receivers[s]!.floorDbm - fadingDb)),
+  );
+  const variance = levels.packets.map((row, s) =>
+    Float64Array.from(row, (_, i) => (drowned[s]![i]! ? 4 * fadingDb * fadingDb : noise[i]!)),
+  );
+  return { level, variance, drowned };
 }
 
-/** Puts the leave-one-out prediction where nothing was heard, capped at the silent level. */
-function refill(levels: Levels, fit: MapFit, filled: readonly Float64Array[], floor: number): void {
-  levels.heard.forEach((heard, s) => {
-    heard.forEach((v, i) => {
-      if (!Number.isNaN(v) || Number.isNaN(fit.left[s]![i]!)) return;
-      const predicted = filled[s]![i]! - fit.left[s]![i]!;
-      filled[s]![i] = Math.min(floor, predicted);
+/** Never heard, or missed more often than by chance and near the floor. */
+function isDrowned(p: Packets, r: Receiver): boolean {
+  if (p.missed === 0) return false;
+  if (p.heard === 0) return true;
+  return p.levelDbm < r.floorDbm + LOUD_SPREADS * r.packetDb;
+}
+
+function newSites(levels: Levels, fit: MapFit, sites: Sites): Sites {
+  const level = sites.level.map((row) => row.slice());
+  const variance = sites.variance.map((row) => row.slice());
+  levels.packets.forEach((row, s) => {
+    row.forEach((p, i) => {
+      if (!sites.drowned[s]![i]!) return;
+      const expected = sites.level[s]![i]! - fit.left[s]![i]!;
+      const next = siteOf(p, levels.receivers[s]!, expected, fit.leftVariance[s]![i]!);
+      level[s]![i] = next.levelDbm;
+      variance[s]![i] = next.variance;
     });
   });
+  return { ...sites, level, variance };
 }
 
 /** Spread of what all sensors share at a point beyond chance: the emitter's power, or how it was held. 0 below 1.5 dB. */
@@ -319,10 +429,9 @@ function commonMode(fit: MapFit, levels: Levels): number {
 function takeCommon(fit: MapFit, levels: Levels, powerDb: number, common: Float64Array): void {
   for (let i = 0; i < common.length; i++) {
     let [sum, weight] = [0, 0];
-    const precision = 1 / Math.max(1, fit.leftVariance[i]!);
-    if (!Number.isFinite(precision)) continue;
     fit.left.forEach((l, s) => {
       if (Number.isNaN(levels.heard[s]![i]!)) return;
+      const precision = 1 / Math.max(1, fit.leftVariance[s]![i]! + fit.sites.variance[s]![i]!);
       sum += l[i]! * precision;
       weight += precision;
     });
@@ -377,8 +486,9 @@ function describe(
     ...point,
     levels: sensors.map((s, k) => ({
       sensor: s.id,
-      levelDbm: round(fit.filled[k]![i]! - common[i]!, 3),
+      levelDbm: round(fit.sites.level[k]![i]! - common[i]!, 3),
       heard: point.levels.find((l) => l.sensor === s.id)?.heard ?? 0,
+      ...(fit.sites.drowned[k]![i]! ? { sdDb: round(Math.sqrt(fit.sites.variance[k]![i]!), 3) } : {}),
     })),
   }));
   return {
@@ -405,8 +515,9 @@ function hearingSamples(fit: MapFit, levels: Levels, fadingDb: number): HearingS
     levels.points.forEach((point, i) => {
       if (Number.isNaN(own[i]!)) return;
       const heard = point.levels.find((l) => l.sensor === levels.sensorIds[sensor])?.heard ?? 0;
-      const sdDb = Math.sqrt(fadingDb * fadingDb + fit.leftVariance[i]!);
-      samples.push({ sensor, expectedDbm: fit.filled[sensor]![i]! - own[i]!, sdDb, heard, bursts: point.bursts });
+      const sdDb = Math.sqrt(fadingDb * fadingDb + fit.leftVariance[sensor]![i]!);
+      const expectedDbm = fit.sites.level[sensor]![i]! - own[i]!;
+      samples.push({ sensor, expectedDbm, sdDb, heard, bursts: point.bursts });
     });
   });
   return samples;

@@ -65,12 +65,12 @@ export interface TrendFit {
 
 /**
  * Generalised least squares of the trend over all sensors, with a normal prior on each coefficient, and the marginal
- * likelihood of what is left.
+ * likelihood of what is left. `factors` has one a sensor; sensors may share theirs.
  *
- * Cost: N^3/6 once, then N^2 * columns a sensor.
+ * Cost: N^2 * columns a sensor.
  */
 export function fitTrend(
-  factor: Float64Array,
+  factors: readonly Float64Array[],
   n: number,
   data: readonly SensorData[],
   prior: { readonly mean: Float64Array; readonly sd: Float64Array },
@@ -79,7 +79,10 @@ export function fitTrend(
   const normal = new Float64Array(q * q);
   const right = new Float64Array(q);
   const whitened: { design: Float64Array[]; level: Float64Array }[] = [];
-  for (const sensor of data) {
+  let cost = 0;
+  for (const [s, sensor] of data.entries()) {
+    const factor = factors[s]!;
+    for (let i = 0; i < n; i++) cost += Math.log(factor[i * n + i]!);
     const level = sensor.levelDbm.slice();
     forwardSolve(factor, n, level);
     const design: Float64Array[] = [];
@@ -103,8 +106,6 @@ export function fitTrend(
   if (!cholesky(normal, q)) throw new Error("the trend's normal equations are singular");
   forwardSolve(normal, q, right);
   backSolve(normal, q, right);
-  let cost = 0;
-  for (let i = 0; i < n; i++) cost += data.length * Math.log(factor[i * n + i]!);
   for (const { design, level } of whitened) {
     for (let i = 0; i < n; i++) {
       let r = level[i]!;
@@ -123,10 +124,11 @@ function dot(a: Float64Array, b: Float64Array): number {
 }
 
 /**
- * Residual at places nobody labelled, all sensors at once.
+ * Residual at places nobody labelled, of all sensors that share a factor.
  *
  * Shape: `residual[s]` has a value a point; `mean` is written as places * sensors, `variance` one a place (the same for
- * all sensors). Cost: N^2/2 a place for the variance, N a place and sensor for the mean.
+ * all these sensors), NaN where `wanted`, given the place and its means, says no. Cost: N^2/2 a place for the variance, N a
+ * place and sensor for the mean.
  */
 export function predictResidual(
   k: Kernel,
@@ -134,6 +136,7 @@ export function predictResidual(
   factor: Float64Array,
   residual: readonly Float64Array[],
   places: readonly Place[],
+  wanted: (place: number, mean: Float64Array) => boolean = () => true,
 ): { mean: Float64Array; variance: Float64Array } {
   const n = points.length;
   const weights = residual.map((r) => {
@@ -149,6 +152,10 @@ export function predictResidual(
   for (let p = 0; p < places.length; p++) {
     for (let i = 0; i < n; i++) cross[i] = kernelAt(k, places[p]!, points[i]!);
     for (let s = 0; s < weights.length; s++) mean[p * weights.length + s] = dot(weights[s]!, cross);
+    if (!wanted(p, mean)) {
+      variance[p] = Number.NaN;
+      continue;
+    }
     forwardSolve(factor, n, cross);
     variance[p] = Math.max(0, own - dot(cross, cross));
   }

@@ -19,6 +19,7 @@ import type {
   ZoneKind,
 } from "../model.ts";
 import type { WindowLevels } from "./bursts.ts";
+import { siteOf } from "./censored.ts";
 import { Density, type Expectation, GAIN_STEP_DB, type Heard, type SilenceTable, type Silent } from "./density.ts";
 import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
@@ -168,6 +169,8 @@ const SILENCE_POWER_DB = 2;
 const MOST_HEARD = 64;
 /** Bursts missed in one window share their cause: so many count at the most. */
 const MOST_LOOKS = 4;
+/** How far a sensor's mean level may be from that of what it heard of it, dB. */
+const DROWNED_DB = 15;
 /** Sensors that show whether somebody in a cell moves: a quarter of a wing. */
 const NEAR_SENSORS = 12;
 /** A sensor that stated its floor; levels are counted from there. */
@@ -297,19 +300,39 @@ export class Locator {
       const row = keep[i]! * levels.sensors.length;
       for (let j = 0; j < n; j++) covariance[i * n + j] = levels.covariance[row + keep[j]!]!;
     }
+    const level = keep.map((i) => levels.levelDbm[i]!);
+    const sensor = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
     const silent: Quiet[] = [];
     for (const miss of misses) {
       const i = this.#index.get(miss.sensor);
       if (i === undefined) continue;
+      if (miss.heard > 0 && this.#drowned(models[0]!, miss, i, sensor.indexOf(i), level, covariance)) continue;
       // A sensor of unknown sensitivity that heard some bursts missed the others by chance, for all that is known.
       const blind = models[0]!.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
       if (blind && miss.heard > 0) continue;
       silent.push({ sensor: i, floorDbm: miss.floorDbm, bursts: blind ? 1 : miss.bursts });
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
-    const sensor = keep.map((i) => this.#index.get(levels.sensors[i]!)!);
-    const heard = { sensor, level: keep.map((i) => levels.levelDbm[i]!), covariance };
+    const heard = { sensor, level, covariance };
     return atOnce(this.#mix(models, power, heard, silent, staticFactor, out, powerDbm));
+  }
+
+  /**
+   * A sensor that heard some of a window's bursts and missed others: its level, number `at` of those heard, is moved to what both
+   * together say, and its variance grows. False where nothing is known of when it hears.
+   */
+  #drowned(model: BandModel, m: Miss, s: number, at: number, level: number[], covariance: Float64Array): boolean {
+    const hearing = model.hearing[s] ?? null;
+    if (at < 0 || hearing === null || hearing === BLIND_HEARING || hearing.floorDbm === null) return false;
+    const n = level.length;
+    const variance = covariance[at * n + at]!;
+    const packetDb = Math.hypot(model.fadingDb, hearing.floorSpreadDb);
+    const packets = { heard: m.heard, levelDbm: level[at]!, missed: m.bursts };
+    const receiver = { floorDbm: hearing.floorDbm, share: hearing.hearing, packetDb };
+    const site = siteOf(packets, receiver, level[at]!, DROWNED_DB * DROWNED_DB);
+    level[at] = site.levelDbm;
+    covariance[at * n + at] = Math.max(variance, site.variance);
+    return true;
   }
 
   /** What is known of the band's emitters before anything is heard, and of one packet's and burst's spread. */

@@ -12,7 +12,7 @@ const WALL_PASS = 0.02;
 /** Probability per second of being anywhere else: stairs, plans that are wrong, another emitter of the same kind. */
 const JUMP_PER_S = 0.002;
 /** At most so many diffusion steps a call. */
-const MOST_STEPS = 24;
+const MOST_STEPS = 240;
 
 /** Motion over one grid; jumps land as the prior says. Holds scratch space: one at a time. */
 export class Motion {

@@ -8,7 +8,7 @@
  * which differs from window to window, still averages out. How far the plan is off is not known either: a few exponents and
  * spreads are kept side by side, weighted by what they foretold.
  */
-import type { BandId, Fix, SensorId } from "../model.ts";
+import type { BandId, Fix } from "../model.ts";
 import { cutBursts, reduceBursts, type WindowLevels } from "./bursts.ts";
 import { FOLLOW_DEFAULTS, missesOf, type PacketWindow, PowerSpread, SCATTER_DB } from "./follow.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";

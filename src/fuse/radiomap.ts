@@ -6,6 +6,7 @@ import type { Band, BandCalibration, CalibrationPoint, SensorSite, Site } from "
 import { type PlaceGroup, walkPaths } from "./gains.ts";
 import { factorOf, type Kernel, type Place, predictResidual } from "./gp.ts";
 import { insidePolygon } from "./grid.ts";
+import { hearingOf, hearProbability } from "./hearing.ts";
 import { isOpen } from "./outdoors.ts";
 
 export interface RadioMap {
@@ -103,30 +104,77 @@ export function radioMap(
   const kernel = kernelOf(calibration);
   const points = calibration.points.filter((_, i) => !leftOut(i));
   const trend = trendGains(site, pointGroups(site, points), sensors, band, calibration);
+  const noise = sensors.map(() => new Float64Array(points.length));
   const residual = sensors.map((sensor, s) =>
     Float64Array.from(points, (point, i) => {
-      const level = point.levels.find((l) => l.sensor === sensor.id)?.levelDbm;
-      return level === undefined ? 0 : level - calibration.powerDbm - trend[i * sensors.length + s]!;
+      const level = point.levels.find((l) => l.sensor === sensor.id);
+      const sdDb = level?.sdDb;
+      noise[s]![i] = sdDb === undefined ? calibration.fadingSdDb ** 2 / Math.max(1, typicalHeard(point)) : sdDb * sdDb;
+      return level === undefined ? 0 : level.levelDbm - calibration.powerDbm - trend[i * sensors.length + s]!;
     }),
   );
   const nugget2 = calibration.nuggetSdDb ** 2;
   const own = calibration.shadowSdDb ** 2 + calibration.offsetSdDb ** 2;
   if (points.length === 0) return { gain, variance: variance.fill(own + nugget2) };
+  const heard = audible(sensors, calibration);
   for (const { members, near } of neighbourhoods(places, points)) {
     const chosen = near.map((i) => points[i]!);
-    const noise = Float64Array.from(chosen, (p) => calibration.fadingSdDb ** 2 / Math.max(1, typicalHeard(p)));
-    const factor = factorOf(kernel, chosen, noise);
-    const parts = residual.map((r) => Float64Array.from(near, (i) => r[i]!));
     const at = members.map((i) => places[i]!);
-    const predicted = predictResidual(kernel, chosen, factor, parts, at);
+    const weights = new Float64Array(members.length);
+    for (const group of sameRows(noise.map((row) => Float64Array.from(near, (i) => row[i]!)))) {
+      const factor = factorOf(
+        kernel,
+        chosen,
+        Float64Array.from(near, (i) => noise[group[0]!]![i]!),
+      );
+      const parts = group.map((s) => Float64Array.from(near, (i) => residual[s]![i]!));
+      const weight = new Float64Array(members.length);
+      const predicted = predictResidual(kernel, chosen, factor, parts, at, (k, mean) => {
+        const place = members[k]! * sensors.length;
+        group.forEach((s, g) => {
+          gain[place + s]! += mean[k * group.length + g]!;
+          weight[k]! += heard(s, gain[place + s]!);
+        });
+        return weight[k]! > UNHEARD * group.length;
+      });
+      members.forEach((place, k) => {
+        if (Number.isNaN(predicted.variance[k]!)) return;
+        weights[k]! += weight[k]!;
+        variance[place]! += weight[k]! / (predicted.variance[k]! + nugget2);
+      });
+    }
+    // What nobody is likely to hear is as unknown as can be.
     members.forEach((place, k) => {
-      for (let s = 0; s < sensors.length; s++) {
-        gain[place * sensors.length + s]! += predicted.mean[k * sensors.length + s]!;
-      }
-      variance[place] = predicted.variance[k]! + nugget2;
+      variance[place] = weights[k]! > 0 ? weights[k]! / variance[place]! : own + nugget2;
     });
   }
   return { gain, variance };
+}
+
+/** Sensors that hear an emitter of the calibrating one's power less often than that don't count for how sure a place's levels are. */
+const UNHEARD = 0.02;
+
+/** How often each sensor hears an emitter of the calibrating one's power, by the gain. */
+function audible(sensors: readonly SensorSite[], c: BandCalibration): (sensor: number, gainDb: number) => number {
+  const curves = sensors.map(({ id }) => {
+    const own = c.sensors.find((k) => k.sensor === id);
+    return own === undefined ? null : hearingOf(own);
+  });
+  return (sensor, gainDb) => {
+    const curve = curves[sensor]!;
+    return curve === null ? 1 : hearProbability(curve, c.powerDbm + gainDb, c.fadingSdDb);
+  };
+}
+
+/** Rows that are the same number by number, together: their sensors share a factor. */
+export function sameRows(rows: readonly Float64Array[]): number[][] {
+  const groups: number[][] = [];
+  rows.forEach((row, s) => {
+    const known = groups.find((g) => rows[g[0]!]!.every((v, i) => v === row[i]));
+    if (known) known.push(s);
+    else groups.push([s]);
+  });
+  return groups;
 }
 
 /** Bursts that a typical sensor heard at a point: sets the noise of its mean. */

@@ -32,10 +32,8 @@ function points(roughness: Roughness, seed: number): LabelledPoint[] {
 }
 
 describe("fit", () => {
-  it.each(ROUGHNESSES)("shadows drawn from a kernel: %s: recognised in each of three surveys", (roughness) => {
-    const found = [1, 2, 3].map(
-      (seed) => fitBand(hall, hall.bands[0]!, hall.sensors, points(roughness, seed))!.roughness,
-    );
-    expect(found.filter((r) => r === roughness).length).toBe(3);
+  it.each(ROUGHNESSES)("shadows drawn from a kernel: %s: recognised in both of two surveys", (roughness) => {
+    const found = [1, 2].map((seed) => fitBand(hall, hall.bands[0]!, hall.sensors, points(roughness, seed))!.roughness);
+    expect(found.filter((r) => r === roughness).length).toBe(2);
   });
 });

@@ -17,11 +17,11 @@ const mean = (factor: number, strays: number) => {
 };
 
 describe("widening of left-out points", () => {
-  it("errors twice as variable as stated: twice the variance; as stated, or less: as stated", () => {
+  it("errors twice as variable as stated: twice the variance; as stated, or less: the least", () => {
     expect(mean(2, 0)).toBeGreaterThan(1.7);
     expect(mean(2, 0)).toBeLessThan(2.15);
-    expect(mean(1, 0)).toBeLessThan(1.1);
-    expect(mean(0.4, 0)).toBe(1);
+    expect(mean(1, 0)).toBeLessThan(1.25);
+    expect(mean(0.4, 0)).toBeCloseTo(1.2, 9);
   });
 
   it("one in eight far off: the others' width stays, where a quantile would give room for the strays too", () => {
