@@ -66,8 +66,9 @@ export class Fingerprint {
     this.windows = Math.min(this.windows + 1, MEMORY_WINDOWS);
     this.taught++;
     this.rhythm.note(s);
-    for (const { level } of s.heard) {
+    for (const { level, held } of s.heard) {
       const known = this.entry(level);
+      if (held === true && known.heard > 0) continue;
       if (known.heard > 0) {
         const off = level.levelDbm - known.meanDbm;
         // Departures beyond what fading does are another emitter's.

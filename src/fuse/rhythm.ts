@@ -44,7 +44,8 @@ export class Rhythm {
   note(s: Sighting): void {
     const at = this.next++ % REMEMBERED;
     for (const row of this.powers.values()) row[at] = Number.NaN;
-    for (const { level, meanDbm } of s.heard) {
+    for (const { level, meanDbm, held } of s.heard) {
+      if (held === true) continue;
       let row = this.powers.get(level.sensor);
       if (row === undefined) {
         row = new Float32Array(REMEMBERED).fill(Number.NaN);

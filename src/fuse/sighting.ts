@@ -14,6 +14,8 @@ export interface BandWindow {
   readonly channels: readonly ChannelEvidence[];
   /** Sensors that report only what they hear, are online, and reported nothing of this band. */
   readonly quietEventDriven: readonly SensorId[];
+  /** Sensors that report more rarely than a window and had no report in this one, and how long each report stands, ms. */
+  readonly between?: readonly { readonly sensor: SensorId; readonly periodMs: number }[];
 }
 
 /** A sensor that hears, with what its channel says. */
@@ -28,6 +30,8 @@ export interface Heard {
   readonly thresholdNats: number;
   readonly hot: boolean;
   readonly onsetMs: number;
+  /** From a report before this window, which stands until the sensor's next: nothing new is to be learned of it. */
+  readonly held?: boolean;
 }
 
 export interface Sighting {

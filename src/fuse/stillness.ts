@@ -42,10 +42,11 @@ export class Recent {
   note(s: Sighting): void {
     const heard = this.#bands.get(s.band) ?? [];
     while (heard.length > 0 && heard[0]!.tMs <= s.tMs - LOOK_BACK_MS) heard.shift();
+    const fresh = s.heard.filter((h) => h.held !== true);
     heard.push({
       tMs: s.tMs,
-      sensors: s.heard.map((h) => h.level.sensor),
-      levelDbm: s.heard.map((h) => h.level.levelDbm),
+      sensors: fresh.map((h) => h.level.sensor),
+      levelDbm: fresh.map((h) => h.level.levelDbm),
     });
     this.#bands.set(s.band, heard);
   }

@@ -18,6 +18,7 @@ import {
   split,
   windowNats,
 } from "./sighting.ts";
+import { SlowSensors } from "./slow.ts";
 import { type SourceGrid, type Whereabouts, whereabouts } from "./sources.ts";
 import { Recent } from "./stillness.ts";
 
@@ -179,6 +180,7 @@ export class Tracker {
   /** When confirmed emitters came on of late. */
   private births: number[] = [];
   private readonly recent = new Recent();
+  private readonly slow = new SlowSensors();
   private opened = 0;
   /** Sightings that opened no track because `maxTracks` were open. */
   droppedSightings = 0;
@@ -199,7 +201,8 @@ export class Tracker {
   *observe(tMs: number, windowMs: number, bands: readonly BandWindow[]): Generator<void, TrackChange[]> {
     const touched = new Map<Live, "opened" | "changed">();
     for (const window of bands) {
-      const sighting = sightingOf(window, tMs);
+      const seen = sightingOf(window, tMs);
+      const sighting = seen === null ? null : this.slow.filled(seen, window.between);
       if (sighting === null || !this.isOn(sighting)) continue;
       this.recent.note(sighting);
       const parts = yield* this.attribute(sighting, windowMs);
@@ -619,13 +622,20 @@ export class Tracker {
       ...t,
       fingerprints: [...t.fingerprints].map(([band, f]) => [band, f.snapshot()]),
     }));
-    return { opened: this.opened, births: this.births, recent: this.recent.snapshot(), live };
+    return {
+      opened: this.opened,
+      births: this.births,
+      recent: this.recent.snapshot(),
+      slow: this.slow.snapshot(),
+      live,
+    };
   }
 
   restore(snapshot: unknown): void {
     type Saved = Omit<Live, "fingerprints" | "at"> & { fingerprints: [BandId, unknown][] };
-    const data = snapshot as { opened: number; births: number[]; recent: unknown; live: Saved[] };
+    const data = snapshot as { opened: number; births: number[]; recent: unknown; slow: unknown; live: Saved[] };
     this.recent.restore(data.recent);
+    this.slow.restore(data.slow);
     this.births = [...data.births];
     this.opened = data.opened;
     // Another plan or calibration makes another grid: what was followed on the old one starts anew.
