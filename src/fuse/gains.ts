@@ -9,12 +9,15 @@ import { addPowersDb, type DoorPoint, distanceLossDb, type PathLoss, Plan, PlanG
 
 /**
  * In sites too large for a ray a position: beyond the first distance walls are counted once a room, from its middle, or once a
- * square of a corridor or yard; beyond the second, once a square of the plan for all rooms and doors in it. So far away a wall
- * more or less hardly tells neighbouring rooms apart.
+ * square of a corridor or yard; beyond the second, once a square of the plan for all rooms and doors in it; beyond the third, once
+ * a larger square. So far away a wall more or less hardly tells neighbouring rooms apart. Nor does it two storeys off, where slabs
+ * stand between as well: there walls are counted once a room from anywhere.
  */
 const FINE_WALLS_M = 12;
 const FAR_M = 30;
 const SQUARE_M = 10;
+const VERY_FAR_M = 60;
+const LARGE_SQUARE_M = 25;
 /** Rays a site may cost: about a second. */
 export const MOST_RAYS = 500_000;
 const STEP_OUT_M = 0.05;
@@ -29,13 +32,18 @@ interface ZoneDoor {
   readonly lossDb: Float64Array;
 }
 
+/** Walls counted for a square of the plan and for the larger one it lies in, a value a sensor; NaN where not yet. */
+interface Square {
+  readonly far: Float64Array;
+  readonly veryFar: Float64Array;
+}
+
 interface Places {
   readonly plan: Plan;
   readonly geometry: PlanGeometry;
   readonly fineM: number;
   readonly farM: number;
-  /** Walls counted for a square of the plan, a value a sensor; NaN where not yet. */
-  readonly squares: Map<string, Float64Array>;
+  readonly squares: Map<string, Square>;
   readonly sensors: readonly SensorSite[];
   readonly floorOf: readonly number[];
   /** Doors of the room each sensor is in, as indices into its floor's doors; empty for corridors. */
@@ -150,14 +158,22 @@ function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
 }
 
 /** What a square of the plan knows of each sensor, for one kind of ray. */
-function squareOf(places: Places, kind: string, floor: number, xM: number, yM: number): Float64Array {
+function squareOf(places: Places, kind: string, floor: number, xM: number, yM: number): Square {
   const key = `${kind}:${floor}:${Math.floor(xM / SQUARE_M)}:${Math.floor(yM / SQUARE_M)}`;
   let known = places.squares.get(key);
   if (known === undefined) {
-    known = new Float64Array(places.sensors.length).fill(Number.NaN);
+    const count = places.sensors.length;
+    const large = `${kind}:${floor}:large:${Math.floor(xM / LARGE_SQUARE_M)}:${Math.floor(yM / LARGE_SQUARE_M)}`;
+    const veryFar = places.squares.get(large)?.veryFar ?? new Float64Array(count).fill(Number.NaN);
+    known = { far: new Float64Array(count).fill(Number.NaN), veryFar };
+    places.squares.set(large, known);
     places.squares.set(key, known);
   }
   return known;
+}
+
+function byDistance({ far, veryFar }: Square, awayM: number): Float64Array {
+  return awayM > VERY_FAR_M ? veryFar : far;
 }
 
 /** A point just outside a door, on the side away from (x, y), so that rays along the front of a row meet no party wall. */
@@ -173,7 +189,7 @@ function bestLeg(
   door: DoorPoint,
   index: number,
   s: number,
-  square: Float64Array,
+  square: Square,
   to: ZoneDoor,
 ): void {
   const { plan } = places;
@@ -184,11 +200,11 @@ function bestLeg(
   const slabDb = plan.slabsBetween(zM, sz);
   const [dx, dy, dz] = [sx - door.xM, sy - door.yM, sz - zM];
   const straightM = Math.sqrt(dx * dx + dy * dy + dz * dz);
-  const far = straightM > places.farM;
-  let walls = far ? square[s]! : Number.NaN;
+  const known = straightM > places.farM ? byDistance(square, straightM) : null;
+  let walls = known?.[s] ?? Number.NaN;
   if (Number.isNaN(walls)) {
     walls = plan.wallsBetween(floor, ax, ay, zM, floorB, sx, sy, sz);
-    if (far) square[s] = walls;
+    if (known !== null) known[s] = walls;
   }
   to.lengthM[s] = straightM;
   to.lossDb[s] = slabDb + door.lossDb + walls;
@@ -255,14 +271,17 @@ function groupPaths(site: Site, group: PlaceGroup, first: number, places: Places
     const [sx, sy, sz] = sensors[s]!.positionM!;
     const slabDb = plan.slabsBetween(zM, sz);
     const awayM = Math.sqrt((sx - mx) * (sx - mx) + (sy - my) * (sy - my)) - radius;
-    if (plan.hasWalls && !(compact && awayM > places.fineM)) {
+    const storeys = Math.abs(places.floorOf[s]! - floor);
+    if (plan.hasWalls && !(compact && (awayM > places.fineM || (storeys > 1 && places.fineM < VERY_FAR_M)))) {
       for (let c = 0; c < count; c++) {
         const flat2 = (sx - xM[c]!) * (sx - xM[c]!) + (sy - yM[c]!) * (sy - yM[c]!);
-        const known = flat2 > places.fineM * places.fineM ? (squares[c] ?? null) : null;
+        const square = flat2 > places.fineM * places.fineM ? (squares[c] ?? null) : null;
+        const known = square === null ? null : byDistance(square, Math.sqrt(flat2));
         straightDb[c] = sharedWalls(places, group, xM[c]!, yM[c]!, s, known);
       }
     } else {
-      straightDb.fill(plan.hasWalls ? sharedWalls(places, group, mx, my, s, awayM > places.farM ? own : null) : 0);
+      const known = awayM > places.farM ? byDistance(own, awayM) : null;
+      straightDb.fill(plan.hasWalls ? sharedWalls(places, group, mx, my, s, known) : 0);
     }
     const rise2 = (sz - zM) * (sz - zM);
     for (let c = 0; c < count; c++) {
