@@ -131,7 +131,7 @@ export class Follower {
     }
     this.#combine(sum);
     for (const update of updates) update();
-    return this.#locator.fix(this.#widened(windows));
+    return this.#locator.fix(this.#widened(windows), true);
   }
 
   /** Posterior to the power 1 / widening: a normal one keeps its middle and its covariance grows by that factor. */

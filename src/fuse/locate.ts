@@ -423,9 +423,9 @@ export class Locator {
     this.#motion.step(logPosterior, dtMs, walkM2PerS);
   }
 
-  /** The posterior as zones, position and covariance. */
-  fix(logPosterior: Float64Array): Fix {
-    return fixOf(this.#site, this.grid, logPosterior);
+  /** The posterior as zones, position and covariance; `told`: a covariance whose 50 % ellipse holds half of it. */
+  fix(logPosterior: Float64Array, told = false): Fix {
+    return fixOf(this.#site, this.grid, logPosterior, told);
   }
 
   /** Log predictive density of an observation under a posterior; under `logPrior()` it is that of another emitter anywhere. */

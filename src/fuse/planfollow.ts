@@ -84,7 +84,7 @@ export class PlanFollower {
       this.#lastMs = endMs;
       this.#mix();
     }
-    return this.#locator.fix(this.#posterior);
+    return this.#locator.fix(this.#posterior, true);
   }
 
   /** Takes a window's log likelihood into a log posterior; returned is the log of how likely the window was before. */
