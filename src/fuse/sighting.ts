@@ -1,4 +1,5 @@
 import type { BandId, ChannelEvidence, SensorEvidence, SensorId } from "../model.ts";
+import { median } from "./linalg.ts";
 import type { Observation, SensorLevel } from "./locate.ts";
 import type { Levels, Source } from "./mixture.ts";
 import type { SourceGrid } from "./sources.ts";
@@ -134,6 +135,48 @@ export const FADING_DB = 5;
 
 /** A level so many spreads above what any emitter should give is nobody's: what is learned of one must not blur into another. */
 const STRAY_SDS = 2;
+
+/** A level so far below what an emitter gives, and at least so many spreads, is the receiver's noise: its bursts were missed. */
+const MISSED_DB = 15;
+const MISSED_SDS = 3;
+/** Noise of a quiet channel stands no further over its floor, in its spreads: once in ten thousand peaks of many looks (Gumbel). */
+const NOISE_SIGMAS = 6;
+
+/**
+ * A sighting in which sensors that should hear somebody loud who is on, and stand hardly over their noise, count as silent: while
+ * a channel is hot a noisy reading passes for a signal, and learned as one it would make the next burst somebody else's. `sources`
+ * are those just heard; when all levels of one fell, its power did. Cost: sensors times sources.
+ */
+export function withoutMissed(
+  s: Sighting,
+  indexOf: ReadonlyMap<SensorId, number>,
+  sources: readonly Source[],
+): Sighting {
+  if (sources.length === 0) return s;
+  const at = s.heard.map((h) => indexOf.get(h.level.sensor));
+  const fell = sources.map(({ levelDbm }) => {
+    const moves = at.flatMap((i, k) =>
+      i === undefined || !Number.isFinite(levelDbm[i]!) ? [] : [s.heard[k]!.level.levelDbm - levelDbm[i]!],
+    );
+    return moves.length > 0 ? Math.min(0, median(moves)) : 0;
+  });
+  const missed = s.heard.filter((h, k) => {
+    const i = at[k];
+    const { excessDb } = h.evidence;
+    const sigmaDb = h.level.sigmaDb * (1 - fromDb(-excessDb));
+    return (
+      i !== undefined &&
+      excessDb < NOISE_SIGMAS * sigmaDb &&
+      sources.some(({ levelDbm, sdDb }, j) => {
+        const short = levelDbm[i]! + fell[j]! - h.level.levelDbm;
+        return short > MISSED_DB && short > MISSED_SDS * sdDb[i]!;
+      })
+    );
+  });
+  if (missed.length === 0 || missed.length === s.heard.length) return s;
+  const silent = missed.map(({ level }) => ({ ...level, levelDbm: Number.NaN }));
+  return { ...s, heard: s.heard.filter((h) => !missed.includes(h)), quiet: [...s.quiet, ...silent] };
+}
 
 /**
  * Splits a sighting among emitters: a sensor belongs to the one that it should hear loudest; to the others it says only "not
