@@ -12,6 +12,7 @@
  */
 import { cholesky } from "./linalg.ts";
 import type { Patches } from "./patches.ts";
+import { Unheard } from "./unheard.ts";
 import { GROUP, type HeldGains, Whitener } from "./whitener.ts";
 
 /** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
@@ -31,8 +32,6 @@ const POSITIONS_A_STEP = 512;
  * one, which are about 1 where a position fits: a few hundredths of a nat over 64 sensors.
  */
 const LITTLE = 1e-3;
-/** Values of a table of silence, a dB apart; beyond, one is as heard as can be. */
-const TABLE_SIZE = 260;
 const LOG_2PI = Math.log(2 * Math.PI);
 
 /** What is expected at each candidate. */
@@ -93,17 +92,7 @@ export class Density {
   #scaleLog = new Float64Array(1);
   /** Square from which on a position is out, a class. */
   #limit = new Float64Array(0);
-  /** Columns of the silent sensors; by column the least audible level and where the table begins, that of zeros for the others. */
-  #silentColumn = new Int32Array(0);
-  #audibleDbm = new Float64Array(0);
-  #tableOf = new Int32Array(0);
-  /** Tables side by side, times the looks, from where silence is likeliest, 0 and less; first one of zeros. */
-  #unheard = new Float64Array(TABLE_SIZE);
-  #unheardUsed = TABLE_SIZE;
-  readonly #tables = new Map<SilenceTable, Map<number, number>>();
-  #silentCount = 0;
-  #leastAudibleDbm = 0;
-  #quiet = 0;
+  readonly #unheard: Unheard;
   #list = new Int32Array(0);
   #byClass = new Int32Array(0);
   #top = 0;
@@ -111,6 +100,7 @@ export class Density {
   /** `plain`: without WebAssembly, whatever the host has. */
   constructor(plain = false) {
     this.#whitener = new Whitener(GAIN_STEP_DB, plain);
+    this.#unheard = new Unheard(plain);
   }
 
   /**
@@ -139,7 +129,7 @@ export class Density {
     e.classVariance.forEach((v, k) => {
       left2 = Math.min(left2, this.#whiten(e, heard, k, v * staticFactor, power2));
     });
-    this.#listen(silent, e.sensors);
+    this.#unheard.begin(silent, e.sensors, e.patches);
     yield;
     const sweep = (count: number): Generator<void, void> => this.#sweep(e, power.meanDbm, count, out, powerDbm);
     // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
@@ -183,48 +173,6 @@ export class Density {
     }
     this.#top = Number.NEGATIVE_INFINITY;
     this.#limit.fill(Number.POSITIVE_INFINITY);
-  }
-
-  #listen(silent: readonly Silent[], sensors: number): void {
-    this.#silentCount = silent.length;
-    if (this.#tableOf.length < sensors) {
-      this.#silentColumn = new Int32Array(sensors);
-      this.#audibleDbm = new Float64Array(sensors);
-      this.#tableOf = new Int32Array(sensors);
-    }
-    this.#tableOf.fill(0);
-    this.#tables.clear();
-    this.#unheardUsed = TABLE_SIZE;
-    this.#quiet = 0;
-    this.#leastAudibleDbm = Number.POSITIVE_INFINITY;
-    silent.forEach(({ sensor, floorDbm, table, looks }, s) => {
-      this.#silentColumn[s] = sensor;
-      this.#audibleDbm[sensor] = floorDbm + table.fromDb;
-      this.#leastAudibleDbm = Math.min(this.#leastAudibleDbm, floorDbm + table.fromDb);
-      this.#tableOf[sensor] = this.#tableAt(table, looks);
-      this.#quiet += looks * table.log[0]!;
-    });
-  }
-
-  /** Where a table times its looks begins; `TABLE_SIZE` values. */
-  #tableAt(table: SilenceTable, looks: number): number {
-    const byLooks = this.#tables.get(table) ?? new Map<number, number>();
-    this.#tables.set(table, byLooks);
-    let at = byLooks.get(looks);
-    if (at === undefined) {
-      at = this.#unheardUsed;
-      byLooks.set(looks, at);
-      this.#unheardUsed += TABLE_SIZE;
-      if (this.#unheard.length < this.#unheardUsed) {
-        const larger = new Float64Array(2 * this.#unheardUsed);
-        larger.set(this.#unheard);
-        this.#unheard = larger;
-      }
-      const { log } = table;
-      for (let i = 0; i < TABLE_SIZE; i++)
-        this.#unheard[at + i] = looks * (log[Math.min(i, log.length - 1)]! - log[0]!);
-    }
-    return at;
   }
 
   /**
@@ -310,52 +258,19 @@ export class Density {
   }
 
   /** Adds to `log` that all silent sensors hear nothing of a place; -Infinity once it is out of depth. */
-  #silence(e: Expectation, place: number, emittedDbm: number, log: number): number {
-    const before = log + this.#quiet;
+  #silence({ gain, sensors, patches }: Expectation, place: number, emittedDbm: number, log: number): number {
+    const unheard = this.#unheard;
+    const before = log + unheard.quiet;
     const least = this.#top - DEPTH_NATS - before;
     if (least > 0) return Number.NEGATIVE_INFINITY;
-    if (this.#silentCount === 0) return before;
+    if (unheard.count === 0) return before;
     let sum = Number.NaN;
     // Few silent ones lie behind many that heard in the order of loudness.
-    if (place < e.patches.middle.length && 2 * this.#silentCount > e.sensors)
-      sum = this.#unheardOfMiddle(e, place, emittedDbm, least);
-    if (Number.isNaN(sum)) sum = this.#unheardOf(e, e.patches.order[place]!, emittedDbm, least);
+    if (place < patches.middle.length && 2 * unheard.count > sensors) {
+      sum = unheard.ofMiddle(patches, place, sensors, emittedDbm, least);
+    }
+    if (Number.isNaN(sum)) sum = unheard.of(gain, patches.order[place]! * sensors, emittedDbm, least);
     return sum < least ? Number.NEGATIVE_INFINITY : before + sum;
-  }
-
-  /** As `#unheardOf`, of a patch's middle, the loudest sensors first; not a number where those are not all that count. */
-  #unheardOfMiddle({ sensors, patches }: Expectation, patch: number, emittedDbm: number, least: number): number {
-    const { loudest, loudestGain, middle } = patches;
-    const count = loudest.length / middle.length;
-    const first = this.#leastAudibleDbm - emittedDbm;
-    let sum = 0;
-    for (let k = count * patch, end = k + count; k < end; k++) {
-      const gainDb = GAIN_STEP_DB * loudestGain[k]!;
-      if (gainDb <= first) return sum;
-      sum += this.#unheardBy(loudest[k]!, emittedDbm + gainDb);
-      if (sum < least) return sum;
-    }
-    return count < sensors ? Number.NaN : sum;
-  }
-
-  /** What the silence of all silent sensors says against a position, 0 at the most; ends once it is less than `least`. */
-  #unheardOf({ gain, sensors }: Expectation, c: number, emittedDbm: number, least: number): number {
-    const column = this.#silentColumn;
-    const row = c * sensors;
-    let sum = 0;
-    for (let s = 0; s < this.#silentCount && sum >= least; s++) {
-      sum += this.#unheardBy(column[s]!, emittedDbm + GAIN_STEP_DB * gain[row + column[s]!]!);
-    }
-    return sum;
-  }
-
-  /** The same of one sensor, 0 if it is none of the silent; without a branch, since nobody can foretell which way it went. */
-  #unheardBy(sensor: number, levelDbm: number): number {
-    const unheard = this.#unheard;
-    const over = Math.max(0, Math.min(TABLE_SIZE - 1, levelDbm - this.#audibleDbm[sensor]!));
-    const at = this.#tableOf[sensor]! + Math.min(TABLE_SIZE - 2, over | 0);
-    const part = over - Math.min(TABLE_SIZE - 2, over | 0);
-    return unheard[at]! + part * (unheard[at + 1]! - unheard[at]!);
   }
 
   /** All but the power's variance may be larger by these factors; one degree of freedom goes to the power. */

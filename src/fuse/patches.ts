@@ -22,8 +22,8 @@ export interface Patches {
   readonly loudestGain: Int16Array;
 }
 
-/** Beyond these a sensor that hears nothing of a patch mostly says nothing: 4 bytes each against the gains' 2 a position and sensor. */
-const LOUDEST = 160;
+/** More would cost memory: 8 bytes each, against the gains' 4 a position and sensor. */
+const LOUDEST = 512;
 
 /** Members of a patch at the most, and its extent: where no wall comes between, expected levels change by little within. */
 const MOST_MEMBERS = 12;

@@ -75,15 +75,22 @@ export const i32 = {
   or: op2<"i32", "i32", "i32">("i32", 0x72),
   shl: op2<"i32", "i32", "i32">("i32", 0x74),
   shr: op2<"i32", "i32", "i32">("i32", 0x76),
+  shrS: op2<"i32", "i32", "i32">("i32", 0x75),
   eqz: op1<"i32", "i32">("i32", 0x45),
   ltU: op2<"i32", "i32", "i32">("i32", 0x49),
   geU: op2<"i32", "i32", "i32">("i32", 0x4f),
+  gtS: op2<"i32", "i32", "i32">("i32", 0x4a),
+  /** a where c is not zero, else b. */
+  select: (a: I32, b: I32, c: I32): I32 => expr("i32", a.bytes, b.bytes, c.bytes, [0x1b]),
   load: (at: I32, offset: number): I32 => expr("i32", at.bytes, [0x28], memarg(offset)),
 };
 
 export const f64 = {
   load: (at: I32, offset: number): F64 => expr("f64", at.bytes, [0x2b], memarg(offset)),
   add: op2<"f64", "f64", "f64">("f64", 0xa0),
+  mul: op2<"f64", "f64", "f64">("f64", 0xa2),
+  lt: op2<"f64", "f64", "i32">("i32", 0x63),
+  fromSigned: op1<"i32", "f64">("f64", 0xb7),
 };
 
 export const f32x4 = {
