@@ -23,6 +23,8 @@ export interface SurveyWorld {
   readonly offsetDb: number;
   readonly sensitivityDbm: number;
   readonly packetsPerS: number;
+  /** Share of packets that a receiver misses whatever their level; left out, `MISSED`. */
+  readonly missed?: number;
 }
 
 const HALL = {
@@ -74,6 +76,17 @@ export const SURVEYS: Readonly<Record<string, SurveyWorld>> = {
     sensitivityDbm: -90,
     packetsPerS: 0.7,
   },
+  silences: {
+    ...HALL,
+    sizeM: [40, 16],
+    floors: 2,
+    receivers: 6,
+    points: 70,
+    exponent: 3,
+    sensitivityDbm: -82,
+    packetsPerS: 1,
+    missed: 0.5,
+  },
 };
 
 export interface Survey {
@@ -117,7 +130,7 @@ export function survey(world: SurveyWorld, seed: number): Survey {
       const body = BODY_DB * rng.normal();
       for (let k = 0; k < receivers.length; k++) {
         const dbm = heard(k, place) + body + world.fadingDb * rng.normal();
-        if (rng.next() >= MISSED && dbm >= world.sensitivityDbm) {
+        if (rng.next() >= (world.missed ?? MISSED) && dbm >= world.sensitivityDbm) {
           rows.push({ t: Math.floor(t + 8 * rng.next()), k, dbm: Math.round(dbm) });
         }
       }
