@@ -162,7 +162,8 @@ export class Fingerprint {
       const doubt = Number.isFinite(mean) ? Math.max(0, square - mean * mean) : 0;
       levelDbm[i] = mean;
       sdDb[i] = Math.sqrt(grid.shadowDb * grid.shadowDb + fading * fading + doubt);
-      if (k === undefined || k.quiet === 0 || !Number.isFinite(mean)) continue;
+      // Sensors that report only what they hear state no floor: their silence says nothing of a level.
+      if (k === undefined || k.quiet === 0 || Number.isNaN(k.floorDbm) || !Number.isFinite(mean)) continue;
       const after = afterSilence(mean, sdDb[i]!, k.floorDbm, k.quiet);
       [levelDbm[i], sdDb[i]] = [after.meanDbm, after.sdDb];
     }

@@ -64,4 +64,15 @@ describe("fingerprint", () => {
     expect(often.levelDbm[3]!).toBeLessThan(FLOOR_DBM);
     expect(often.sdDb[3]!).toBeLessThan(once.sdDb[3]!);
   });
+
+  it("source: sensors that report only what they hear and state no floor: what the plan expects of them stays, however often they are silent", () => {
+    const made = new Fingerprint();
+    for (let k = 1; k <= 5; k++) {
+      const told = window(1000 * k);
+      made.learn({ ...told, quiet: told.quiet.map((q) => ({ ...q, floorDbm: Number.NaN })) });
+    }
+    const { levelDbm, sdDb } = made.source(grid, where, 0);
+    expect([...levelDbm]).toEqual(GAINS_DB.map((gain) => POWER_DBM + gain));
+    for (const sd of sdDb) expect(sd).toBeGreaterThan(0);
+  });
 });
