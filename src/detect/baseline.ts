@@ -78,6 +78,15 @@ const HOT_MEMORY = 64;
 /** Smallest spread that is believed (dB): below it only the sensor's own resolution shows. */
 export const MIN_SIGMA_DB = 0.03;
 const MAX_SIGMA_DB = 6;
+/** Steps in which receivers state levels, dB, the coarsest first. */
+const STEPS_DB = [1, 0.5, 0.25, 0.1];
+/** What is off a step by less is rounding (float32 at 100 dBm: 4e-6). */
+const STEP_ROUNDING = 1e-3;
+/**
+ * A floor in the middle of a step shows no spread at all and one on its edge flips between two values: with half a step for the
+ * spread a flip is two spreads.
+ */
+const STEP_SHARE = 0.5;
 /** Belief in a clean body of the readings, in readings; and in one glitch of any size in so many, whether seen or not. */
 const TAIL_PRIOR = 1000;
 const GLITCH_PRIOR = 10_000;
@@ -118,6 +127,8 @@ export class Baseline {
   counts = new Uint8Array(0);
   /** Least spread by the number of looks that the sensor states (dB); 0: not stated. */
   stated = new Float32Array(0);
+  /** Least spread by the steps in which the values come (dB); 0: none. */
+  stepped = new Float32Array(0);
   resyncs = new Uint32Array(0);
   blocks = new Uint32Array(0);
   peaks = new Uint32Array(0);
@@ -169,8 +180,10 @@ export class Baseline {
     this.i32[lane * COLD_WORDS + SEEN] = seen + 1;
     if (seen + 1 < WARM_READINGS) return false;
     const first = this.warm.subarray(lane * WARM_READINGS, (lane + 1) * WARM_READINGS);
+    const step = stepOf(first);
+    this.stepped[lane] = STEP_SHARE * step;
     const sorted = Float64Array.from(first).sort();
-    const median = mid(sorted);
+    const median = within(sorted, mid(sorted), step);
     const deviations = sorted.map((v) => Math.abs(v - median)).sort();
     this.setSpread(lane, MAD_TO_SIGMA * mid(deviations) * caution(WARM_READINGS));
     this.#lanes.setFloor(
@@ -201,7 +214,7 @@ export class Baseline {
   setSpread(lane: number, sigmaDb: number): void {
     // What the sensor says of its looks bounds the spread until the readings have said it themselves.
     const stated = this.i32[lane * COLD_WORDS + SEEN]! < READY_READINGS ? this.stated[lane]! : 0;
-    const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb, stated));
+    const sigma = Math.min(MAX_SIGMA_DB, Math.max(MIN_SIGMA_DB, sigmaDb, stated, this.stepped[lane]!));
     this.f32[lane * COLD_WORDS + SIGMA] = sigma;
     this.#lanes.setClass(lane, classOf(sigma, this.weight(lane)));
     const bin = this.f32[lane * COLD_WORDS + BIN_DB]!;
@@ -414,8 +427,9 @@ export class Baseline {
       this.f32[lane * COLD_WORDS + SIGMA]! + (sigma * caution(fill) - this.f32[lane * COLD_WORDS + SIGMA]!) * gain,
     );
     this.#setClip(lane);
-    // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08).
-    if (Math.abs(median * bin) > 0.5 * this.f32[lane * COLD_WORDS + SIGMA]!) {
+    // Cross-check of the tracker: half a spread off the median of the last 2,000 readings is not noise (sd 0.08); values in steps have
+    // a median that is off by half a step.
+    if (Math.abs(median * bin) > Math.max(0.5 * this.f32[lane * COLD_WORDS + SIGMA]!, this.stepped[lane]!)) {
       this.#lanes.setFloor(lane, this.#lanes.floor(lane) + 0.5 * median * bin);
       this.slopeFrom[lane] = 0;
     }
@@ -439,12 +453,26 @@ export class Baseline {
   }
 }
 
+/** The coarsest step of which all values are multiples, dB; 0 where there is none. */
+function stepOf(values: Float32Array): number {
+  const whole = (step: number) => values.every((v) => Math.abs(v / step - Math.round(v / step)) < STEP_ROUNDING / step);
+  return STEPS_DB.find(whole) ?? 0;
+}
+
+/** Where in its step the median of sorted values lies, taken as spread evenly over it (the median of grouped data). */
+function within(sorted: Float64Array, median: number, step: number): number {
+  const below = sorted.filter((v) => v < median - step / 2).length;
+  const at = sorted.filter((v) => Math.abs(v - median) <= step / 2).length;
+  return step === 0 || at === 0 ? median : median + step * ((sorted.length / 2 - below) / at - 0.5);
+}
+
 /** Fields of `Baseline` and how many numbers each has a lane. */
 export const BASELINE_FIELDS = [
   ["warm", WARM_READINGS],
   ["ring", HIST_WINDOW],
   ["counts", HIST_BINS],
   ["stated", 1],
+  ["stepped", 1],
   ["resyncs", 1],
   ["slopeFrom", 1],
   ["steadyFloor", 1],

@@ -19,6 +19,11 @@ export const NULLS: Readonly<Record<string, Quiet>> = {
   },
   "quantised to 0.5 dB": (rng) => Math.round(2 * gamma(rng)) / 2,
   "quantised to 1 dB": (rng) => Math.round(gamma(rng)),
+  // Its floor may lie anywhere in a step: on an edge it flips, in the middle it hardly moves.
+  "quantised to 1 dB, spread 0.35 dB": (rng, i, m) => {
+    if (i === 0) m.e = rng.next();
+    return Math.round(m.e + 0.35 * rng.normal());
+  },
   "glitches of 17 spreads, 1 in 5000": (rng) => gamma(rng) + (rng.next() < 0.0002 ? 17 * SIGMA_DB : 0),
   "stuck for 50 readings, 1 in 2000": (rng, _, m) => {
     if (m.held > 0) m.held--;
