@@ -99,6 +99,9 @@ const WARM_FOLLOW = 4;
 const MOST_NATS = CAP_NATS - PROVISIONAL_NATS - 1;
 /** Duty below one per cent can't be told from counting noise of a dwell: it is the zero of the duty scale. */
 const DUTY_ZERO = 0.01;
+const DUTY_KIND = 2;
+/** Rounding of the duty scale's zero, dB: a thousandth of the least step of one per cent. */
+const ZERO_DB = 1e-3;
 /**
  * Event-driven receivers: spurious reports come once an hour, reports of a transmitter nearby once in four seconds. The
  * statistic of a Poisson process then gains ln(rate ratio) a report and loses the difference of rates times the silence.
@@ -945,6 +948,7 @@ export class Detector {
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0) continue;
+      if (k === DUTY_KIND) this.#restAtZero(lane);
       this.#noteLoudness(lane, windowEndMs);
       if (this.#lastLoudMs[lane]! > lastLoudMs) lastLoudMs = this.#lastLoudMs[lane]!;
       loudest = Math.max(loudest, this.#loudest[lane]!);
@@ -976,6 +980,18 @@ export class Detector {
       }
     }
     return active || this.isHot(channel);
+  }
+
+  /**
+   * A duty of zero is nobody: a floor that fell below it, as after a call that was on while the lane began, would have quiet stand out for ever.
+   */
+  #restAtZero(lane: number): void {
+    const lanes = this.#lanes;
+    if (lanes.floor(lane) >= 0 || lanes.winEpoch(lane) !== this.#epoch || lanes.winN(lane) === 0) return;
+    if (lanes.floor(lane) + toDb(lanes.winMax(lane)) > ZERO_DB) return;
+    lanes.setFloor(lane, 0);
+    lanes.clearG(lane);
+    this.#crossedMs[lane] = Number.NaN;
   }
 
   /** Whether this window stands out without its history. */

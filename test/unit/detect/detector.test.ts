@@ -95,6 +95,22 @@ describe("detector", () => {
     }
   });
 
+  it("detector: a call while the lane of the duty begins: what reports no duty afterwards is quiet", () => {
+    const silence = "0".repeat(35);
+    const call = "sssssssssvvvvvssss00ssvvss0sss0ss0ss00ss0vvs0sss0sss0vvvvvvs0ssssss0svvvv";
+    const dutyOf = { "0": 0, s: 0.045, v: 0.3 } as const;
+    const duties = [...`${silence}${call}${"0".repeat(92)}vvvvvvvvv${"0".repeat(400)}`].map(
+      (c) => dutyOf[c as keyof typeof dutyOf],
+    );
+    const { detector, channel } = one();
+    const duty = Float32Array.from(duties);
+    for (let i = 0; i < duty.length; i += 2) {
+      detector.push(channel, i * 500, 500, 2, null, null, duty, null, i);
+      detector.closeWindow((i + 2) * 500);
+      if (i > 300) expect(detector.evidence(channel, (i + 2) * 500).hot, `reading ${i}`).toBe(false);
+    }
+  });
+
   it("detector: fewer than 32 readings: warming and never hot; then provisional; then ready", () => {
     const { detector, channel } = one();
     const x = receiver(new Rng(6), 400, 8, -100);
