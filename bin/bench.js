@@ -20,6 +20,7 @@ const benches = {
   locate: "test/bench/locate.ts",
   uncalibrated: "test/bench/uncalibrated.ts",
   surveys: "test/bench/surveys.ts",
+  worlds: "test/bench/worlds.ts",
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",
