@@ -227,7 +227,9 @@ export function gainsOf(house: House, { at, floorOf }: Sensors, draws: Draws) {
     if (!outdoors && inCells(p[1])) {
       const [doorX, doorY] = [(column(p[0]) + 0.5) * cellW, p[1] < cellD ? cellD : cellD + corridorD];
       const wayM = Math.hypot(p[0] - doorX, p[1] - doorY) + Math.hypot(x - doorX, y - doorY, z - p[2]);
-      mw += 10 ** (-(10 * exponent * Math.log10(Math.max(1, wayM)) + doorDb + slabs) / 10);
+      // Into another row of cells, and out of the house behind it.
+      const walls = (y < cellD ? 1 : 0) + (y < 0 ? 1 : 0) + (y > cellD + corridorD ? 1 : 0);
+      mw += 10 ** (-(walls * frontDb + 10 * exponent * Math.log10(Math.max(1, wayM)) + doorDb + slabs) / 10);
     }
     return 10 * Math.log10(mw) - 31.5 - 20 * Math.log10(hz / 900e6) + offsetDb[s]! + shadow(s, p);
   };
