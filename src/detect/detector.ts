@@ -99,7 +99,7 @@ const WARM_FOLLOW = 4;
 const MOST_NATS = CAP_NATS - PROVISIONAL_NATS - 1;
 /** Duty below one per cent can't be told from counting noise of a dwell: it is the zero of the duty scale. */
 const DUTY_ZERO = 0.01;
-const DUTY_KIND = 2;
+const DUTY_KIND = LANE_KINDS.indexOf("duty");
 /** Rounding of the duty scale's zero, dB: a thousandth of the least step of one per cent. */
 const ZERO_DB = 1e-3;
 /**

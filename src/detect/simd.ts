@@ -2,7 +2,7 @@
  * The kernel for hosts with SIMD: an instance of the module that `bank-module.ts` assembles, with the records of a detector's lanes
  * in its memory. Where the host has no SIMD, or no memory to give, there is none, and the plain kernel judges everything.
  */
-import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
+import { hosted, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
 import {
   assemble,
   FLOORS_AT,
@@ -23,13 +23,8 @@ import {
 import { buildClassTable } from "./classes.ts";
 import { LANE_WORDS, type LaneStore, POWER } from "./kernels.ts";
 
-let module: object | null | undefined;
-
-/** The module, compiled once; null where the host has no WebAssembly SIMD. */
-function moduleOfHost(): object | null {
-  if (module === undefined) module = compiled(assemble());
-  return module;
-}
+/** null where the host has no WebAssembly SIMD. */
+const moduleOfHost = hosted(assemble);
 
 /** Whether this host runs the SIMD kernel. */
 export function hasSimd(): boolean {

@@ -52,6 +52,11 @@ const HEARD_SIGMAS = 2.5;
 /** And the evidence it must have gathered, nats: of a hundred channels one or two stand out by chance in every window. */
 export const HEARD_NATS = 4;
 
+/** Loudest first; as loud by name. */
+export function byExcess(a: Heard, b: Heard): number {
+  return b.evidence.excessDb - a.evidence.excessDb || (a.level.sensor < b.level.sensor ? -1 : 1);
+}
+
 /** Reads a window; null when nobody hears anything. */
 export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
   const heard: Heard[] = [];
@@ -86,7 +91,7 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
   for (const sensor of window.quietEventDriven) {
     quiet.push({ sensor, levelDbm: Number.NaN, floorDbm: Number.NaN, sigmaDb: 0 });
   }
-  heard.sort((a, b) => b.evidence.excessDb - a.evidence.excessDb || (a.level.sensor < b.level.sensor ? -1 : 1));
+  heard.sort(byExcess);
   return { tMs, band: window.band, heard, quiet };
 }
 
@@ -142,6 +147,11 @@ const MISSED_SDS = 3;
 /** Noise of a quiet channel stands no further over its floor, in its spreads: once in ten thousand peaks of many looks (Gumbel). */
 const NOISE_SIGMAS = 6;
 
+/** Whether a level is no more than a noisy reading may be. */
+function isFaint({ level, evidence }: Heard): boolean {
+  return evidence.excessDb < NOISE_SIGMAS * level.sigmaDb * (1 - fromDb(-evidence.excessDb));
+}
+
 /**
  * A sighting in which sensors that should hear somebody loud who is on, and stand hardly over their noise, count as silent: while
  * a channel is hot a noisy reading passes for a signal, and learned as one it would make the next burst somebody else's. `sources`
@@ -152,26 +162,22 @@ export function withoutMissed(
   indexOf: ReadonlyMap<SensorId, number>,
   sources: readonly Source[],
 ): Sighting {
-  if (sources.length === 0) return s;
-  const at = s.heard.map((h) => indexOf.get(h.level.sensor));
+  const faint = sources.length === 0 ? [] : s.heard.filter(isFaint);
+  if (faint.length === 0) return s;
   const fell = sources.map(({ levelDbm }) => {
-    const moves = at.flatMap((i, k) =>
-      i === undefined || !Number.isFinite(levelDbm[i]!) ? [] : [s.heard[k]!.level.levelDbm - levelDbm[i]!],
-    );
+    const moves = s.heard.flatMap(({ level }) => {
+      const expected = levelDbm[indexOf.get(level.sensor) ?? -1];
+      return expected === undefined || !Number.isFinite(expected) ? [] : [level.levelDbm - expected];
+    });
     return moves.length > 0 ? Math.min(0, median(moves)) : 0;
   });
-  const missed = s.heard.filter((h, k) => {
-    const i = at[k];
-    const { excessDb } = h.evidence;
-    const sigmaDb = h.level.sigmaDb * (1 - fromDb(-excessDb));
-    return (
-      i !== undefined &&
-      excessDb < NOISE_SIGMAS * sigmaDb &&
-      sources.some(({ levelDbm, sdDb }, j) => {
-        const short = levelDbm[i]! + fell[j]! - h.level.levelDbm;
-        return short > MISSED_DB && short > MISSED_SDS * sdDb[i]!;
-      })
-    );
+  const missed = faint.filter(({ level }) => {
+    const i = indexOf.get(level.sensor);
+    if (i === undefined) return false;
+    return sources.some(({ levelDbm, sdDb }, j) => {
+      const short = levelDbm[i]! + fell[j]! - level.levelDbm;
+      return short > MISSED_DB && short > MISSED_SDS * sdDb[i]!;
+    });
   });
   if (missed.length === 0 || missed.length === s.heard.length) return s;
   const silent = missed.map(({ level }) => ({ ...level, levelDbm: Number.NaN }));

@@ -1,5 +1,5 @@
 import type { BandId, SensorId } from "../model.ts";
-import type { BandWindow, Heard, Sighting } from "./sighting.ts";
+import { type BandWindow, byExcess, type Heard, type Sighting } from "./sighting.ts";
 
 /**
  * Sensors that report more rarely than a window: what they heard stands until their next report. Without it every window is a sighting by
@@ -26,9 +26,7 @@ export class SlowSensors {
       else if (was.heard !== null && s.tMs - was.tMs < periodMs) held.push({ ...was.heard, llrStep: 0, held: true });
     }
     if (held.length === 0) return s;
-    const heard = [...s.heard, ...held];
-    heard.sort((a, b) => b.evidence.excessDb - a.evidence.excessDb || (a.level.sensor < b.level.sensor ? -1 : 1));
-    return { ...s, heard };
+    return { ...s, heard: [...s.heard, ...held].sort(byExcess) };
   }
 
   /** Survives structured cloning. */

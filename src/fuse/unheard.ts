@@ -3,7 +3,7 @@
  * the expected level. Of a patch's middle the loudest sensors come first, from lists made once, so that most places are given
  * up after a few. In WebAssembly where the host has it, in a plain loop of the same bits where not.
  */
-import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
+import { Heap, hosted } from "../wasm/host.ts";
 import type { SilenceTable, Silent } from "./density.ts";
 import type { Patches } from "./patches.ts";
 import {
@@ -22,21 +22,13 @@ import {
 
 const STEPS_A_DB = 1 << STEP_BITS;
 
-let module: object | null | undefined;
-
-function moduleOfHost(): object | null {
-  if (module === undefined) module = compiled(assemble());
-  return module;
-}
+const moduleOfHost = hosted(assemble);
 
 /** Silent sensors of one observation at a time, and the lists of any number of layouts. */
 export class Unheard {
-  readonly #run: ((...args: number[]) => number) | null;
-  readonly #memory: Memory | null;
-  #buffer: ArrayBuffer;
+  readonly #heap: Heap;
   #doubles: Float64Array;
   #ints: Int32Array;
-  #used = FREE_AT;
   /** Where sensors and tables of the observation begin, and how much there is for them, bytes. */
   #sensors = FREE_AT;
   #reserved = 0;
@@ -52,13 +44,9 @@ export class Unheard {
 
   /** `plain`: without WebAssembly, whatever the host has. */
   constructor(plain = false) {
-    const code = plain ? null : moduleOfHost();
-    const made = code === null ? null : instanceOf(code, PAGE);
-    this.#memory = made?.memory ?? null;
-    this.#run = made?.run ?? null;
-    this.#buffer = made?.memory.buffer ?? new ArrayBuffer(PAGE);
-    this.#doubles = new Float64Array(this.#buffer);
-    this.#ints = new Int32Array(this.#buffer);
+    this.#heap = new Heap(plain ? null : moduleOfHost(), FREE_AT);
+    this.#doubles = new Float64Array(this.#heap.buffer);
+    this.#ints = new Int32Array(this.#heap.buffer);
   }
 
   /** How many sensors are silent. */
@@ -66,22 +54,13 @@ export class Unheard {
     return this.#count;
   }
 
-  /** So many bytes more, and where they are. Throws RangeError where there is no memory for them. */
+  /** So many bytes more, and where they are; views are made anew. */
   #take(bytes: number): number {
-    const at = this.#used;
-    this.#used += 16 * Math.ceil(bytes / 16);
-    const missing = Math.ceil((this.#used - this.#buffer.byteLength) / PAGE);
-    if (missing > 0) {
-      if (this.#memory === null) {
-        const buffer = new ArrayBuffer(this.#buffer.byteLength + missing * PAGE);
-        new Int32Array(buffer).set(this.#ints);
-        this.#buffer = buffer;
-      } else {
-        this.#memory.grow(missing);
-        this.#buffer = this.#memory.buffer;
-      }
-      this.#doubles = new Float64Array(this.#buffer);
-      this.#ints = new Int32Array(this.#buffer);
+    const at = this.#heap.take(bytes);
+    const { buffer } = this.#heap;
+    if (buffer !== this.#ints.buffer) {
+      this.#doubles = new Float64Array(buffer);
+      this.#ints = new Int32Array(buffer);
     }
     return at;
   }
@@ -97,12 +76,13 @@ export class Unheard {
     if (this.#column.length < sensors) this.#column = new Int32Array(sensors);
     // One table of zeros for those that are not silent, and as many as there may be.
     const tables = new Set(silent.map((s) => s.table)).size * new Set(silent.map((s) => s.looks)).size + 1;
-    const bytes = SENSOR_BYTES * sensors + ((SENSOR_BYTES * sensors) % 16) + tables * TABLE_SIZE * VALUE_BYTES;
+    const sensorBytes = VALUE_BYTES * Math.ceil((SENSOR_BYTES * sensors) / VALUE_BYTES);
+    const bytes = sensorBytes + tables * TABLE_SIZE * VALUE_BYTES;
     if (bytes > this.#reserved) {
       this.#reserved = Math.max(bytes, 2 * this.#reserved);
       this.#sensors = this.#take(this.#reserved);
     }
-    this.#tablesUsed = this.#sensors + SENSOR_BYTES * sensors + ((SENSOR_BYTES * sensors) % 16);
+    this.#tablesUsed = this.#sensors + sensorBytes;
     const zeros = this.#table(null, 0);
     for (let s = 0; s < sensors; s++) this.#set(s, 0, zeros);
     silent.forEach(({ sensor, floorDbm, table, looks }, k) => {
@@ -163,10 +143,9 @@ export class Unheard {
     const end = list + LISTED_BYTES * count;
     const emitted = Math.round(emittedDbm * STEPS_A_DB);
     this.#doubles[LEAST_AT >> 3] = least;
+    const { run } = this.#heap;
     const known =
-      this.#run === null
-        ? this.#runPlain(list, end, emitted)
-        : this.#run(list, end, this.#sensors, emitted, this.#first);
+      run === null ? this.#runPlain(list, end, emitted) : run(list, end, this.#sensors, emitted, this.#first);
     return known === 1 || count === sensors ? this.#doubles[SUM_AT >> 3]! : Number.NaN;
   }
 

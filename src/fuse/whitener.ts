@@ -5,7 +5,7 @@
  *
  * In float32: of 64 sensors that are all 45 dB over the prior power, errors of 7 dB, the square keeps 0.002.
  */
-import { compiled, instanceOf, type Memory, PAGE } from "../wasm/host.ts";
+import { Heap, hosted } from "../wasm/host.ts";
 import {
   assemble,
   ENTRY_WORDS,
@@ -33,23 +33,15 @@ export interface HeldGains {
   readonly strideBytes: number;
 }
 
-let module: object | null | undefined;
-
-function moduleOfHost(): object | null {
-  if (module === undefined) module = compiled(assemble());
-  return module;
-}
+const moduleOfHost = hosted(assemble);
 
 /** Factors of an observation's classes, and the gains of any number of layouts. */
 export class Whitener {
-  readonly #run: ((...args: number[]) => number) | null;
-  readonly #memory: Memory | null;
-  #buffer: ArrayBuffer;
+  readonly #heap: Heap;
   #words: Float32Array;
   #ints: Int32Array;
   #shorts: Int16Array;
-  /** Words in use, and those of the observation at hand among them. */
-  #used = FREE;
+  /** Words of the observation at hand. */
   #scratch = FREE;
   #scratchWords = 0;
   #n = 0;
@@ -68,35 +60,21 @@ export class Whitener {
 
   /** `stepDb`: unit of the gains. `plain`: without WebAssembly, whatever the host has. */
   constructor(stepDb: number, plain = false) {
-    const code = plain ? null : moduleOfHost();
-    const made = code === null ? null : instanceOf(code, PAGE);
-    this.#memory = made?.memory ?? null;
-    this.#run = made?.run ?? null;
-    this.#buffer = made?.memory.buffer ?? new ArrayBuffer(PAGE);
+    this.#heap = new Heap(plain ? null : moduleOfHost(), 4 * FREE);
     [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
     this.#words[STEP] = stepDb;
   }
 
   #look(): [Float32Array, Int32Array, Int16Array, Float32Array, Float32Array] {
-    const buffer = this.#buffer;
+    const { buffer } = this.#heap;
     const part = (from: number) => new Float32Array(buffer, 4 * from, GROUP);
     return [new Float32Array(buffer), new Int32Array(buffer), new Int16Array(buffer), part(SQUARES), part(MOVED)];
   }
 
-  /** So many words more, and where they are; views are made anew. Throws RangeError where there is no memory for them. */
+  /** So many words more, and where they are; views are made anew. */
   #take(words: number): number {
-    const at = this.#used;
-    this.#used += words;
-    const missing = Math.ceil((4 * this.#used - this.#buffer.byteLength) / PAGE);
-    if (missing > 0) {
-      if (this.#memory === null) {
-        const buffer = new ArrayBuffer(this.#buffer.byteLength + missing * PAGE);
-        new Float32Array(buffer).set(this.#words);
-        this.#buffer = buffer;
-      } else {
-        this.#memory.grow(missing);
-        this.#buffer = this.#memory.buffer;
-      }
+    const at = this.#heap.take(4 * words) / 4;
+    if (this.#heap.buffer !== this.#words.buffer) {
       [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
     }
     return at;
@@ -198,7 +176,8 @@ export class Whitener {
     this.#words[MOST] = most;
     const row = this.#rows + k * n * ROW_WORDS;
     const entry = this.#entries + ENTRY_WORDS * this.#begin[k]!;
-    if (this.#run !== null) this.#run(4 * this.#scratch, 4 * this.#residuals, 4 * row, 4 * entry, n);
+    const { run } = this.#heap;
+    if (run !== null) run(4 * this.#scratch, 4 * this.#residuals, 4 * row, 4 * entry, n);
     else this.#runPlain(row, entry);
   }
 

@@ -9,9 +9,9 @@ import { pointInPolygon } from "../../simulator/geometry.ts";
 import { type ScenarioInput, simulate } from "../../simulator/index.ts";
 import { stream } from "../../simulator/prng.ts";
 import { traceOf } from "../../simulator/run.ts";
-import { share } from "../../simulator/scoring/stats.ts";
 import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
+import { percentOf } from "../support/percent.ts";
 
 const [phones = "200", seed = "1", only = ""] = process.argv.slice(2);
 const BANDS = ["lte800-ul", "gsm900-ul", "lte1800-ul"];
@@ -118,10 +118,7 @@ async function alerted(world: string, drawn: readonly Drawn[], runSeed: number):
   });
 }
 
-const percent = (hits: number, n: number) => {
-  const s = share(hits, n);
-  return `${((100 * hits) / n).toFixed(1)} % (${(100 * s.lo!).toFixed(1)}-${(100 * s.hi!).toFixed(1)})`;
-};
+const percent = (hits: number, n: number) => percentOf(hits, n, 1);
 process.stdout.write(
   "| house | phones | outside, alerted | inside at the same level, alerted |\n|---|---:|---:|---:|\n",
 );

@@ -59,8 +59,6 @@ export interface PlainBlock {
   readings(): Reading[];
 }
 
-const between = ([lo, hi]: readonly [number, number], draws: Draws) => draws.range(lo, hi);
-
 /** Phones in cells, staff who walk the corridor up and down, and phones in the street, in order of time. */
 function usesOf(house: House, cells: readonly Cell[], draws: Draws): Use[] {
   const { floors, cellW, cellD, corridorD, storeyM, lengthM, street } = house;
@@ -68,13 +66,12 @@ function usesOf(house: House, cells: readonly Cell[], draws: Draws): Use[] {
   const use = (made: Omit<Use, "id">) => uses.push({ ...made, id: `e${uses.length}` });
   for (let t = 90 + draws.exponential(60); t < LAST_S - 60; t += draws.exponential(draws.next() < 0.7 ? 150 : 30)) {
     const activity = draws.one(["call", "call", "sms", "data"] as const);
-    const [lo, hi] = LASTS_S[activity];
-    const lastsS = draws.range(lo, hi);
+    const lastsS = draws.between(LASTS_S[activity]);
     const [cell, band] = [draws.one(cells), draws.whole(0, 2)];
     const [x, y] = [cell.x0 + draws.range(0.3, cellW - 0.3), cell.y0 + draws.range(0.3, cellD - 0.3)];
     const place: Xyz = [x, y, cell.floor * storeyM + draws.range(0.6, 1.5)];
     const made = { atS: t, lastsS, band, place, floor: cell.floor, cell: cell.id, activity, paceMps: 0 };
-    use({ ...made, emitter: `p${uses.length}`, eirpDbm: between(BANDS[band]!.eirpDbm, draws) });
+    use({ ...made, emitter: `p${uses.length}`, eirpDbm: draws.between(BANDS[band]!.eirpDbm) });
   }
   for (let k = draws.next() < 0.6 ? draws.whole(1, 3) : 0; k > 0; k--) {
     const [floor, paceMps] = [draws.whole(0, floors - 1), draws.range(0.8, 1.4)];
@@ -88,7 +85,7 @@ function usesOf(house: House, cells: readonly Cell[], draws: Draws): Use[] {
     const place: Xyz = [draws.range(-15, lengthM + 15), draws.range(-38, -13), 1.5];
     const [atS, lastsS] = [draws.range(60, LAST_S - 200), draws.range(20, 120)];
     const made = { atS, lastsS, band, place, floor: 0, cell: null, activity: "call" as const, paceMps: 0 };
-    use({ ...made, emitter: `out${k}`, eirpDbm: between(BANDS[band]!.outDbm, draws) });
+    use({ ...made, emitter: `out${k}`, eirpDbm: draws.between(BANDS[band]!.outDbm) });
   }
   return uses.sort((a, b) => a.atS - b.atS);
 }

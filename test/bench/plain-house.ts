@@ -2,7 +2,7 @@
  * Houses of a plain kind that share nothing with the simulator or the localiser: a multi-wall law with losses drawn a house, the way
  * through a cell's door, and shadows as smooth random fields. From outdoors no slab is in the way.
  */
-import { mulberry32 } from "../support/noise.ts";
+import { boxMuller, mulberry32 } from "../support/noise.ts";
 
 export const BANDS = [
   { id: "lte800-ul", lo_hz: 832e6, hi_hz: 862e6, duty: 0.3, eirpDbm: [5, 20], outDbm: [10, 23] },
@@ -26,12 +26,16 @@ export class Draws {
     return lo + (hi - lo) * this.next();
   }
 
+  between([lo, hi]: readonly [lo: number, hi: number]): number {
+    return this.range(lo, hi);
+  }
+
   whole(lo: number, hi: number): number {
     return Math.floor(this.range(lo, hi + 1));
   }
 
   normal(): number {
-    return Math.sqrt(-2 * Math.log(1 - this.next())) * Math.cos(2 * Math.PI * this.next());
+    return boxMuller(this.next);
   }
 
   exponential(mean: number): number {

@@ -12,7 +12,6 @@ import {
   type Block,
   buildBlock,
   CELLS,
-  cellId,
   HARD_BLOCK,
   type Layout,
   Limit,
@@ -21,7 +20,7 @@ import {
 } from "../../simulator/table-a.ts";
 import { Locator } from "../../src/fuse/locate.ts";
 import { mulberry32 } from "../support/noise.ts";
-import { normals } from "./tablea.ts";
+import { NUMBER_OF, normals } from "./tablea.ts";
 
 const BAND = "lte800-ul";
 /** Phones are in so many cells nearest to the lost sensor, for each cell that a sensor has. */
@@ -79,14 +78,13 @@ export function lossOf(hard: boolean, layout: Layout, trials: number, seed: numb
   const locator = new Locator(block.site, { block: "b1", calibration: null });
   const limit = new Limit(block);
   const sigmaDb = block.params.fadingDb / Math.sqrt(block.params.looks);
-  const numberOf = new Map(Array.from({ length: CELLS }, (_, cell) => [cellId(cell), cell] as const));
   const ours = (levelDbm: Float64Array, out: number): number => {
     const told = Array.from(levelDbm, (level, s) => ({ sensor: `s${s}`, levelDbm: level, floorDbm: -150, sigmaDb }));
     const log = new Float64Array(locator.size);
     locator.logLikelihood({ tMs: 0, band: BAND, sensors: told.filter((_, s) => s !== out) }, log);
     const prior = locator.logPrior();
     for (let c = 0; c < log.length; c++) log[c]! += prior[c]!;
-    return numberOf.get(locator.fix(log).candidates[0]?.cell ?? "") ?? -1;
+    return NUMBER_OF.get(locator.fix(log).candidates[0]?.cell ?? "") ?? -1;
   };
   const known = new Map<number, Lost>();
   const right = [0, 0, 0, 0];

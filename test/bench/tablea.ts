@@ -27,7 +27,7 @@ import {
 import { fitBand, type LabelledPoint } from "../../src/fuse/fit.ts";
 import { Locator, type Observation } from "../../src/fuse/locate.ts";
 import type { Calibration, LossDb, Site } from "../../src/model.ts";
-import { mulberry32 } from "../support/noise.ts";
+import { boxMuller, mulberry32 } from "../support/noise.ts";
 
 const BAND = "lte800-ul";
 const WALK_NOISE_DB = 2;
@@ -35,7 +35,7 @@ const WALK_NOISE_DB = 2;
 /** Box-Muller on a seeded generator. */
 export function normals(seed: number): () => number {
   const next = mulberry32(seed);
-  return () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  return () => boxMuller(next);
 }
 
 export interface Row {
@@ -68,7 +68,10 @@ function halved(loss: LossDb): LossDb {
   return typeof loss === "number" ? loss / 2 : loss;
 }
 
-const NUMBER_OF = new Map(Array.from({ length: CELLS }, (_, k) => [cellId(k), k] as const));
+/** Number of a cell by its id. */
+export const NUMBER_OF: ReadonlyMap<string, number> = new Map(
+  Array.from({ length: CELLS }, (_, k) => [cellId(k), k] as const),
+);
 
 /** Cells by tenths of their stated probability: how many, the sum of what was stated, how many were right. */
 export type Tenths = [count: number, stated: number, right: number][];

@@ -6,7 +6,6 @@
  * other by 3 dB at three sensors at least. Wilson's 95 % intervals. Cost: about a second a pair.
  */
 
-import { share } from "../../simulator/scoring/stats.ts";
 import {
   BASE_BLOCK,
   buildBlock,
@@ -22,6 +21,7 @@ import { Locator } from "../../src/fuse/locate.ts";
 import { TRACKER_DEFAULTS, Tracker } from "../../src/fuse/tracks.ts";
 import type { ChannelEvidence, Track } from "../../src/model.ts";
 import { mulberry32 } from "../support/noise.ts";
+import { percentOf } from "../support/percent.ts";
 import { normals } from "./tablea.ts";
 
 const [pairs = "100", seed = "1", wanted = "door", kind = ""] = process.argv.slice(2);
@@ -125,10 +125,7 @@ for (let k = 0; k < Number(pairs); k++) {
     if (alone.every((tracks, j) => named(tracks[i]!, [pair[j]!]))) apart[i]!++;
   });
 }
-const percent = (hits: number) => {
-  const s = share(hits, Number(pairs));
-  return `${((100 * hits) / Number(pairs)).toFixed(0)} % (${(100 * s.lo!).toFixed(0)}-${(100 * s.hi!).toFixed(0)})`;
-};
+const percent = (hits: number) => percentOf(hits, Number(pairs));
 process.stdout.write(
   `${layout}${kind === "hard" ? ", hard" : ""}, ${pairs} pairs, each leads at ${LEAD_SENSORS} sensors: ${percent(leading)}\n` +
     "| after s | both cells right | both confirmed | more than two confirmed | one at a time, both right |\n|---:|---:|---:|---:|---:|\n",

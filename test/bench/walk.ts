@@ -10,9 +10,9 @@ import { type ScenarioInput, simulate } from "../../simulator/index.ts";
 import { stream } from "../../simulator/prng.ts";
 import { excessDb, scoringOf, traceOf } from "../../simulator/run.ts";
 import { matchRun } from "../../simulator/score.ts";
-import { share } from "../../simulator/scoring/stats.ts";
 import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
+import { percentOf } from "../support/percent.ts";
 
 const [seeds = "1,2,3,4,5,6", only = "", mode = ""] = process.argv.slice(2);
 const GSM = "gsm900-ul";
@@ -116,10 +116,7 @@ async function run(world: string, seed: number, tally: Tally): Promise<void> {
 }
 
 const percent = (hits: number, n: number) => {
-  const { lo, hi } = share(hits, n);
-  return n === 0
-    ? "-"
-    : `${hits} of ${n}: ${((100 * hits) / n).toFixed(0)} % (${(100 * lo!).toFixed(0)}-${(100 * hi!).toFixed(0)})`;
+  return n === 0 ? "-" : `${hits} of ${n}: ${percentOf(hits, n)}`;
 };
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]?.toFixed(1) ?? "-";
 const empty = (): Tally => ({

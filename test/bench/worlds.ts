@@ -5,9 +5,9 @@
  * many uses were found, false and doubled alerts, right cells, and the median time to the alert. Cost: about 20 s a seed and way.
  */
 import { matchRun, summarise } from "../../simulator/score.ts";
-import { share } from "../../simulator/scoring/stats.ts";
 import { type ReplaySource, replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
+import { percentOf } from "../support/percent.ts";
 import { LAST_S, type PlainBlock, plainBlock, type Reading, START_MS } from "./plain-block.ts";
 
 /** Quieter than this a sensor that reports only what it hears says nothing, dBm. */
@@ -97,10 +97,6 @@ for (const seed of seeds.split(",").map(Number)) {
     rows.set(name, [...(rows.get(name) ?? []), matchRun(run)]);
   }
 }
-const percent = (hits: number, n: number) => {
-  const { lo, hi } = share(hits, n);
-  return n === 0 ? "-" : `${((100 * hits) / n).toFixed(0)} % (${(100 * lo!).toFixed(0)}-${(100 * hi!).toFixed(0)})`;
-};
 process.stdout.write(
   "| told | uses | found | false: outside, staff, else | doubled | right cell | among three | time to alert |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
 );
@@ -108,11 +104,11 @@ for (const [name, runs] of rows) {
   const { detection, alerts, location, delay_s } = summarise(runs);
   const { hits, n } = detection.uses;
   const { outside = 0, staff = 0 } = alerts.false_by_cause;
-  const right = (of: { hits?: number; n: number }) => percent(of.hits ?? 0, of.n);
+  const right = (of: { hits?: number; n: number }) => percentOf(of.hits ?? 0, of.n);
   const wrong = `${outside}, ${staff}, ${alerts.false - outside - staff}`;
   const cells = [
     n,
-    percent(hits ?? 0, n),
+    percentOf(hits ?? 0, n),
     wrong,
     alerts.doubles,
     right(location.top1),

@@ -101,6 +101,11 @@ export function congruential(seed: number): () => number {
   };
 }
 
+/** A standard normal number of two of `next` (Box and Muller). */
+export function boxMuller(next: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+}
+
 /** Numbers from 0 up to 1 of mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for a toy or to shift powers. */
 export function mulberry32(seed: number): () => number {
   let a = seed >>> 0;
