@@ -2,13 +2,15 @@
  * `node bin/bench.js worlds [SEED,...] [WAY,...]`: blocks that share nothing with the simulator or the localiser (`plain-block.ts`),
  * 25 minutes each with calls, texts, staff who walk and phones in the street, told in several ways: by peaks and means, by one of them,
  * in whole decibels, by sensors that report only what they hear, without births, and from the middle of a call on. Prints by way how
- * many uses were found, false and doubled alerts, right cells, and the median time to the alert. Cost: about 20 s a seed and way.
+ * many uses were found, false and doubled alerts, right cells, and the median time to the alert; then what alerts state of their last place against
+ * where the phone was, as `reliability` does. Cost: 5 to 20 s a seed and way.
  */
 import { matchRun, summarise } from "../../simulator/score.ts";
 import { type ReplaySource, replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 import { percentOf } from "../support/percent.ts";
 import { LAST_S, type PlainBlock, plainBlock, type Reading, START_MS } from "./plain-block.ts";
+import { STATED_COLUMNS, Stated } from "./stated.ts";
 
 /** Quieter than this a sensor that reports only what it hears says nothing, dBm. */
 const HEARS_DBM = -92;
@@ -116,4 +118,10 @@ for (const [name, runs] of rows) {
     `${delay_s.p50?.toFixed(1)} s`,
   ];
   process.stdout.write(`| ${[name, ...cells].join(" | ")} |\n`);
+}
+process.stdout.write(`\n| told | ${STATED_COLUMNS.join(" | ")} |\n|---|${STATED_COLUMNS.map(() => "---|").join("")}\n`);
+for (const [name, runs] of rows) {
+  const stated = new Stated();
+  for (const { uses } of runs) stated.add(uses, "last");
+  process.stdout.write(`| ${[name, ...stated.columns()].join(" | ")} |\n`);
 }
