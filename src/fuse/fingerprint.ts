@@ -118,7 +118,7 @@ export class Fingerprint {
         sensors.push({ sensor, levelDbm: k.meanDbm, floorDbm: k.floorDbm, sigmaDb });
       } else if (k.quiet >= 2 || heardBy <= FEW) {
         // Heard now and then, or never: about at its floor or below. One silence says so only where little else does.
-        sensors.push({ sensor, levelDbm: Number.NaN, floorDbm: k.floorDbm, sigmaDb: fading });
+        sensors.push({ sensor, levelDbm: Number.NaN, floorDbm: k.floorDbm, sigmaDb: fading, windows: k.quiet });
       }
     }
     return { tMs, band, sensors };

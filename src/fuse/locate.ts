@@ -20,7 +20,15 @@ import type {
 } from "../model.ts";
 import type { WindowLevels } from "./bursts.ts";
 import { siteOf } from "./censored.ts";
-import { Density, type Expectation, GAIN_STEP_DB, type Heard, type SilenceTable, type Silent } from "./density.ts";
+import {
+  Density,
+  type Expectation,
+  GAIN_STEP_DB,
+  type Heard,
+  SILENCE_POWER_DB,
+  type SilenceTable,
+  type Silent,
+} from "./density.ts";
 import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
 import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
@@ -30,6 +38,7 @@ import { Motion } from "./motion.ts";
 import { patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
+import { hearsWithin, IDLE_MISS } from "./silence.ts";
 import { mostPowerDbm, type SourceGrid, thinned } from "./sources.ts";
 
 /** What one sensor measured of one band in one window. */
@@ -41,6 +50,8 @@ export interface SensorLevel {
   readonly floorDbm: number;
   /** Standard deviation of `levelDbm` from fading and averaging, dB. */
   readonly sigmaDb: number;
+  /** Of one that heard nothing: windows in which it might have met a burst. Left out: it met them all, but for a few misses. */
+  readonly windows?: number;
 }
 
 /** Every sensor that was measuring the band in that window, those that heard nothing included. */
@@ -97,11 +108,12 @@ export interface BandDefaults {
   readonly widening: number;
 }
 
-/** A sensor that heard nothing, and the bursts it might have heard; a floor of NaN is the learned one. */
+/** A sensor that heard nothing, and the bursts or windows in which it might have heard; a floor of NaN is the learned one. */
 interface Quiet {
   readonly sensor: number;
   readonly floorDbm: number;
   readonly bursts: number;
+  readonly windows?: number;
 }
 
 interface BandModel extends BandDefaults, Expectation {
@@ -150,8 +162,6 @@ const DEFAULT_KIND_WEIGHT: Record<ZoneKind, number> = {
   outside: 0,
 };
 const P_OUTSIDE = 0.05;
-/** A sensor that should have heard may still be silent: packets collide, sweeps look elsewhere. */
-const IDLE_MISS = 0.05;
 /** Sensors whose sensitivity nobody stated. */
 const BLIND_HEARING: Hearing = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 };
 /** Errors of a plan are larger and reach further than those of a map. */
@@ -160,8 +170,6 @@ const PERSISTENCE_MS = 4_000;
 const FADING_DB = 4;
 /** Spread of power between devices of a kind and the ways they are held. */
 const DEVICE_DB = 6;
-/** What is left of the power's uncertainty once several sensors have heard the burst. */
-const SILENCE_POWER_DB = 2;
 /**
  * The place follows from the loudest sensors: far ones differ little between neighbouring cells, while the cost grows with
  * the square of their number.
@@ -256,11 +264,11 @@ export class Locator {
     if (models === null) return;
     const heard: { sensor: number; level: number; variance: number }[] = [];
     const silent: Quiet[] = [];
-    for (const { sensor, levelDbm, floorDbm, sigmaDb } of o.sensors) {
+    for (const { sensor, levelDbm, floorDbm, sigmaDb, windows } of o.sensors) {
       const i = this.#index.get(sensor);
       if (i === undefined) continue;
       if (Number.isFinite(levelDbm)) heard.push({ sensor: i, level: levelDbm, variance: sigmaDb * sigmaDb });
-      else silent.push({ sensor: i, floorDbm, bursts: 1 });
+      else silent.push({ sensor: i, floorDbm, bursts: 1, ...(windows !== undefined && { windows }) });
     }
     heard.sort((a, b) => b.level - a.level || a.sensor - b.sensor);
     heard.length = Math.min(heard.length, MOST_HEARD);
@@ -346,9 +354,9 @@ export class Locator {
   /** Those of the silent sensors whose silence says something. */
   #silent(model: BandModel, quiet: readonly Quiet[], staticFactor: number): Silent[] {
     const silent: Silent[] = [];
-    for (const { sensor, floorDbm, bursts } of quiet) {
+    for (const { sensor, floorDbm, bursts, windows } of quiet) {
       const stated = Number.isFinite(floorDbm);
-      const hearing = stated ? STATED_HEARING : model.hearing[sensor]!;
+      const hearing = stated ? (windows === undefined ? STATED_HEARING : hearsWithin(windows)) : model.hearing[sensor]!;
       if (hearing === null || hearing.floorDbm === null) continue;
       let table = model.silence.get(hearing);
       if (table === undefined) {

@@ -1,4 +1,5 @@
 /** What silence says of a level that the plan expects. */
+import type { Hearing } from "./hearing.ts";
 import { normalCdf } from "./linalg.ts";
 import { MEETS } from "./mixture.ts";
 
@@ -7,6 +8,8 @@ import { MEETS } from "./mixture.ts";
  * share of a sensor is so uncertain beforehand as after so many windows: several silent ones in a row say less than as many apart.
  */
 const MEETS_WINDOWS = 2;
+/** A sensor that should have heard may still be silent for good: it is covered, or looks elsewhere. */
+export const IDLE_MISS = 0.05;
 /** More silence than this adds nothing. */
 const LEAST = 0.01;
 
@@ -15,6 +18,20 @@ export function missedAll(windows: number): number {
   let p = 1;
   for (let i = 0; i < windows && p > LEAST; i++) p *= ((1 - MEETS) * MEETS_WINDOWS + i) / (MEETS_WINDOWS + i);
   return p;
+}
+
+/** After so many silent windows one more says nothing: `missedAll` has become the share that never hears. */
+const LAST_WINDOW = 16;
+/** Sensors that stated their floors, by silent windows; levels are counted from there. */
+const STATED: readonly Hearing[] = Array.from({ length: LAST_WINDOW + 1 }, (_, windows) => ({
+  hearing: 1 - Math.max(IDLE_MISS, missedAll(windows)),
+  floorDbm: 0,
+  floorSpreadDb: 0,
+}));
+
+/** How a sensor that stated its floor hears in at least one of so many windows. */
+export function hearsWithin(windows: number): Hearing {
+  return STATED[Math.min(windows, LAST_WINDOW)]!;
 }
 
 /**

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { afterSilence, missedAll } from "../../../src/fuse/silence.ts";
+import { afterSilence, hearsWithin, IDLE_MISS, missedAll } from "../../../src/fuse/silence.ts";
 
 /** Mean and spread of the weighted normal distribution by sums over narrow slices. */
 function bySlices(meanDbm: number, sdDb: number, floorDbm: number, missed: number) {
@@ -47,5 +47,13 @@ describe("silence", () => {
       says = more;
     }
     expect(missedAll(100_000)).toBeGreaterThan(0.005);
+  });
+
+  it("windows of silence: one leaves a miss of 40 %, eight about 6 %, and never less than somebody misses for good", () => {
+    const misses = [1, 2, 8, 1000].map((windows) => 1 - hearsWithin(windows).hearing);
+    expect(misses[0]).toBeCloseTo(0.4, 9);
+    expect(misses[1]).toBeCloseTo(missedAll(2), 9);
+    expect(misses[2]).toBeCloseTo(0.0623, 3);
+    expect(misses[3]).toBeCloseTo(IDLE_MISS, 9);
   });
 });
