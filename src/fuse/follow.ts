@@ -11,6 +11,7 @@ import {
   reduceBursts,
   type WindowLevels,
 } from "./bursts.ts";
+import { Doubt, drawn } from "./doubt.ts";
 import { logSumExp } from "./linalg.ts";
 import type { BandDefaults, Locator, Miss, PowerPrior } from "./locate.ts";
 
@@ -32,12 +33,15 @@ export interface FollowOptions {
   readonly walks: readonly number[];
 }
 
-// Standing or turning on a chair; walking with stops; walking straight on: legs of 5 s at 1 m/s.
+/**
+ * Walking with stops; walking straight on: legs of 5 s at 1 m/s. None for standing still: the map's errors are the same in each window
+ * there, and to a filter that takes nobody to move they would be news each time.
+ */
 export const FOLLOW_DEFAULTS: FollowOptions = {
   burstGapMs: 60,
   persistenceMs: null,
   widening: null,
-  walks: [0.05, 0.4, 2.5],
+  walks: [0.4, 2.5],
 };
 
 /** Probability per second that the way of moving changes. */
@@ -50,6 +54,8 @@ const POWER_DRIFT_DB = 0.7;
 const SCATTER_PRIOR = 4;
 /** What an old burst's spread counts from window to window: a phone's power control changes with its place. */
 const SCATTER_KEPT = 0.95;
+/** Places of the posterior at which a window's misfit is looked at. */
+const DRAWS = 16;
 /** Prior spread of the bursts' power where nothing is known, dB. */
 export const SCATTER_DB = 2;
 
@@ -96,6 +102,7 @@ export class Follower {
   readonly #modes: Float64Array[];
   readonly #power = new Map<BandId, PowerState>();
   readonly #posterior: Float64Array;
+  readonly #doubt = new Doubt();
   #lastMs = Number.NaN;
   #startMs = Number.NaN;
 
@@ -118,6 +125,11 @@ export class Follower {
     return this.#posterior;
   }
 
+  /** How much larger the map's errors are than it says, by the levels so far: a factor on their variance. */
+  get doubt(): number {
+    return this.#doubt.scale;
+  }
+
   /** Takes the window that ends at `endMs` and gives the fix for it. */
   step(endMs: number, windowMs: number, windows: readonly PacketWindow[]): Fix {
     this.#predict(endMs);
@@ -136,10 +148,12 @@ export class Follower {
 
   /** Posterior to the power 1 / widening: a normal one keeps its middle and its covariance grows by that factor. */
   #widened(windows: readonly PacketWindow[]): Float64Array {
-    let widening = this.#options.widening ?? 1;
+    let widening = this.#options.widening ?? 0;
     if (this.#options.widening === null) {
-      for (const w of windows) widening = Math.max(widening, this.#locator.bandDefaults(w.band)?.widening ?? 1);
+      for (const w of windows) widening = Math.max(widening, this.#locator.bandDefaults(w.band)?.widening ?? 0);
     }
+    if (widening === 0) widening = 1;
+    widening *= this.#doubt.widening;
     return widening === 1 ? this.#posterior : this.#posterior.map((p) => p / widening);
   }
 
@@ -209,7 +223,12 @@ export class Follower {
     const staticFactor = Math.max(1, Math.min(persistenceMs, endMs - this.#startMs + windowMs) / windowMs);
     const powerDbm = new Float64Array(this.#locator.size);
     const left2 = this.#locator.windowLikelihood(window.band, levels, misses, state.prior, staticFactor, out, powerDbm);
-    return () => this.#learnPower(state, powerDbm, left2, windowMs, POWER_LEAST * defaults.shadowDb);
+    const { prior } = state;
+    return () => {
+      const misfit = this.#locator.misfit(window.band, levels, prior, drawn(this.#posterior, DRAWS));
+      if (misfit !== null) this.#doubt.learn(misfit, staticFactor, windowMs);
+      this.#learnPower(state, powerDbm, left2, windowMs, POWER_LEAST * defaults.shadowDb);
+    };
   }
 
   #powerOf(band: BandId, defaults: BandDefaults): PowerState {

@@ -25,6 +25,18 @@ export interface SurveyWorld {
   readonly packetsPerS: number;
   /** Share of packets that a receiver misses whatever their level; left out, `MISSED`. */
   readonly missed?: number;
+  /** Shadows that change from step to step (exponential correlation) instead of smooth ones. */
+  readonly rough?: boolean;
+  /** What has changed since the survey (furniture, doors, people): a field of its own for each receiver, dB. */
+  readonly changedDb?: number;
+  /** Spread of the power from packet to packet in use, dB. */
+  readonly powerDb?: number;
+  /** Time at each labelled point, s. */
+  readonly pointS?: number;
+  /** Walking pace in use, m/s. */
+  readonly pace?: number;
+  /** Means of so many ms instead of packets. */
+  readonly meansMs?: number;
 }
 
 const HALL = {
@@ -87,6 +99,23 @@ export const SURVEYS: Readonly<Record<string, SurveyWorld>> = {
     packetsPerS: 1,
     missed: 0.5,
   },
+  "rough shadows": { ...HALL, shadowM: 4, rough: true, points: 50 },
+  changed: { ...HALL, changedDb: 3 },
+  "powers vary": { ...HALL, powerDb: 8, receivers: 7 },
+  quick: { ...HALL, points: 150, pointS: 1.5, pace: 0.5 },
+  means: { ...HALL, sizeM: [25, 12], meansMs: 1000, receivers: 8, points: 40, pace: 0.6 },
+  "few rough": {
+    ...HALL,
+    sizeM: [35, 14],
+    receivers: 6,
+    points: 24,
+    shadowM: 5,
+    rough: true,
+    changedDb: 2,
+    packetsPerS: 1,
+    sensitivityDbm: -88,
+    pace: 0.7,
+  },
 };
 
 export interface Survey {
@@ -100,7 +129,7 @@ export interface Survey {
 const BAND = "bt-wifi-2400";
 const T0 = 1_700_000_000_000;
 const STOREY_M = 3.2;
-const POINT_MS = 20_000;
+const POINT_S = 20;
 const TRACK_MS = 400_000;
 const POWER_DBM = -45;
 /** What a slab takes, dB: less than the plan's default, as in a light building. */
@@ -109,6 +138,12 @@ const MISSED = 0.25;
 /** The body that carries the emitter, from packet to packet, dB. */
 const BODY_DB = 2;
 const FEATURES = 300;
+
+interface Row {
+  readonly t: number;
+  readonly k: number;
+  readonly dbm: number;
+}
 
 interface Place {
   readonly x: number;
@@ -122,21 +157,23 @@ export function survey(world: SurveyWorld, seed: number): Survey {
   const receivers = placed(world, rng);
   const heard = means(world, receivers, rng);
   const seqs = receivers.map(() => 0);
-  const packets = (at: (tMs: number) => Place, fromMs: number, untilMs: number): TraceMessage[] => {
-    const rows: { t: number; k: number; dbm: number }[] = [];
+  const changed = world.changedDb === undefined ? null : fields(world, receivers.length, rng);
+  const packets = (at: (tMs: number) => Place, fromMs: number, untilMs: number, inUse: boolean): TraceMessage[] => {
+    const rows: Row[] = [];
     const gapMs = 1000 / world.packetsPerS;
     for (let t = fromMs + gapMs * rng.next(); t < untilMs; t += gapMs * (0.5 + rng.next())) {
       const place = at(t);
-      const body = BODY_DB * rng.normal();
+      const common = BODY_DB * rng.normal() + (inUse && world.powerDb !== undefined ? world.powerDb * rng.normal() : 0);
       for (let k = 0; k < receivers.length; k++) {
-        const dbm = heard(k, place) + body + world.fadingDb * rng.normal();
+        const change = inUse && changed !== null ? world.changedDb! * changed(k, place) : 0;
+        const dbm = heard(k, place) + change + common + world.fadingDb * rng.normal();
         if (rng.next() >= (world.missed ?? MISSED) && dbm >= world.sensitivityDbm) {
           rows.push({ t: Math.floor(t + 8 * rng.next()), k, dbm: Math.round(dbm) });
         }
       }
     }
     rows.sort((a, b) => a.t - b.t);
-    return rows.map(({ t, k, dbm }) => ({
+    return (world.meansMs === undefined ? rows : meansOf(rows, world.meansMs)).map(({ t, k, dbm }) => ({
       t,
       topic: `cellward/v1/survey/b/s${k}/reading`,
       payload: { v: 1, boot: 1, seq: seqs[k]!++, ts: t, r: [{ b: BAND, peak_dbm: dbm }] },
@@ -159,14 +196,15 @@ export function survey(world: SurveyWorld, seed: number): Survey {
     }));
   const calibration = births(T0);
   const labels: LabelEpisode[] = [];
-  for (let i = 0, t = T0 + 1000; i < world.points; i++, t += POINT_MS + 5000) {
+  const pointMs = 1000 * (world.pointS ?? POINT_S);
+  for (let i = 0, t = T0 + 1000; i < world.points; i++, t += pointMs + 5000) {
     const place = anywhere(world, rng);
-    calibration.push(...packets(() => place, t, t + POINT_MS));
-    labels.push({ start: t, end: t + POINT_MS, x_m: place.x, y_m: place.y, floor: String(place.floor) });
+    calibration.push(...packets(() => place, t, t + pointMs, false));
+    labels.push({ start: t, end: t + pointMs, x_m: place.x, y_m: place.y, floor: String(place.floor) });
   }
   const startMs = T0 + 10_000_000;
   const walk = walked(world, startMs, rng);
-  const track = [...births(startMs), ...packets(walk, startMs + 1000, startMs + TRACK_MS)];
+  const track = [...births(startMs), ...packets(walk, startMs + 1000, startMs + TRACK_MS, true)];
   const path = Array.from({ length: TRACK_MS / 250 }, (_, i) => {
     const { x, y, floor } = walk(startMs + 250 * i);
     return { t: startMs + 250 * i, x_m: x, y_m: y, floor: String(floor) };
@@ -197,19 +235,39 @@ function placed(world: SurveyWorld, rng: Rng): Place[] {
   return out;
 }
 
+/** A field of spread 1: smooth, or with exponential correlation (Gaussian waves scaled by a normal's inverse: a Cauchy spectrum). */
+function field(lengthM: number, rough: boolean, rng: Rng): (x: number, y: number, z: number) => number {
+  const waves = Array.from({ length: FEATURES }, () => {
+    const scale = rough ? 1 / Math.max(0.02, Math.abs(rng.normal())) : 1;
+    const k = [rng.normal() / lengthM, rng.normal() / lengthM, rng.normal() / lengthM].map((v) => scale * v);
+    return { k, phase: 2 * Math.PI * rng.next() };
+  });
+  return (x, y, z) =>
+    Math.sqrt(2 / FEATURES) *
+    waves.reduce((sum, w) => sum + Math.cos(w.k[0]! * x + w.k[1]! * y + w.k[2]! * z + w.phase), 0);
+}
+
+/** A field of spread 1 for each receiver. */
+function fields(world: SurveyWorld, count: number, rng: Rng): (k: number, at: Place) => number {
+  const own = Array.from({ length: count }, () => field(world.shadowM, world.rough ?? false, rng));
+  return (k, { x, y, floor }) => own[k]!(x, y, floor * STOREY_M);
+}
+
+/** Means in dB over whole spans of so many ms, a receiver each, at the span's end. */
+function meansOf(rows: readonly Row[], spanMs: number): Row[] {
+  const sums = new Map<string, { t: number; k: number; sum: number; count: number }>();
+  for (const { t, k, dbm } of rows) {
+    const end = Math.ceil(t / spanMs) * spanMs;
+    const own = sums.get(`${end} ${k}`) ?? { t: end, k, sum: 0, count: 0 };
+    sums.set(`${end} ${k}`, { ...own, sum: own.sum + dbm, count: own.count + 1 });
+  }
+  return [...sums.values()].map(({ t, k, sum, count }) => ({ t, k, dbm: Math.round(sum / count) }));
+}
+
 /** The mean level of each receiver at a place, dBm. */
 function means(world: SurveyWorld, receivers: readonly Place[], rng: Rng): (k: number, at: Place) => number {
-  const field = (lengthM: number) => {
-    const waves = Array.from({ length: FEATURES }, () => ({
-      k: [rng.normal() / lengthM, rng.normal() / lengthM, rng.normal() / lengthM],
-      phase: 2 * Math.PI * rng.next(),
-    }));
-    return (x: number, y: number, z: number) =>
-      Math.sqrt(2 / FEATURES) *
-      waves.reduce((sum, w) => sum + Math.cos(w.k[0]! * x + w.k[1]! * y + w.k[2]! * z + w.phase), 0);
-  };
-  const common = field(1.5 * world.shadowM);
-  const own = receivers.map(() => field(world.shadowM));
+  const common = field(1.5 * world.shadowM, world.rough ?? false, rng);
+  const own = receivers.map(() => field(world.shadowM, world.rough ?? false, rng));
   const offsets = receivers.map(() => world.offsetDb * rng.normal());
   return (k, { x, y, floor }) => {
     const r = receivers[k]!;
@@ -221,7 +279,7 @@ function means(world: SurveyWorld, receivers: readonly Place[], rng: Rng): (k: n
   };
 }
 
-/** From one place to the next at 1 m/s, half the time with 10 s of standing; now and then by the stairs. */
+/** From one place to the next at 1 m/s where nothing else is said, half the time with 10 s of standing; now and then by the stairs. */
 function walked(world: SurveyWorld, startMs: number, rng: Rng): (tMs: number) => Place {
   const stops: (PathPoint & { readonly floor: number })[] = [];
   let at: Place = { x: world.sizeM[0] / 2, y: world.sizeM[1] / 2, floor: 0 };
@@ -230,7 +288,7 @@ function walked(world: SurveyWorld, startMs: number, rng: Rng): (tMs: number) =>
   stop();
   while (t < startMs + TRACK_MS) {
     const next = { ...anywhere(world, rng), floor: at.floor };
-    t += 1000 * Math.hypot(next.x - at.x, next.y - at.y);
+    t += (1000 * Math.hypot(next.x - at.x, next.y - at.y)) / (world.pace ?? 1);
     at = next;
     stop();
     if (rng.next() < 0.5) {
