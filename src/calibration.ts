@@ -67,6 +67,32 @@ export const calibrationSchema = z.strictObject({
   bands: z.array(bandSchema).min(1),
 });
 
+/** Nobody is looked for further from the house than that, and what is labelled there says nothing of it. */
+const REACH_M = 60;
+/** Above or below a storey's floor. */
+const REACH_UP_M = 20;
+
+/**
+ * How far a point is from where it can be, m: from the box around all zones and sensors beyond `REACH_M`, or from its storey's
+ * floor beyond `REACH_UP_M`; 0 where it is all right. A point in other coordinates than the plan's would stretch the map to it.
+ */
+export function outOfReach(
+  site: Site,
+  p: { readonly xM: number; readonly yM: number; readonly zM: number; readonly floor: string },
+): number {
+  const at = [
+    ...site.zones.flatMap((z) => z.polygon),
+    ...site.sensors.flatMap(({ positionM }) => (positionM === null ? [] : [[positionM[0], positionM[1]] as const])),
+  ];
+  let [x0, y0, x1, y1] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const [x, y] of at) [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x), Math.max(y1, y)];
+  const aside = Math.hypot(Math.max(x0 - p.xM, 0, p.xM - x1), Math.max(y0 - p.yM, 0, p.yM - y1));
+  if (at.length > 0 && !(aside <= REACH_M)) return aside;
+  const floor = site.floors.find((f) => f.id === p.floor);
+  const up = floor === undefined ? 0 : Math.abs(p.zM - floor.zM);
+  return up <= REACH_UP_M ? 0 : up;
+}
+
 type BandFile = z.infer<typeof bandSchema>;
 
 function bandFromFile(b: BandFile): BandCalibration {
@@ -194,7 +220,16 @@ export function loadCalibration(path: string, site: Site): Calibration {
   const lost = calibration.bands.flatMap((b) => b.points).find((p) => !floors.has(p.floor));
   if (lost)
     throw new AppError("CALIBRATION_INVALID", `${path} has points on floor '${lost.floor}', which the site lacks`);
+  const far = calibration.bands.flatMap((b) => b.points).find((p) => outOfReach(site, p) > 0);
+  if (far) {
+    throw new AppError("CALIBRATION_INVALID", `${path} has a point at ${pointText(far)}, far outside the site`);
+  }
   return calibration;
+}
+
+/** `x, y, z m` of a point. */
+export function pointText(p: { readonly xM: number; readonly yM: number; readonly zM: number }): string {
+  return `${[p.xM, p.yM, p.zM].map((v) => Number(v.toPrecision(6))).join(", ")} m`;
 }
 
 /** Writes a calibration file. Errors: FILE_UNWRITABLE. */

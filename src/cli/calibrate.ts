@@ -1,6 +1,6 @@
 /** `cellward calibrate`: labelled points of a trace to a calibration file. */
 import type { Command } from "commander";
-import { saveCalibration } from "../calibration.ts";
+import { outOfReach, pointText, saveCalibration } from "../calibration.ts";
 import type { LabelEpisode } from "../contracts.ts";
 import { AppError } from "../errors.ts";
 import { cutBursts, type Packet } from "../fuse/bursts.ts";
@@ -11,7 +11,7 @@ import { type Rehearsal, rehearse, UNREHEARSED_WIDENING } from "../fuse/rehearse
 import type { BandCalibration, BandId, Calibration, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readLabels } from "../trace/index.ts";
-import { PacketReader } from "./packets.ts";
+import { leftOutOf, listed, PacketReader } from "./packets.ts";
 
 interface Options {
   readonly labels: string;
@@ -32,8 +32,9 @@ export function addCalibrate(program: Command): void {
     .action(async (trace: string, options: Options) => {
       const site = loadSite(options.site);
       const labels = await readLabels(options.labels);
-      const { calibration, leftOut } = await learn(trace, labels, site);
+      const { calibration, leftOut, notes } = await learn(trace, labels, site);
       saveCalibration(options.out, calibration, leftOut);
+      for (const note of notes) process.stderr.write(`calibrate: ${note}\n`);
       const text = options.json ? `${JSON.stringify(summaries(calibration, leftOut))}\n` : report(calibration, leftOut);
       process.stdout.write(text);
     });
@@ -43,20 +44,26 @@ export function addCalibrate(program: Command): void {
 export interface Calibrated {
   readonly calibration: Calibration;
   readonly leftOut: Readonly<Record<BandId, Rehearsal>>;
+  /** What was not used, and why, a line each. */
+  readonly notes: readonly string[];
 }
 
-/** Reads the trace once and fits every band that was heard at three points or more. */
+/**
+ * Reads the trace once and fits every band that was heard at three places or more. Labels far outside the site are left out.
+ * Errors: CALIBRATION_INVALID where a label's floor is unknown or nothing can be fitted, with what was found instead.
+ */
 export async function learn(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<Calibrated> {
   const lost = labels.find((l) => !site.floors.some((f) => f.id === l.floor));
   if (lost) throw new AppError("CALIBRATION_INVALID", `a label is on floor '${lost.floor}', which the site lacks`);
-  const heard = await packetsByLabel(tracePath, labels, site);
+  const near = labels.filter((label) => outOfReach(site, placeOf(site, label)) === 0);
+  const { heard, reader, span } = await packetsByLabel(tracePath, near, site);
   const sensors = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null);
   const bands: BandCalibration[] = [];
   const leftOut: Record<BandId, Rehearsal> = {};
   for (const [id, byLabel] of heard) {
     const band = site.bands.find((b) => b.id === id);
     if (band === undefined) continue;
-    const points = labels.map((label, i) => labelledPoint(site, label, byLabel[i] ?? []));
+    const points = near.map((label, i) => labelledPoint(site, label, byLabel[i] ?? []));
     const used = points.filter((p) => p.bursts.length > 0);
     const fitted = fitBand(site, band, sensors, used);
     if (fitted === null) continue;
@@ -65,10 +72,47 @@ export async function learn(tracePath: string, labels: readonly LabelEpisode[], 
     const { persistenceMs } = rehearsal ?? fitted;
     bands.push({ ...fitted, persistenceMs, widening: rehearsal?.widening ?? UNREHEARSED_WIDENING });
   }
+  const notes = notesOf(site, labels, near, heard, reader);
   if (bands.length === 0) {
-    throw new AppError("CALIBRATION_INVALID", "no band was heard at three labelled points or more");
+    const details = [...notes, spanText(near, span)];
+    throw new AppError("CALIBRATION_INVALID", "no band was heard at three labelled places or more", { details });
   }
-  return { calibration: { site: site.id, bands }, leftOut };
+  return { calibration: { site: site.id, bands }, leftOut, notes };
+}
+
+/** Labels and sensors that taught nothing. */
+function notesOf(
+  site: Site,
+  labels: readonly LabelEpisode[],
+  near: readonly LabelEpisode[],
+  heard: ReadonlyMap<BandId, readonly (readonly Packet[])[]>,
+  reader: PacketReader,
+): string[] {
+  const notes: string[] = [];
+  const far = labels.filter((l) => !near.includes(l)).map((l) => placeOf(site, l));
+  if (far.length > 0) {
+    notes.push(
+      `${far.length} of ${labels.length} labels are far outside the site: the first is at ${pointText(far[0]!)}`,
+    );
+  }
+  const silent = near.filter((_, i) => ![...heard.values()].some((byLabel) => byLabel[i]!.length > 0)).length;
+  if (silent > 0) notes.push(`${silent} of ${near.length} labels: nothing was heard between start and end`);
+  const spoke = new Set([...heard.values()].flat(2).map((p) => p.sensor));
+  const mute = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null && !spoke.has(s.id));
+  if (spoke.size > 0 && mute.length > 0) {
+    notes.push(`sensors that heard nothing at any label: ${listed(mute.map((s) => s.id))}`);
+  }
+  return [...notes, ...leftOutOf(reader)];
+}
+
+/** Where in time the labels are, and where the readings. */
+function spanText(labels: readonly LabelEpisode[], [from, to]: readonly [number, number]): string {
+  const iso = (t: number): string => (Number.isFinite(t) && Math.abs(t) < 8e15 ? new Date(t).toISOString() : String(t));
+  const start = labels.reduce((least, l) => Math.min(least, l.start), Infinity);
+  const end = labels.reduce((most, l) => Math.max(most, l.end), -Infinity);
+  const places = new Set(labels.map((l) => `${l.floor} ${l.x_m} ${l.y_m}`)).size;
+  const of = labels.length === 0 ? "no labels" : `${places} places labelled from ${iso(start)} to ${iso(end)}`;
+  return `${of}; ${from > to ? "no readings" : `readings from ${iso(from)} to ${iso(to)}`}`;
 }
 
 /** `learn` without its report. */
@@ -76,26 +120,34 @@ export async function calibrate(tracePath: string, labels: readonly LabelEpisode
   return (await learn(tracePath, labels, site)).calibration;
 }
 
-function labelledPoint(site: Site, label: LabelEpisode, packets: readonly Packet[]): LabelledPoint {
+function placeOf(site: Site, label: LabelEpisode): Omit<LabelledPoint, "bursts"> {
   const floor = site.floors.find((f) => f.id === label.floor)!;
-  const zM = label.z_m ?? floor.zM + PHONE_HEIGHT_M;
-  const bursts = cutBursts(packets, FOLLOW_DEFAULTS.burstGapMs);
-  return { xM: label.x_m, yM: label.y_m, zM, floor: label.floor, bursts };
+  return { xM: label.x_m, yM: label.y_m, zM: label.z_m ?? floor.zM + PHONE_HEIGHT_M, floor: label.floor };
+}
+
+function labelledPoint(site: Site, label: LabelEpisode, packets: readonly Packet[]): LabelledPoint {
+  return { ...placeOf(site, label), bursts: cutBursts(packets, FOLLOW_DEFAULTS.burstGapMs) };
+}
+
+interface HeardAtLabels {
+  readonly heard: ReadonlyMap<BandId, Packet[][]>;
+  readonly reader: PacketReader;
+  /** First and last time of all packets, labelled or not. */
+  readonly span: readonly [fromMs: number, toMs: number];
 }
 
 /** Packets a band and label. Labels may overlap and come in any order. */
-async function packetsByLabel(
-  tracePath: string,
-  labels: readonly LabelEpisode[],
-  site: Site,
-): Promise<Map<BandId, Packet[][]>> {
+async function packetsByLabel(tracePath: string, labels: readonly LabelEpisode[], site: Site): Promise<HeardAtLabels> {
   const order = labels.map((_, i) => i).sort((a, b) => labels[a]!.start - labels[b]!.start);
   const longest = labels.reduce((most, l) => Math.max(most, l.end - l.start), 0);
   const starts = order.map((i) => labels[i]!.start);
   const heard = new Map<BandId, Packet[][]>();
   const reader = new PacketReader(site);
+  let [fromMs, toMs] = [Infinity, -Infinity];
   for await (const message of await openTrace(tracePath)) {
     for (const packet of reader.take(message)) {
+      fromMs = Math.min(fromMs, packet.tMs);
+      toMs = Math.max(toMs, packet.tMs);
       for (let k = firstAtOrAfter(starts, packet.tMs - longest); k < order.length; k++) {
         const label = labels[order[k]!]!;
         if (label.start > packet.tMs) break;
@@ -110,7 +162,7 @@ async function packetsByLabel(
     }
   }
   for (const byLabel of heard.values()) for (const list of byLabel) list.sort((a, b) => a.tMs - b.tMs);
-  return heard;
+  return { heard, reader, span: [fromMs, toMs] };
 }
 
 function firstAtOrAfter(sorted: readonly number[], value: number): number {

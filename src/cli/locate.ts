@@ -9,7 +9,7 @@ import { PlanFollower } from "../fuse/planfollow.ts";
 import type { BandId, Calibration, Fix, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, type TraceMessage } from "../trace/index.ts";
-import { type BandPacket, PacketReader } from "./packets.ts";
+import { type BandPacket, leftOutOf, PacketReader } from "./packets.ts";
 
 interface Options {
   readonly site: string;
@@ -40,6 +40,8 @@ export function addLocate(program: Command): void {
       }
       const calibration = options.calibration === undefined ? null : loadCalibration(options.calibration, site);
       const out = open(options.out);
+      const reader = new PacketReader(site);
+      let lines = 0;
       try {
         for await (const line of locate(
           await openTrace(trace),
@@ -47,12 +49,16 @@ export function addLocate(program: Command): void {
           calibration,
           everyMs,
           options.emitterBand ?? null,
+          reader,
         )) {
+          lines++;
           writeSync(out, `${JSON.stringify(line)}\n`);
         }
       } finally {
         closeSync(out);
       }
+      const notes = [...leftOutOf(reader), ...(lines === 0 ? ["nothing was heard: no positions"] : [])];
+      for (const note of notes) process.stderr.write(`locate: ${note}\n`);
     });
 }
 
@@ -86,8 +92,8 @@ export async function* locate(
   calibration: Calibration | null,
   everyMs: number,
   onlyBand: BandId | null,
+  reader: PacketReader = new PacketReader(site),
 ): AsyncGenerator<PositionLine> {
-  const reader = new PacketReader(site);
   // The emitter is taken to be in the house unless the site file says where else it may be.
   const outside = site.zones.some((z) => z.kind === "outside") ? {} : { pOutside: 0 };
   const locator = new Locator(site, { block: null, calibration, doubted: true, ...outside });

@@ -10,8 +10,12 @@ export interface BandPacket extends Packet {
   readonly band: BandId;
 }
 
+const MOST_STRANGERS = 1000;
 /** Periodic sensors: a packet stands out of the channel's own quiet by this much, dB. */
 const ABOVE_FLOOR_DB = 6;
+/** Thermal noise in a hertz is -174 dBm; receivers burn at some 10 to 30 dBm. */
+const LEAST_DBM = -200;
+const MOST_DBM = 30;
 /** The quiet is the lower quartile of so many instants. */
 const FLOOR_WINDOW = 120;
 
@@ -37,8 +41,10 @@ export class PacketReader {
   readonly #sensors = new Map<SensorId, SensorState>();
   readonly #channels = new Map<string, Channel>();
   readonly #known: ReadonlySet<SensorId>;
-  /** Messages left out: of unknown sensors, or without a level. */
+  /** Levels left out: none was stated, or none that can be. */
   ignored = 0;
+  /** Messages left out: of sensors that the site file lacks, by sensor; of no more than `MOST_STRANGERS` sensors. */
+  readonly strangers = new Map<SensorId, number>();
 
   constructor(site: Site) {
     this.#site = site;
@@ -55,7 +61,9 @@ export class PacketReader {
     else if (kind === "state") this.#state(sensor).online = payload.online !== false;
     else if (kind === "reading" || kind === "readings") {
       if (!this.#known.has(sensor)) {
-        this.ignored++;
+        if (this.strangers.has(sensor) || this.strangers.size < MOST_STRANGERS) {
+          this.strangers.set(sensor, (this.strangers.get(sensor) ?? 0) + 1);
+        }
         return [];
       }
       return kind === "reading" ? this.#reading(sensor, payload) : this.#readings(sensor, payload);
@@ -154,6 +162,25 @@ export class PacketReader {
   }
 }
 
+/** What was left out of a trace, a line each, for whoever runs the verb. */
+export function leftOutOf(reader: PacketReader): string[] {
+  const lines: string[] = [];
+  if (reader.strangers.size > 0) {
+    const messages = [...reader.strangers.values()].reduce((a, b) => a + b, 0);
+    lines.push(`${messages} messages of sensors that the site file lacks: ${listed([...reader.strangers.keys()])}`);
+  }
+  if (reader.ignored > 0) {
+    lines.push(`${reader.ignored} readings without a level between ${LEAST_DBM} and ${MOST_DBM} dBm`);
+  }
+  return lines;
+}
+
+/** The first few, and how many more there are. */
+export function listed(ids: readonly string[]): string {
+  const shown = ids.slice(0, 8).join(", ");
+  return ids.length > 8 ? `${shown} and ${ids.length - 8} more` : shown;
+}
+
 function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -162,9 +189,10 @@ function finite(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
-/** Mean power where there is one, else the peak. */
+/** Mean power where there is one, else the peak; no receiver hears so little or lives through so much that it is beyond these. */
 function levelOf(rms: unknown, peak: unknown): number | null {
-  return finite(rms) ?? finite(peak);
+  const level = finite(rms) ?? finite(peak);
+  return level !== null && level >= LEAST_DBM && level <= MOST_DBM ? level : null;
 }
 
 function rowOf(matrix: unknown, i: number): readonly unknown[] {

@@ -50,6 +50,9 @@ const PRIOR = { mean: Float64Array.of(-50, 2.5, 1, 1), sd: Float64Array.of(30, 0
 const HYPER_MEAN = [Math.log(5), Math.log(5), Math.log(2.5), Math.log(3)];
 const HYPER_SD = [0.5, 0.7, 0.5, 0.5];
 
+/** Spreads of 100 dB and lengths of 100 m are as good as infinite. */
+const LARGEST_LOG = Math.log(100);
+
 interface Levels {
   readonly sensorIds: readonly string[];
   readonly points: readonly CalibrationPoint[];
@@ -243,7 +246,7 @@ function subset(n: number, factors: number): number[] {
 }
 
 function kernelFrom(x: readonly number[], roughness: Roughness): Kernel {
-  const [shadow, length, nugget, offset] = x.map((v) => Math.exp(Math.min(6, Math.max(-4, v))));
+  const [shadow, length, nugget, offset] = x.map((v) => Math.exp(Math.min(LARGEST_LOG, Math.max(-4, v))));
   return { shadowSdDb: shadow!, shadowLengthM: length!, nuggetSdDb: nugget!, offsetSdDb: offset!, roughness };
 }
 
@@ -496,7 +499,8 @@ function describe(
     powerDbm: powerDbm!,
     pointPowerSdDb,
     burstPowerSdDb: scatter.powerDb,
-    exponent: exponent!,
+    // Levels that hardly depend on the distance may even rise with it; where no point is near, that is no law to go by.
+    exponent: Math.max(0, exponent!),
     wallFactor: wallFactor!,
     slabFactor: slabFactor!,
     ...fit.kernel,

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { calibrationText, loadCalibration, parseCalibration } from "../../../src/calibration.ts";
+import { type Calibrated, learn } from "../../../src/cli/calibrate.ts";
+import { locate, type PositionLine } from "../../../src/cli/locate.ts";
+import { leftOutOf, PacketReader } from "../../../src/cli/packets.ts";
+import type { LabelEpisode } from "../../../src/contracts.ts";
+import { AppError } from "../../../src/errors.ts";
+import type { Calibration, Site } from "../../../src/model.ts";
+import { parseSite } from "../../../src/site.ts";
+import type { TraceMessage } from "../../../src/trace/index.ts";
+import { streamed } from "../../bench/locate.ts";
+import { SURVEYS, type Survey, survey } from "../../support/survey.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "cellward-calibrate-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const flat = survey({ ...SURVEYS.flat!, points: 14, pointS: 3 }, 5);
+
+function siteOf(text: string): Site {
+  const parsed = parseSite(text, "site");
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  return parsed.site;
+}
+const site = siteOf(flat.siteText);
+
+function taught(made: Pick<Survey, "calibration" | "labels">, of = site): Promise<Calibrated> {
+  const file = join(dir, "trace.jsonl");
+  const head = { cellward_trace: 1, site: "survey", start: made.calibration[0]!.t, note: "" };
+  writeFileSync(file, [head, ...made.calibration].map((m) => `${JSON.stringify(m)}\n`).join(""));
+  return learn(file, made.labels, of);
+}
+
+/** All readings through `level`; null leaves the reading out. */
+function levels(trace: readonly TraceMessage[], level: (sensor: string, dbm: number) => number | null): TraceMessage[] {
+  return trace.flatMap((m) => {
+    if (!m.topic.endsWith("/reading") || !("payload" in m)) return [m];
+    const payload = m.payload as { readonly r: readonly { readonly peak_dbm: number }[] };
+    const dbm = level(m.topic.split("/")[4]!, payload.r[0]!.peak_dbm);
+    return dbm === null ? [] : [{ ...m, payload: { ...payload, r: [{ ...payload.r[0]!, peak_dbm: dbm }] } }];
+  });
+}
+const moved = (by: (l: LabelEpisode, i: number) => Partial<LabelEpisode>): LabelEpisode[] =>
+  flat.labels.map((l, i) => ({ ...l, ...by(l, i) }));
+
+async function positions(trace: readonly TraceMessage[], calibration: Calibration | null, of = site) {
+  const lines: PositionLine[] = [];
+  for await (const line of locate(streamed(trace.slice(0, 600)), of, calibration, 2000, null)) lines.push(line);
+  return lines;
+}
+
+/** Numbers throughout, and a covariance that is one. */
+function expectSound(lines: readonly PositionLine[]): void {
+  expect(lines.length).toBeGreaterThan(5);
+  for (const l of lines) {
+    const [xx, xy, yy] = l.cov_m2 as [number, number, number];
+    expect([l.x_m, l.y_m, xx, xy, yy, l.p_outside, ...l.candidates.map((c) => c.p)].every(Number.isFinite)).toBe(true);
+    expect(xx * yy - xy * xy).toBeGreaterThan(0);
+  }
+}
+
+const detailsOf = async (task: Promise<unknown>): Promise<string> => {
+  const error = await task.then(() => null).catch((e: unknown) => e);
+  if (!(error instanceof AppError)) throw new Error(`no AppError but ${String(error)}`);
+  expect(error.code).toBe("CALIBRATION_INVALID");
+  return [error.message, ...(error.details ?? [])].join("\n");
+};
+
+describe("calibrate and locate: odd surveys", () => {
+  it("one label in other coordinates: left out and said so, the map as without it", async () => {
+    const labels = moved((_, i) => (i === 3 ? { x_m: 512_345, y_m: 5_412_345 } : {}));
+    const found = await taught({ ...flat, labels });
+    expect(found.notes.join()).toMatch(/1 of 14 labels are far outside the site: the first is at 512345/);
+    const without = await taught({ ...flat, labels: flat.labels.filter((_, i) => i !== 3) });
+    expect(found.calibration).toEqual(without.calibration);
+  });
+
+  it("all labels in other coordinates, or 500 m up: refused with what was found", async () => {
+    expect(await detailsOf(taught({ ...flat, labels: moved((l) => ({ x_m: l.x_m + 100 })) }))).toMatch(
+      /14 of 14 labels/,
+    );
+    expect(await detailsOf(taught({ ...flat, labels: moved(() => ({ z_m: 500 })) }))).toMatch(/14 of 14 labels/);
+  });
+
+  it("a calibration file with a point far outside: refused when it is read", async () => {
+    const { calibration } = await taught(flat);
+    const file = join(dir, "far.json");
+    const text = calibrationText(calibration).replace(/"x_m":[0-9.]+/, '"x_m":1e9');
+    writeFileSync(file, text);
+    expect(() => loadCalibration(file, site)).toThrow(/far outside the site/);
+    writeFileSync(file, calibrationText(calibration));
+    expect(loadCalibration(file, site)).toEqual(parseCalibration(calibrationText(calibration), "text"));
+  });
+
+  it("labels of another day: refused, with both times", async () => {
+    const later = moved((l) => ({ start: l.start + 86_400_000, end: l.end + 86_400_000 }));
+    const text = await detailsOf(taught({ ...flat, labels: later }));
+    expect(text).toMatch(/14 of 14 labels: nothing was heard/);
+    expect(text).toMatch(/labelled from 2023-11-15T.* readings from 2023-11-14T/);
+  });
+
+  it("a trace whose sensors the site lacks: refused, and the sensors named; locate says it too", async () => {
+    const other = siteOf(flat.siteText.replace(/"id":"s(\d)"/g, '"id":"q$1"'));
+    expect(await detailsOf(taught(flat, other))).toMatch(/messages of sensors that the site file lacks: s\d/);
+    const reader = new PacketReader(other);
+    for await (const _ of locate(streamed(flat.track), other, null, 2000, null, reader)) expect.unreachable();
+    expect(leftOutOf(reader).join()).toMatch(/messages of sensors that the site file lacks: s\d, s\d, s\d, s\d, s\d$/);
+  });
+
+  it("one place labelled again and again: refused, one place", async () => {
+    expect(await detailsOf(taught({ ...flat, labels: moved(() => ({ x_m: 4, y_m: 4 })) }))).toMatch(
+      /1 places labelled/,
+    );
+  });
+
+  it("a sensor that hears nothing: named; positions as sound as before", async () => {
+    const deaf = (sensor: string, dbm: number) => (sensor === "s2" ? null : dbm);
+    const { calibration, notes } = await taught({ ...flat, calibration: levels(flat.calibration, deaf) });
+    expect(notes).toEqual(["sensors that heard nothing at any label: s2"]);
+    expectSound(await positions(levels(flat.track, deaf), calibration));
+  });
+
+  it("the same level everywhere: a file that can be read again, and positions that claim nothing", async () => {
+    const same = () => -60;
+    const { calibration } = await taught({ ...flat, calibration: levels(flat.calibration, same) });
+    const read = parseCalibration(calibrationText(calibration), "same");
+    const lines = await positions(levels(flat.track, same), read);
+    expectSound(lines);
+    // The flat is 11 by 8 m: a uniform over it has 10.1 + 5.3 m^2.
+    expect(lines.at(-1)!.cov_m2[0]! + lines.at(-1)!.cov_m2[2]!).toBeGreaterThan(8);
+  });
+
+  it("levels that no receiver states: as if they were not there", async () => {
+    const broken = (sensor: string, dbm: number) => (sensor === "s1" ? 100 : dbm);
+    const deaf = (sensor: string, dbm: number) => (sensor === "s1" ? null : dbm);
+    const { calibration, notes } = await taught({ ...flat, calibration: levels(flat.calibration, broken) });
+    expect(notes.join()).toMatch(/readings without a level between -200 and 30 dBm/);
+    const without = await taught({ ...flat, calibration: levels(flat.calibration, deaf) });
+    expect(calibration).toEqual(without.calibration);
+  });
+
+  it("three points: positions, and twice as much variance", async () => {
+    const { calibration } = await taught({ ...flat, labels: flat.labels.slice(0, 3) });
+    expect(calibration.bands[0]!.widening).toBe(2);
+    expectSound(await positions(flat.track, calibration));
+  });
+});
