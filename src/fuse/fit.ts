@@ -6,6 +6,8 @@ import { type Burst, powerScatter, reduceBursts } from "./bursts.ts";
 import { type Packets, type Receiver, siteOf } from "./censored.ts";
 import { walkPaths } from "./gains.ts";
 import {
+  covarianceOf,
+  distancesM,
   factorOf,
   fitTrend,
   type Kernel,
@@ -274,21 +276,24 @@ function dataOf(
   });
 }
 
+const distancesBetween = (levels: Levels, chosen: readonly number[]): Float64Array =>
+  distancesM(chosen.map((i) => levels.points[i]!));
+
 /** A factor for each sensor; those with the same variances share one. */
 function factorsOf(
   kernel: Kernel,
-  levels: Levels,
+  distances: Float64Array,
   chosen: readonly number[],
   groups: readonly (readonly number[])[],
   variance: readonly Float64Array[],
 ): Float64Array[] {
-  const places = chosen.map((i) => levels.points[i]!);
+  const covariance = covarianceOf(kernel, distances);
   const out = new Array<Float64Array>(variance.length);
   for (const group of groups) {
     const own = variance[group[0]!]!;
     const factor = factorOf(
       kernel,
-      places,
+      covariance,
       Float64Array.from(chosen, (i) => own[i]!),
     );
     for (const s of group) out[s] = factor;
@@ -306,6 +311,7 @@ function fitMap(levels: Levels, fadingDb: number, common: Float64Array, start: M
   const drowned = sites.drowned.some((d) => d.includes(true));
   const groups = sameRows(sites.variance);
   const chosen = subset(n, groups.length);
+  const distances = distancesBetween(levels, chosen);
   let found = start === null ? ROUGHNESSES.map((roughness) => ({ roughness, x: HYPER_MEAN })) : [startOf(start.kernel)];
   let result = start;
   const rounds = drowned ? 4 : 1;
@@ -319,7 +325,7 @@ function fitMap(levels: Levels, fadingDb: number, common: Float64Array, start: M
         v.forEach((value, i) => {
           penalty += ((value - HYPER_MEAN[i]!) / HYPER_SD[i]!) ** 2 / 2;
         });
-        const factors = factorsOf(kernelFrom(v, roughness), levels, chosen, shared, variance);
+        const factors = factorsOf(kernelFrom(v, roughness), distances, chosen, shared, variance);
         return fitTrend(factors, chosen.length, data, PRIOR).cost + penalty;
       };
       return { roughness, ...minimise(cost, x, [0.4, 0.4, 0.4, 0.4], round === 0 && start === null ? 140 : 60) };
@@ -346,7 +352,7 @@ function leave(levels: Levels, sites: Sites, kernel: Kernel, common: Float64Arra
     const own: number[] = [];
     for (let i = share; i < n; i += shares) own.push(i);
     const groups = sameRows(sites.variance.map((v) => Float64Array.from(own, (i) => v[i]!)));
-    const factors = factorsOf(kernel, levels, own, groups, sites.variance);
+    const factors = factorsOf(kernel, distancesBetween(levels, own), own, groups, sites.variance);
     const data = dataOf(levels, own, sites.level, common);
     trend ??= fitTrend(factors, own.length, data, PRIOR);
     const { coefficients } = trend;

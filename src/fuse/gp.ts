@@ -28,24 +28,52 @@ export const ROUGHNESSES: readonly Roughness[] = ["exponential", "matern32"];
 const VERTICAL_STRETCH = 3;
 const ROOT_3 = Math.sqrt(3);
 
+function metres(a: Place, b: Place): number {
+  const [dx, dy, dz] = [a.xM - b.xM, a.yM - b.yM, VERTICAL_STRETCH * (a.zM - b.zM)];
+  return Math.sqrt(dx * dx + dy * dy + dz * dz);
+}
+
 /**
  * Gudmundson's exponential correlation or Matern's with 3/2 (Rasmussen and Williams 2006, 4.17), plus the sensor's offset, which
- * is the same everywhere.
+ * is the same everywhere; over a distance in metres.
  */
-export function kernelAt(k: Kernel, a: Place, b: Place): number {
-  const d = Math.hypot(a.xM - b.xM, a.yM - b.yM, VERTICAL_STRETCH * (a.zM - b.zM)) / k.shadowLengthM;
+function kernelAt(k: Kernel, distanceM: number): number {
+  const d = distanceM / k.shadowLengthM;
   const alike = k.roughness === "exponential" ? Math.exp(-d) : (1 + ROOT_3 * d) * Math.exp(-ROOT_3 * d);
   return k.shadowSdDb * k.shadowSdDb * alike + k.offsetSdDb * k.offsetSdDb;
 }
 
-/** Cholesky factor of the points' covariance; `noise2` is added to the diagonal, one entry a point. */
-export function factorOf(k: Kernel, points: readonly Place[], noise2: Float64Array): Float64Array {
+/** Distances of points from each other, n by n, lower triangle: a fit asks for many kernels of the same points. */
+export function distancesM(points: readonly Place[]): Float64Array {
   const n = points.length;
-  const a = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) a[i * n + j] = kernelAt(k, points[i]!, points[j]!);
-    a[i * n + i]! += k.nuggetSdDb * k.nuggetSdDb + noise2[i]! + 1e-6;
-  }
+  const out = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[i * n + j] = metres(points[i]!, points[j]!);
+  return out;
+}
+
+/** The points' covariance without what does not repeat, n by n, lower triangle: sensors differ in the rest only. */
+export function covarianceOf(k: Kernel, distances: Float64Array): Float64Array {
+  const n = Math.round(Math.sqrt(distances.length));
+  const out = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) out[i * n + j] = kernelAt(k, distances[i * n + j]!);
+  return out;
+}
+
+/** Covariance of places with points, a row a place. */
+export function crossOf(k: Kernel, places: readonly Place[], points: readonly Place[]): Float64Array {
+  const n = points.length;
+  const out = new Float64Array(places.length * n);
+  places.forEach((place, p) => {
+    for (let i = 0; i < n; i++) out[p * n + i] = kernelAt(k, metres(place, points[i]!));
+  });
+  return out;
+}
+
+/** Cholesky factor of a covariance as `covarianceOf` gives it; `noise2` is added to the diagonal, one entry a point. */
+export function factorOf(k: Kernel, covariance: Float64Array, noise2: Float64Array): Float64Array {
+  const n = noise2.length;
+  const a = covariance.slice();
+  for (let i = 0; i < n; i++) a[i * n + i]! += k.nuggetSdDb * k.nuggetSdDb + noise2[i]! + 1e-6;
   if (!cholesky(a, n)) throw new Error("covariance of the labelled points is not positive definite");
   return a;
 }
@@ -126,31 +154,31 @@ function dot(a: Float64Array, b: Float64Array): number {
 /**
  * Residual at places nobody labelled, of all sensors that share a factor.
  *
- * Shape: `residual[s]` has a value a point; `mean` is written as places * sensors, `variance` one a place (the same for
+ * Shape: `residual[s]` has a value a point, `crosses` a row of points a place (`crossOf`); `mean` is written as places * sensors, `variance` one a place (the same for
  * all these sensors), NaN where `wanted`, given the place and its means, says no. Cost: N^2/2 a place for the variance, N a
  * place and sensor for the mean.
  */
 export function predictResidual(
   k: Kernel,
-  points: readonly Place[],
   factor: Float64Array,
   residual: readonly Float64Array[],
-  places: readonly Place[],
+  crosses: Float64Array,
   wanted: (place: number, mean: Float64Array) => boolean = () => true,
 ): { mean: Float64Array; variance: Float64Array } {
-  const n = points.length;
+  const n = residual[0]!.length;
+  const places = crosses.length / n;
   const weights = residual.map((r) => {
     const w = r.slice();
     forwardSolve(factor, n, w);
     backSolve(factor, n, w);
     return w;
   });
-  const mean = new Float64Array(places.length * residual.length);
-  const variance = new Float64Array(places.length);
+  const mean = new Float64Array(places * residual.length);
+  const variance = new Float64Array(places);
   const cross = new Float64Array(n);
   const own = k.shadowSdDb * k.shadowSdDb + k.offsetSdDb * k.offsetSdDb;
-  for (let p = 0; p < places.length; p++) {
-    for (let i = 0; i < n; i++) cross[i] = kernelAt(k, places[p]!, points[i]!);
+  for (let p = 0; p < places; p++) {
+    cross.set(crosses.subarray(p * n, (p + 1) * n));
     for (let s = 0; s < weights.length; s++) mean[p * weights.length + s] = dot(weights[s]!, cross);
     if (!wanted(p, mean)) {
       variance[p] = Number.NaN;

@@ -4,7 +4,7 @@
  */
 import type { Band, BandCalibration, CalibrationPoint, SensorSite, Site } from "../model.ts";
 import { type PlaceGroup, walkPaths } from "./gains.ts";
-import { factorOf, type Kernel, type Place, predictResidual } from "./gp.ts";
+import { covarianceOf, crossOf, distancesM, factorOf, type Kernel, type Place, predictResidual } from "./gp.ts";
 import { insidePolygon } from "./grid.ts";
 import { hearingOf, hearProbability } from "./hearing.ts";
 import { isOpen } from "./outdoors.ts";
@@ -121,15 +121,17 @@ export function radioMap(
     const chosen = near.map((i) => points[i]!);
     const at = members.map((i) => places[i]!);
     const weights = new Float64Array(members.length);
+    const covariance = covarianceOf(kernel, distancesM(chosen));
+    const crosses = crossOf(kernel, at, chosen);
     for (const group of sameRows(noise.map((row) => Float64Array.from(near, (i) => row[i]!)))) {
       const factor = factorOf(
         kernel,
-        chosen,
+        covariance,
         Float64Array.from(near, (i) => noise[group[0]!]![i]!),
       );
       const parts = group.map((s) => Float64Array.from(near, (i) => residual[s]![i]!));
       const weight = new Float64Array(members.length);
-      const predicted = predictResidual(kernel, chosen, factor, parts, at, (k, mean) => {
+      const predicted = predictResidual(kernel, factor, parts, crosses, (k, mean) => {
         const place = members[k]! * sensors.length;
         group.forEach((s, g) => {
           gain[place + s]! += mean[k * group.length + g]!;

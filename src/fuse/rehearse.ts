@@ -72,7 +72,9 @@ export function rehearse(
   let best: (Rehearsal & { score: number }) | null = null;
   for (const persistenceMs of PERSISTENCES_MS) {
     const tried = walk(site, band, locators, labelled, route, fold, persistenceMs);
-    if (best === null || tried.score > best.score) best = tried;
+    // Beyond the best the score only falls.
+    if (best !== null && tried.score <= best.score) break;
+    best = tried;
   }
   if (best === null) return null;
   const { score: _, ...rehearsal } = best;

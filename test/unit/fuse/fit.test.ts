@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { fitBand, type LabelledPoint } from "../../../src/fuse/fit.ts";
-import { factorOf, type Kernel, type Place, ROUGHNESSES, type Roughness } from "../../../src/fuse/gp.ts";
+import {
+  covarianceOf,
+  distancesM,
+  factorOf,
+  type Kernel,
+  type Place,
+  ROUGHNESSES,
+  type Roughness,
+} from "../../../src/fuse/gp.ts";
 import { Rng } from "../../support/noise.ts";
 import { box, sensor, site, zone } from "./world.ts";
 
@@ -14,7 +22,7 @@ function points(roughness: Roughness, seed: number): LabelledPoint[] {
   const rng = new Rng(seed);
   const places: Place[] = Array.from({ length: 100 }, () => ({ xM: 24 * rng.next(), yM: 16 * rng.next(), zM: 1.2 }));
   const kernel: Kernel = { shadowSdDb: 6, shadowLengthM: 5, nuggetSdDb: 1, offsetSdDb: 3, roughness };
-  const factor = factorOf(kernel, places, new Float64Array(100).fill(0));
+  const factor = factorOf(kernel, covarianceOf(kernel, distancesM(places)), new Float64Array(100).fill(0));
   const shadows = hall.sensors.map(() => {
     const white = places.map(() => rng.normal());
     return places.map((_, i) => white.slice(0, i + 1).reduce((sum, w, j) => sum + factor[i * 100 + j]! * w, 0));
