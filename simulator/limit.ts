@@ -216,7 +216,6 @@ function gridOf(physics: Physics, band: string): Grid {
 
 /** Rank of the true zone under the posterior, or 0 where fewer than two sensors heard anything. */
 function rankOf(physics: Physics, w: Watch, looks: number, grids: Map<string, Grid>): number {
-  const { sigmaDb, dRxM } = physics.radio.spec.shadow;
   const heard: number[] = [];
   const silent: number[] = [];
   const level = new Float64Array(w.ratio.length);
@@ -236,6 +235,29 @@ function rankOf(physics: Physics, w: Watch, looks: number, grids: Map<string, Gr
   // Fading averages out over the bursts that were caught: Rice, about 4.3 dB a burst; and a sensor's own gain error.
   const bursts = Math.max(1, Math.max(...w.count));
   const own2 = 4.3 ** 2 / bursts + (4.34 / Math.sqrt(looks)) ** 2 / bursts + physics.receiver.gain_sigma_db ** 2 + 1;
+  return zoneRank(grid, densities(physics, w.band, { heard, silent, level, own2 }, grid.gains), w.place.zone);
+}
+
+/** What is heard of one emitter: levels of the sensors that hear it (dBm, by sensor), and the variance of their errors, dB^2. */
+export interface HeardLevels {
+  readonly heard: readonly number[];
+  readonly silent: readonly number[];
+  readonly level: Float64Array;
+  readonly own2: number;
+}
+
+/**
+ * Log density of levels at places of which the true gains without shadowing are known (`gains`, dB by sensor), the spread and correlation of
+ * shadows too; power integrated out over `powersDbm`, silent sensors taken as independent.
+ */
+export function densities(
+  physics: Physics,
+  band: string,
+  { heard, silent, level, own2 }: HeardLevels,
+  gains: readonly Float64Array[],
+  powersDbm: readonly number[] = POWERS_DBM,
+): Float64Array {
+  const { sigmaDb, dRxM } = physics.radio.spec.shadow;
   const sites = physics.site.sensors;
   const cov = heard.map((a) =>
     heard.map((b) => {
@@ -249,27 +271,24 @@ function rankOf(physics: Physics, w: Watch, looks: number, grids: Map<string, Gr
     chol,
     heard.map(() => 1),
   );
-  const score = new Float64Array(grid.zone.length);
-  for (let i = 0; i < score.length; i++) {
-    const g = grid.gains[i]!;
+  const oneOne = dot(ones, ones);
+  return Float64Array.from(gains, (g) => {
     const r = solveLower(
       chol,
       heard.map((s) => level[s]! - g[s]!),
     );
     const rr = dot(r, r);
     const r1 = dot(r, ones);
-    const oneOne = dot(ones, ones);
-    const logs = POWERS_DBM.map((power) => {
+    const logs = powersDbm.map((power) => {
       let log = -0.5 * (rr - 2 * power * r1 + power * power * oneOne);
       for (const s of silent) {
-        const limit = physics.noiseDbm(s, w.band) + 10 * Math.log10(10 ** (HEARD_DB / 10) - 1);
+        const limit = physics.noiseDbm(s, band) + 10 * Math.log10(10 ** (HEARD_DB / 10) - 1);
         log += logPhi((limit - power - g[s]!) / sigma);
       }
       return log;
     });
-    score[i] = logSum(logs);
-  }
-  return zoneRank(grid, score, w.place.zone);
+    return logSum(logs);
+  });
 }
 
 /** Zones by the mean likelihood of their points, every zone as likely before. */
