@@ -11,6 +11,7 @@ import type {
   CommandResult,
   LearningReport,
   PipelineEvent,
+  SensorId,
   SensorMessage,
   Site,
 } from "./model.ts";
@@ -22,14 +23,16 @@ export interface LearningBlocks extends LearningOptions {
 }
 
 /**
- * All pipelines of a site: one a block. Routes messages by block, and hands on what each block heard loudest, so that one
- * phone is one alert; holds no other state, so that blocks can be spread over machines by routing their topics.
+ * All pipelines of a site: one a block. Routes messages by block (those of sensors at a border to the block beyond it too), and hands
+ * on what each block heard loudest, so that one phone is one alert; holds no other state, so that blocks can be spread over machines by routing their topics.
  */
 export class Blocks {
   readonly site: Site;
   /** Alerts that no block's windows show. */
   readonly faults: FaultBook;
   private readonly neighbours: Neighbours;
+  /** Of the sensors at a border: the pipelines that hear them, their own block's first. */
+  private readonly hearing = new Map<SensorId, readonly BlockPipeline[]>();
   private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
 
   constructor(options: Omit<PipelineOptions, "block" | "learning"> & { readonly learning?: LearningBlocks }) {
@@ -37,7 +40,7 @@ export class Blocks {
     this.faults = new FaultBook(options.site.id);
     // The budget is the site's; every block gets its share.
     const falseAlarmsPerDay = options.falseAlarmsPerDay / Math.max(1, options.site.blocks.length);
-    this.neighbours = new Neighbours(options.site);
+    this.neighbours = new Neighbours(options.site, (block) => this.of(block).references);
     // The only block of a site has nobody to listen to it.
     const alone = options.site.blocks.length < 2;
     const { learning, ...rest } = options;
@@ -46,19 +49,23 @@ export class Blocks {
     this.pipelines = new Map(
       options.site.blocks.map((b) => [b.id, new BlockPipeline({ ...each, block: b.id, learning: learns(b.id) })]),
     );
+    for (const { id, block } of options.site.sensors) {
+      const others = [...this.pipelines.values()].filter((p) => p.references.has(id));
+      if (others.length > 0) this.hearing.set(id, [this.of(block), ...others]);
+    }
   }
 
   /** Hands a decoded message to its block. Judging waits for `tick`. */
   offer(message: SensorMessage, nowMs: number): void {
     switch (message.kind) {
       case "readings":
-        this.of(message.batch.block).offer(message.batch, nowMs);
+        for (const pipeline of this.listeners(message.batch)) pipeline.offer(message.batch, nowMs);
         break;
       case "birth":
-        this.of(message.birth.block).birth(message.birth);
+        for (const pipeline of this.listeners(message.birth)) pipeline.birth(message.birth);
         break;
       case "state":
-        this.of(message.state.block).state(message.state);
+        for (const pipeline of this.listeners(message.state)) pipeline.state(message.state);
         break;
       case "scan":
         this.of(message.scan.block).scan(message.scan);
@@ -151,6 +158,18 @@ export class Blocks {
     for (const [id, state] of Object.entries(blocks)) this.pipelines.get(id)?.restore(state);
     this.faults.restore(faults);
     this.neighbours.restore(neighbours);
+  }
+
+  /** The pipeline of a sensor's block, and those that listen to it as a reference. */
+  private listeners({
+    block,
+    sensor,
+  }: {
+    readonly block: BlockId;
+    readonly sensor: SensorId;
+  }): readonly BlockPipeline[] {
+    const known = this.hearing.get(sensor);
+    return known !== undefined && known[0]!.block === block ? known : [this.of(block)];
   }
 
   private of(block: BlockId): BlockPipeline {

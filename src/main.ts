@@ -90,7 +90,7 @@ const ACK_MS = 2_000;
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 8;
+const STATE_FORMAT = 9;
 const STOP_DEADLINE_MS = 8000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;

@@ -1,7 +1,7 @@
 import { AlertBook } from "./alert/book.ts";
 import { HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import { Learning, type LearningOptions } from "./alert/learning.ts";
-import type { Hearing, Neighbours } from "./alert/neighbours.ts";
+import type { Claim, Hearing, Neighbours } from "./alert/neighbours.ts";
 import { Placement } from "./alert/placement.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions, scanSeverity } from "./alert/policy.ts";
 import { Belief } from "./belief/belief.ts";
@@ -31,6 +31,7 @@ import type {
   PipelineEvent,
   Presence,
   ReadingBatch,
+  Rollup,
   Scan,
   SensorId,
   SensorState,
@@ -108,12 +109,15 @@ const LATE_NEIGHBOURS_MS = 5000;
 
 export class BlockPipeline {
   readonly block: BlockId;
+  /** Sensors of other blocks whose readings this one is to be offered too: they hang at its borders, and count for its places alone. */
+  readonly references: ReadonlySet<SensorId>;
   private readonly options: PipelineOptions;
   private readonly detector: Detector;
   private readonly lanes: Lanes;
   private readonly locator: Locator;
   private readonly tracker: Tracker;
   private readonly belief: Belief;
+  private readonly policy: Policy;
   private readonly alerts: AlertBook;
   private readonly health: SensorHealth;
   /** Sensors whose case is open. */
@@ -139,7 +143,9 @@ export class BlockPipeline {
     this.block = options.block;
     this.learning = new Learning(options.block, options.learning ?? null);
     this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health }, coverOf(options.site, options.block));
-    const sensors = options.site.sensors.filter((s) => s.block === options.block && s.type === "rf");
+    const around = vicinity(options.site, options.block);
+    const sensors = around.sensors.filter((s) => s.type === "rf");
+    this.references = new Set(sensors.filter((s) => s.block !== options.block).map((s) => s.id));
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
     this.detector = new Detector({
       falseAlarmsPerDay: options.falseAlarmsPerDay,
@@ -154,11 +160,10 @@ export class BlockPipeline {
       holdMs: options.holdMs,
       eager: options.eager,
       tdd,
-      onRollup: options.rollups === false ? null : (rollup) => this.events.push({ type: "rollup", rollup }),
+      onRollup: options.rollups === false ? null : (rollup) => this.rolledUp(rollup),
       onLate: (batch) => this.cameLate(batch),
     });
     this.late = new LateLook({ block, windowMs, falseAlarmsPerDay, expectedChannels: channels, tdd });
-    const around = vicinity(site, block);
     const pOutside = site.zones.some((z) => z.kind === "outside") ? OUTSIDE_P : UNSTATED_OUTSIDE_P;
     const prior = { kindWeight: USE_DENSITY, pOutside, allowedCorridor: ALLOWED_CORRIDOR };
     this.locator = new Locator(around, { block, calibration, ...prior });
@@ -167,20 +172,18 @@ export class BlockPipeline {
       ...options.tracker,
       block: options.block,
     });
-    // A phone of the next block is heard here too: its own block raises the alert, and looks at it from nearer.
-    const own = { ...around, zones: around.zones.filter((z) => z.block === block || z.block === null) };
-    const policy = new Policy(own, { ...POLICY_DEFAULTS, ...options.policy });
+    this.policy = new Policy(around, { ...POLICY_DEFAULTS, ...options.policy }, block);
     this.belief = new Belief(site, block, prior);
     this.alerts = new AlertBook({
       site: site.id,
       block,
       falseAlarmsPerDay,
-      policy,
+      policy: this.policy,
       learning: this.learning,
       neighbours: options.neighbours,
       setAside: () => this.trust.aside,
       onChange: (tMs, change) => this.events.push({ type: "alert", tMs, change }),
-      onUse: (track, alert) => this.belief.use(track, policy.heldP(track), alert),
+      onUse: (track, alert) => this.belief.use(track, this.policy.heldP(track), alert),
       onClosed: (alert, nowMs) => this.belief.closed(alert, nowMs),
     });
   }
@@ -206,8 +209,12 @@ export class BlockPipeline {
     this.lanes.offer(batch, nowMs);
   }
 
+  private rolledUp(rollup: Rollup): void {
+    if (!this.references.has(rollup.sensor)) this.events.push({ type: "rollup", rollup });
+  }
+
   private cameLate(batch: ReadingBatch): void {
-    this.events.push({ type: "late", batch });
+    if (!this.references.has(batch.sensor)) this.events.push({ type: "late", batch });
     this.late.offer(batch, this.offeredMs, this.lanes.periodOf(batch.sensor), () =>
       this.detector.snapshot(batch.sensor),
     );
@@ -343,7 +350,7 @@ export class BlockPipeline {
     });
     for (const { track } of changes) this.events.push({ type: "track", tMs: endMs, track });
     yield;
-    this.options.neighbours?.judged(this.block, endMs, hearings(windows, endMs));
+    this.options.neighbours?.judged(this.block, endMs, this.hearings(windows, endMs), this.claims(endMs, changes));
     this.undecided.push({ endMs, changes });
     yield* this.learnSensors(endMs, windows, changes);
     if (windows.length > 0 && this.lanes.missing(endMs)) this.late.judged(windows);
@@ -393,7 +400,7 @@ export class BlockPipeline {
     };
     const { tracks, windows } = yield* this.late.judge(world);
     const { neighbours } = this.options;
-    for (const { endMs, bands } of windows) neighbours?.judgedLate(this.block, hearings(bands, endMs));
+    for (const { endMs, bands } of windows) neighbours?.judgedLate(this.block, this.hearings(bands, endMs));
     if (tracks.length > 0) this.lateTracks.push({ tracks, atMs: neighbours ? nowMs + LATE_NEIGHBOURS_MS : nowMs });
   }
 
@@ -424,12 +431,37 @@ export class BlockPipeline {
     }
   }
 
+  /** The loudest of the block's own sensors in each band in which something stands out far. */
+  private hearings(windows: readonly BandWindow[], tMs: number): Hearing[] {
+    const out: Hearing[] = [];
+    for (const window of windows) {
+      if (!window.channels.some((c) => c.peakDbm - c.floorDbm >= LOUD_DB)) continue;
+      const heard = sightingOf(window, tMs)?.heard ?? [];
+      const loudest = heard.find((h) => !this.references.has(h.evidence.sensor))?.evidence;
+      if (loudest === undefined || loudest.excessDb < LOUD_DB) continue;
+      const { band, sensor, floorDbm, excessDb } = loudest;
+      out.push({ tMs, band, sensor, levelDbm: floorDbm + excessDb });
+    }
+    return out;
+  }
+
+  /** Of the tracks that may be in another block, how much of each is this one's. */
+  private claims(windowMs: number, changes: readonly TrackChange[]): Claim[] {
+    if (this.references.size === 0) return [];
+    const claims = changes.map(({ track }) => {
+      const { lastEvidenceMs: tMs, bands, sensors, fix } = track;
+      return { windowMs, tMs, bands, sensors, candidates: fix.candidates, share: this.policy.shareHere(track) };
+    });
+    return claims.filter((c) => c.share < 1);
+  }
+
   private lookAtHealth(endMs: number): void {
     this.alerts.endFlood(endMs);
     const misplaced = (sensor: SensorId) => this.placement.of(sensor);
     const distrust = (sensor: SensorId) => this.trust.of(sensor);
     const looks = this.lanes.sensors(this.tampered, this.saturation, misplaced, distrust, endMs);
-    const { opened, ended } = this.health.look(endMs, looks);
+    const own = [...looks].filter((look) => !this.references.has(look.sensor));
+    const { opened, ended } = this.health.look(endMs, own);
     for (const fault of opened) this.alerts.fault(fault, endMs);
     for (const fault of ended) this.alerts.faultEnded(fault.key, endMs);
   }
@@ -464,7 +496,7 @@ export class BlockPipeline {
 
   /** What the detector says of every channel, for the sensors' page. */
   channels(): ChannelDescription[] {
-    return this.lanes.describe();
+    return this.lanes.describe().filter((c) => !this.references.has(c.sensor));
   }
 
   /** Everything needed to go on as if never stopped; survives structured cloning. */
@@ -543,17 +575,4 @@ function coverOf(site: Site, block: BlockId): ZoneCover[] {
     far.sort((a, b) => a.m - b.m);
     return { zone: zone.id, sensors: far.slice(0, COVERING_SENSORS).map((f) => f.sensor) };
   });
-}
-
-/** The loudest of each band in which something stands out far. */
-function hearings(windows: readonly BandWindow[], tMs: number): Hearing[] {
-  const out: Hearing[] = [];
-  for (const window of windows) {
-    if (!window.channels.some((c) => c.peakDbm - c.floorDbm >= LOUD_DB)) continue;
-    const loudest = sightingOf(window, tMs)?.heard[0]?.evidence;
-    if (loudest === undefined || loudest.excessDb < LOUD_DB) continue;
-    const { band, sensor, floorDbm, excessDb } = loudest;
-    out.push({ tMs, band, sensor, levelDbm: floorDbm + excessDb });
-  }
-  return out;
 }

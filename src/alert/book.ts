@@ -140,6 +140,7 @@ export class AlertBook {
   late(track: Track, tMs: number): void {
     const { policy, learning, neighbours } = this.o;
     if (!policy.opens(track, tMs) || neighbours?.explainsLate(track)) return;
+    if (neighbours?.isOf(track, policy.shareHere(track), tMs) === false) return;
     const id = `${track.id}-late`;
     for (const alert of this.alerts.values()) {
       if (alert.id !== id && !(alert.kind === "phone-active" && sameUse(track, alert))) continue;
@@ -195,7 +196,9 @@ export class AlertBook {
     const { policy, falseAlarmsPerDay, setAside } = this.o;
     const after =
       known.id === this.resting.idOf(track.id)
-        ? withTrack(known, track, policy.severity(track, known.severity), falseAlarmsPerDay, setAside())
+        ? this.inItsBlock(
+            withTrack(known, track, policy.severity(track, known.severity), falseAlarmsPerDay, setAside()),
+          )
         : withCompanion(known, track);
     if (ended) this.alertOfTrack.delete(track.id);
     if (ended && ![...this.alertOfTrack.values()].includes(known.id)) {
@@ -244,7 +247,8 @@ export class AlertBook {
       }
       if (loudestDb <= explainedDb) return false;
     }
-    return policy.opens(track, tMs) && !policy.maybeEcho(track, this.waiting.values());
+    if (!policy.opens(track, tMs) || policy.maybeEcho(track, this.waiting.values())) return false;
+    return neighbours === undefined || neighbours.isOf(track, policy.shareHere(track), tMs);
   }
 
   /** A use counts for what is believed of the cells, whether or not it opened an alert; another block's emitter does not. */
@@ -262,7 +266,12 @@ export class AlertBook {
     const severity = this.o.policy.severity(track);
     const { firstEvidenceMs } = track;
     const alert = this.opened({ id, kind: "phone-active", severity, text: "", tMs, firstEvidenceMs, latched: true });
-    return withTrack(alert, track, severity, this.o.falseAlarmsPerDay, setAside);
+    return this.inItsBlock(withTrack(alert, track, severity, this.o.falseAlarmsPerDay, setAside));
+  }
+
+  /** Of a phone on the border: under the block of the cell that it names, whoever tells it. */
+  private inItsBlock(alert: Alert): Alert {
+    return { ...alert, block: this.o.policy.blockOf(alert.cell) ?? this.o.block };
   }
 
   private tell(type: AlertChange["type"], before: Alert | null, after: Alert, tMs: number): void {

@@ -15,6 +15,25 @@ export interface Hearing {
   readonly levelDbm: number;
 }
 
+/** What a block's track at a border is to it: where it may be, and how much of that is its own (`Policy.shareHere`). */
+export interface Claim {
+  /** End of the window that it is of, and when it was heard last. */
+  readonly windowMs: number;
+  readonly tMs: number;
+  readonly bands: readonly BandId[];
+  readonly candidates: Track["fix"]["candidates"];
+  readonly sensors: Track["sensors"];
+  readonly share: number;
+}
+
+/**
+ * Places in common from which on tracks that two blocks have within themselves are one emitter's, as a probability: what two of the same
+ * levels, each with sensors that the other has not, leave to each other. A choice: one in the cell beside another's has less.
+ */
+const COMMON_P = 0.3;
+/** Sensors that both blocks listen to have the same readings; apart by the windows' edges at most. */
+const SAME_LEVEL_DB = 3;
+
 /** An emitter is rarely nearer than this to the sensor that hears it best. */
 const NEAR_M = 2;
 /** Two standard deviations of one burst's fading (5 dB, domain 4.6): by so much a level may exceed what free space explains. */
@@ -30,20 +49,28 @@ const MOST_LATE = 2000;
 type Position = readonly [x: number, y: number, z: number];
 
 export class Neighbours {
+  private readonly references: (block: BlockId) => ReadonlySet<SensorId>;
   private readonly positions = new Map<SensorId, Position>();
   /** What blocks found in readings that came late, for one another's decisions. */
   private late: { readonly block: BlockId; readonly hearing: Hearing }[] = [];
-  private readonly blocks = new Map<BlockId, { judgedMs: number; hearings: Hearing[] }>();
+  private readonly blocks = new Map<BlockId, { judgedMs: number; hearings: Hearing[]; claims: Claim[] }>();
 
-  constructor(site: Site) {
+  /** `references`: sensors of other blocks that a block listens to itself, so that its own places weigh what they hear. */
+  constructor(site: Site, references: (block: BlockId) => ReadonlySet<SensorId> = () => new Set()) {
+    this.references = references;
     for (const { id, positionM } of site.sensors) if (positionM !== null) this.positions.set(id, positionM);
-    for (const { id } of site.blocks) this.blocks.set(id, { judgedMs: Number.NEGATIVE_INFINITY, hearings: [] });
+    for (const { id } of site.blocks)
+      this.blocks.set(id, { judgedMs: Number.NEGATIVE_INFINITY, hearings: [], claims: [] });
   }
 
-  /** A block has judged its window up to `tMs` and heard this. */
-  judged(block: BlockId, tMs: number, hearings: readonly Hearing[]): void {
+  /** A block has judged its window up to `tMs`, heard this, and has these at its borders. */
+  judged(block: BlockId, tMs: number, hearings: readonly Hearing[], claims: readonly Claim[] = []): void {
     const known = this.blocks.get(block);
     if (known === undefined) return;
+    known.claims.push(...claims);
+    if ((known.claims[0]?.windowMs ?? tMs) < tMs - 2 * KEEP_MS) {
+      known.claims = known.claims.filter((c) => c.windowMs >= tMs - KEEP_MS);
+    }
     known.judgedMs = tMs;
     known.hearings.push(...hearings);
     if ((known.hearings[0]?.tMs ?? tMs) < tMs - 2 * KEEP_MS) {
@@ -87,15 +114,44 @@ export class Neighbours {
     return this.explained(track, (_, hearings) => hearings.filter((h) => h.tMs <= tMs));
   }
 
+  /**
+   * Whether a track that may be in another block too is this block's to tell at `tMs`, having `share` of its places: with half of them, unless
+   * another block that has it in the same places has more; with less, only where the others that hear it have less still. Each has
+   * sensors that the other has not, so that both may take it for the other's, or for their own.
+   */
+  isOf(track: Track, share: number, tMs: number): boolean {
+    if (share >= 1) return true;
+    const rivals = this.claimsBeside(track, tMs);
+    if (share < 0.5) return rivals.length > 0 && rivals.every((c) => c.share < share);
+    return !rivals.some((c) => c.share > share && commonP(c, track) >= COMMON_P);
+  }
+
+  /** The last that each other block said, in windows up to `tMs`, of tracks that are heard as this one is. */
+  private claimsBeside(track: Track, tMs: number): Claim[] {
+    const beside: Claim[] = [];
+    for (const [block, { claims }] of this.blocks) {
+      if (block === track.block) continue;
+      // What was judged later would depend on who judges first.
+      const near = claims.filter((c) => c.windowMs <= tMs && Math.abs(c.tMs - track.lastEvidenceMs) <= SAME_USE_MS);
+      const same = near.filter((c) => heardAs(c, track));
+      const lastMs = same.at(-1)?.windowMs;
+      beside.push(...same.filter((c) => c.windowMs === lastMs));
+    }
+    return beside;
+  }
+
   /** The other block of whose hearings, as `of` gives them, those near in time explain a track. */
   private explained(
     track: Track,
     of: (block: BlockId, hearings: readonly Hearing[]) => readonly Hearing[],
   ): BlockId | null {
     if (track.sensors.length === 0) return null;
+    const references = this.references(track.block);
     for (const [block, { hearings }] of this.blocks) {
       if (block === track.block) continue;
-      const near = of(block, hearings).filter((h) => Math.abs(h.tMs - track.lastEvidenceMs) < SAME_USE_MS);
+      const near = of(block, hearings).filter(
+        (h) => Math.abs(h.tMs - track.lastEvidenceMs) < SAME_USE_MS && !references.has(h.sensor),
+      );
       if (near.length > 0 && track.sensors.every((own) => near.some((h) => this.covers(h, own)))) return block;
     }
     return null;
@@ -116,12 +172,31 @@ export class Neighbours {
 
   restore(snapshot: unknown): void {
     const data = snapshot as {
-      blocks: [BlockId, { judgedMs: number; hearings: Hearing[] }][];
+      blocks: [BlockId, { judgedMs: number; hearings: Hearing[]; claims: Claim[] }][];
       late: { block: BlockId; hearing: Hearing }[];
     };
     this.late = [...data.late];
     for (const [id, known] of data.blocks) {
-      if (this.blocks.has(id)) this.blocks.set(id, { judgedMs: known.judgedMs, hearings: [...known.hearings] });
+      if (this.blocks.has(id))
+        this.blocks.set(id, { ...known, hearings: [...known.hearings], claims: [...known.claims] });
     }
   }
+}
+
+/** Whether the sensors that both blocks listen to hear the two alike. */
+function heardAs(claim: Claim, track: Track): boolean {
+  if (!claim.bands.some((band) => track.bands.includes(band))) return false;
+  const levels = new Map(claim.sensors.map((s) => [s.sensor, s.floorDbm + s.excessDb]));
+  const apart: number[] = [];
+  for (const { sensor, floorDbm, excessDb } of track.sensors) {
+    const level = levels.get(sensor);
+    if (level !== undefined) apart.push(Math.abs(level - floorDbm - excessDb));
+  }
+  apart.sort((a, b) => a - b);
+  return apart.length > 0 && apart[Math.floor(apart.length / 2)]! <= SAME_LEVEL_DB;
+}
+
+function commonP(claim: Claim, track: Track): number {
+  const p = new Map(claim.candidates.map((c) => [c.cell, c.p]));
+  return track.fix.candidates.reduce((sum, c) => sum + Math.min(c.p, p.get(c.cell) ?? 0), 0);
 }

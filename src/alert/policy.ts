@@ -1,4 +1,4 @@
-import type { Alert, Candidate, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
+import type { Alert, BlockId, Candidate, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
 
 /** Which tracks an officer should hear of, and how loudly. Pure; all numbers are settings. */
 export interface PolicyOptions {
@@ -69,38 +69,50 @@ const OUTDOOR_LOUDER_DB = 6;
 
 export class Policy {
   private readonly held: ReadonlySet<ZoneId>;
+  /** With those of the blocks around: a phone on the border is no less in a cell. */
+  private readonly heldAround: ReadonlySet<ZoneId>;
   private readonly allowed: ReadonlySet<ZoneId>;
   private readonly outdoor = new Set<SensorId>();
   private readonly inCell = new Map<ZoneId, SensorId[]>();
+  private readonly blocks: ReadonlyMap<ZoneId, BlockId | null>;
   private readonly options: PolicyOptions;
   private readonly walkOdds: number;
   /** A phone beyond the fence is heard much as one in the yard: only a sure place in a yard is told. */
   private readonly yards: ReadonlySet<ZoneId>;
 
-  constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS) {
+  /** For a block of the site and what is near it; null: all of the site is one. */
+  constructor(site: Site, options: PolicyOptions = POLICY_DEFAULTS, block: BlockId | null = null) {
     this.options = options;
+    const own = (of: BlockId | null) => block === null || of === null || of === block;
+    this.blocks = new Map(site.zones.map((z) => [z.id, z.block]));
+    const zonesHere = site.zones.filter((z) => own(z.block));
     for (const sensor of site.sensors) {
-      if (sensor.positionM === null) continue;
+      if (sensor.positionM === null || !own(sensor.block)) continue;
       const [x, y] = sensor.positionM;
-      const zones = site.zones.filter(
-        (z) => z.floor === sensor.floor && INDOORS.has(z.kind) && inside(x, y, z.polygon),
-      );
+      const zones = zonesHere.filter((z) => z.floor === sensor.floor && INDOORS.has(z.kind) && inside(x, y, z.polygon));
       if (zones.length === 0) this.outdoor.add(sensor.id);
       for (const zone of zones) this.inCell.set(zone.id, [...(this.inCell.get(zone.id) ?? []), sensor.id]);
     }
-    const corridors = site.zones.filter((z) => z.kind === "corridor");
+    const corridors = zonesHere.filter((z) => z.kind === "corridor");
     const allowed = corridors.some((z) => z.phones === "allowed");
     this.walkOdds = WALK_ODDS[allowed ? "allowed" : corridors.length > 0 ? "forbidden" : "none"];
-    this.yards = new Set(site.zones.filter((z) => z.kind === "yard").map((z) => z.id));
+    this.yards = new Set(zonesHere.filter((z) => z.kind === "yard").map((z) => z.id));
     this.allowed = new Set(site.zones.filter((z) => z.phones === "allowed" && z.kind !== "corridor").map((z) => z.id));
-    this.held = new Set(site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden").map((z) => z.id));
+    const held = site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden");
+    this.held = new Set(held.filter((z) => own(z.block)).map((z) => z.id));
+    this.heldAround = new Set(held.map((z) => z.id));
   }
 
-  /** Probability that the emitter is where phones are forbidden and people are held, and that nobody carries it there by right. */
+  /** Probability that the emitter is where this block holds people and forbids phones, and that nobody carries it there by right. */
   heldP(track: Track): number {
+    return this.weighed(track, this.held);
+  }
+
+  /** The same of given places. */
+  private weighed(track: Track, places: ReadonlySet<ZoneId>): number {
     let [p, top] = [0, 0];
     for (const c of track.fix.candidates) {
-      if (!this.held.has(c.cell)) continue;
+      if (!places.has(c.cell)) continue;
       p += c.p * (1 - (c.lawful ?? 0));
       top = Math.max(top, c.p);
     }
@@ -117,18 +129,34 @@ export class Policy {
 
   /** Probability of all places where phones are forbidden and people are held. */
   private inHeld(track: Track): number {
-    return track.fix.candidates.reduce((p, c) => p + (this.held.has(c.cell) ? c.p : 0), 0);
+    return track.fix.candidates.reduce((p, c) => p + (this.heldAround.has(c.cell) ? c.p : 0), 0);
+  }
+
+  /** Of the probability of all such places the share of this block's own, 0..1; 1 where none is nearby. */
+  shareHere(track: Track): number {
+    let [own, all] = [0, 0];
+    for (const { cell, p } of track.fix.candidates) {
+      if (this.held.has(cell)) own += p;
+      if (this.heldAround.has(cell)) all += p;
+    }
+    return all > 0 ? own / all : 1;
+  }
+
+  /** The block that a zone is in, null if in none or unknown. */
+  blockOf(zone: ZoneId | null): BlockId | null {
+    return zone === null ? null : (this.blocks.get(zone) ?? null);
   }
 
   /** The likeliest place where phones are forbidden and people are held. */
   private topHeld(track: Track): Candidate | undefined {
-    return track.fix.candidates.find((c) => this.held.has(c.cell));
+    return track.fix.candidates.find((c) => this.heldAround.has(c.cell));
   }
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
     const { minForbiddenP, maxAllowedP } = this.options;
-    if (!track.confirmed || this.heldP(track) < minForbiddenP || this.allowedP(track) > maxAllowedP) return false;
+    if (!track.confirmed || this.weighed(track, this.heldAround) < minForbiddenP || this.allowedP(track) > maxAllowedP)
+      return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.
     const top = this.topHeld(track);
     if (!top || this.heardOutdoors(track, top.cell)) return false;

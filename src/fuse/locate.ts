@@ -69,7 +69,7 @@ export interface PowerPrior {
 }
 
 export interface LocatorOptions {
-  /** Candidates are those of the whole site; the block's own zones get the prior, other blocks' a hundredth of it. Null: no difference. */
+  /** Candidates are those of the whole site; zones of blocks of which no sensor counts here have a hundredth of the prior. Null: no difference. */
   readonly block: BlockId | null;
   readonly calibration: Calibration | null;
   /** Spacing of candidates; left out, chosen from the site's size. */
@@ -667,11 +667,13 @@ function labelled(site: Site, calibration: Calibration | null): Pick<GridOptions
 
 /** Uniform over each zone's positions; zones by area and kind; outside a total of its own. */
 function buildPrior(site: Site, grid: Grid, options: LocatorOptions): Float64Array {
+  const heard = new Set(site.sensors.map((s) => s.block));
   const weights = grid.zones.map((zone) => {
     if (zone.kind === "outside") return 0;
     const kind = options.kindWeight?.[zone.kind] ?? DEFAULT_KIND_WEIGHT[zone.kind];
     const block = site.zones.find((z) => z.id === zone.id)?.block ?? null;
-    const foreign = options.block !== null && block !== null && block !== options.block;
+    // A block whose sensors count here is told from this one by what they hear.
+    const foreign = options.block !== null && block !== null && block !== options.block && !heard.has(block);
     const allowed = zone.kind === "corridor" && zone.allowed ? (options.allowedCorridor ?? 1) : 1;
     return kind * allowed * Math.max(zone.areaM2, 0.1) * (foreign ? 0.01 : 1);
   });

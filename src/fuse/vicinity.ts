@@ -1,11 +1,18 @@
 /** The part of a site that matters to one block. */
-import type { BlockId, Point2, Site } from "../model.ts";
+import type { BlockId, Point2, SensorSite, Site, Zone } from "../model.ts";
+import { insidePolygon } from "./grid.ts";
 
 /**
  * Zones of other blocks this near stay places where an emitter may be. A choice: farther away, a phone's own block hears it at
  * least 20 log10(60 / 3) = 26 dB louder in free space, more by two outer walls, and its alert arises there.
  */
 const REACH_M = 60;
+
+/**
+ * Sensors of other blocks this near to a zone of this one count here too: without them a block sees a phone beyond its border only from
+ * its own side, where much fits that is nearer. A choice: two or three cells, as far as one sensor tells a cell from the next, or a storey.
+ */
+const REFERENCE_M = 8;
 
 interface Box {
   x0: number;
@@ -15,8 +22,8 @@ interface Box {
 }
 
 /**
- * The site as one block's fusion needs it: the block's sensors, its zones, those around it and those outside, and the walls
- * there. Without it every block of a large site would keep paths from every zone to every sensor of the whole.
+ * The site as one block's fusion needs it: the block's sensors and its references (sensors of other blocks at its borders), its zones, those
+ * around it and those outside, and the walls there. Without it every block of a large site would keep paths from every zone to every sensor of the whole.
  *
  * A block without zones keeps the site as it is. Cost: one pass over zones, walls and sensors.
  */
@@ -25,9 +32,11 @@ export function vicinity(site: Site, block: BlockId): Site {
   const own = site.zones.filter((z) => z.block === block);
   if (own.length === 0) return site;
   const near: Box = { x0: Infinity, y0: Infinity, x1: -Infinity, y1: -Infinity };
-  const sensors = site.sensors.filter((s) => s.block === block);
+  const reach = referred(site, own);
+  const sensors = site.sensors.filter((s) => s.block === block || reach(s));
   for (const zone of own) grow(near, zone.polygon);
-  for (const { positionM } of sensors) if (positionM !== null) grow(near, [[positionM[0], positionM[1]]]);
+  for (const { block: of, positionM } of sensors)
+    if (of === block && positionM !== null) grow(near, [[positionM[0], positionM[1]]]);
   near.x0 -= REACH_M;
   near.y0 -= REACH_M;
   near.x1 += REACH_M;
@@ -38,6 +47,33 @@ export function vicinity(site: Site, block: BlockId): Site {
     zones: site.zones.filter((z) => z.block === block || z.block === null || touches(near, z.polygon)),
     walls: site.walls.filter((w) => touches(near, [w.from, w.to])),
   };
+}
+
+/** Whether a sensor hangs at most `REFERENCE_M` from one of the zones. */
+function referred(site: Site, zones: readonly Zone[]): (sensor: SensorSite) => boolean {
+  const floors = new Map(site.floors.map((f) => [f.id, f]));
+  return ({ type, positionM }) => {
+    if (type !== "rf" || positionM === null) return false;
+    const [x, y, z] = positionM;
+    return zones.some((zone) => {
+      const storey = floors.get(zone.floor ?? "");
+      const upM = storey === undefined ? 0 : Math.max(0, storey.zM - z, z - storey.zM - storey.heightM);
+      return upM <= REFERENCE_M && Math.hypot(upM, fromPolygonM(zone.polygon, x, y)) <= REFERENCE_M;
+    });
+  };
+}
+
+/** Distance of a point from a polygon, m; 0 inside. */
+function fromPolygonM(polygon: readonly Point2[], xM: number, yM: number): number {
+  if (insidePolygon(polygon, xM, yM)) return 0;
+  const far = polygon.map(([bx, by], i) => {
+    const [ax, ay] = polygon.at(i - 1)!;
+    const squareM2 = (bx - ax) ** 2 + (by - ay) ** 2;
+    const along = squareM2 === 0 ? 0 : ((xM - ax) * (bx - ax) + (yM - ay) * (by - ay)) / squareM2;
+    const t = Math.min(1, Math.max(0, along));
+    return Math.hypot(xM - ax - t * (bx - ax), yM - ay - t * (by - ay));
+  });
+  return Math.min(...far);
 }
 
 function grow(box: Box, points: readonly Point2[]): void {

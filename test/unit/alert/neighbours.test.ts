@@ -56,6 +56,52 @@ describe("neighbours", () => {
     expect(new Neighbours(alone).toldMs("a")).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("neighbours: a sensor that a block listens to itself: explains nothing to it", () => {
+    const board = new Neighbours(site, (block) => new Set(block === "a" ? ["b1"] : []));
+    board.judged("b", 5000, [heard(-40)]);
+    expect(board.explains(track({ a1: -80 }), 5000)).toBeNull();
+  });
+
+  const places = { "b-01": 0.4, "b-02": 0.3, "a-09": 0.2 };
+  const candidates = (p: Record<string, number>) => Object.entries(p).map(([cell, of]) => ({ cell, p: of }));
+  const border = (p: Record<string, number>, bands = ["gsm900-ul"]) =>
+    ({ ...track({ a2: -60, b1: -70 }), bands, fix: { candidates: candidates(p) } }) as unknown as Track;
+  const claim = (share: number, over: object = {}) => ({
+    ...{ windowMs: 5000, tMs: 5000, bands: ["gsm900-ul"], candidates: candidates(places), share },
+    sensors: track({ b1: -69 }).sensors,
+    ...over,
+  });
+  it.each([
+    ["nobody else knows of it: whoever has half", 0.5, [], true],
+    ["nobody else knows of it: who has less leaves it", 0.49, [], false],
+    ["both take it for the other's: who has more", 0.4, [claim(0.3)], true],
+    ["both take it for their own: who has less leaves it", 0.6, [claim(0.7)], false],
+    ["the other had more before, and less now", 0.4, [claim(0.7, { windowMs: 4000 }), claim(0.3)], true],
+    ["another band", 0.4, [claim(0.3, { bands: ["lte800-ul"] })], false],
+    ["another time", 0.4, [claim(0.3, { tMs: 1000 })], false],
+    ["a later window than is decided", 0.4, [claim(0.3, { windowMs: 6000 })], false],
+    [
+      "each has one of its own, in other places",
+      0.6,
+      [claim(0.7, { candidates: candidates({ "b-07": 1, "a-09": 0.2 }) })],
+      true,
+    ],
+    ["both take it for the other's, elsewhere", 0.4, [claim(0.3, { candidates: candidates({ "a-07": 0.9 }) })], true],
+    [
+      "the sensors of both hear the other's otherwise",
+      0.4,
+      [claim(0.3, { sensors: track({ b1: -60 }).sensors })],
+      false,
+    ],
+  ])("neighbours: a phone on the border: %s", (_what, share, claims, ours) => {
+    const board = new Neighbours(site);
+    for (const c of claims) board.judged("b", c.windowMs, [], [c]);
+    expect(board.isOf(border(places), share, 5000)).toBe(ours);
+    const again = new Neighbours(site);
+    again.restore(structuredClone(board.snapshot()));
+    expect(again.isOf(border(places), share, 5000)).toBe(ours);
+  });
+
   it("neighbours: memory is bounded: an hour of windows keeps minutes", () => {
     const board = new Neighbours(site);
     for (let tMs = 0; tMs < 3_600_000; tMs += 1000) board.judged("b", tMs, [heard(-40, tMs)]);
