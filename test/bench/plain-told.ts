@@ -21,7 +21,7 @@ const CLOCK_OFF_MS = 400;
 const CLOCK_PPM = 40;
 /** Floors go up and down with the temperature of a receiver's front end: amplitude, dB, and period, s. */
 const FLOOR_DB = 2;
-const FLOOR_S = 1200;
+const FLOOR_S = 3600;
 
 type Column = "rms_dbm" | "peak_dbm" | "duty";
 const ALL: readonly Column[] = ["rms_dbm", "peak_dbm", "duty"];

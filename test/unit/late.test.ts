@@ -90,8 +90,8 @@ describe("late readings", () => {
     expect(opened).toHaveLength(1);
   });
 
-  it("a call that only a sensor whose readings come late could hear: alerted late, from it and the silence of the others", () => {
-    const weak = { ...call, eirpDbm: -58 };
+  it("a call too weak but for a sensor whose readings come late and the next: alerted late, from both and the silence of the others", () => {
+    const weak = { ...call, eirpDbm: -50 };
     const { opened } = play({ arrivesMs: (s, t) => (s === "s0-2" ? kept(t) : t), emitters: [weak] });
     expect(opened.map((a) => a.cell)).toEqual(["c0-2"]);
     expect(opened[0]!.late_ms).toBeGreaterThan(0);
