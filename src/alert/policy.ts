@@ -53,6 +53,12 @@ const MOST_WALK_NATS = 8;
 /** With such evidence that the levels stay, nats, an alert needn't wait longer. */
 const STAYS_NATS = -0.5;
 
+/**
+ * No sensor of a phone's block hears it weaker than its own noise: what rests on less is a floor that drifts (a receiver warms up by 0.2 dB a
+ * minute), which takes long to show and then stands out for certain. In six houses of bench worlds phones open alerts at 12 dB and more.
+ */
+const LEAST_EXCESS_DB = 3;
+
 /** Rather where nobody is held than not. */
 const ECHO_FREE_P = 0.5;
 
@@ -155,6 +161,7 @@ export class Policy {
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
     const { minForbiddenP, maxAllowedP } = this.options;
+    if (!track.sensors.some((s) => s.excessDb >= LEAST_EXCESS_DB)) return false;
     if (!track.confirmed || this.weighed(track, this.heldAround) < minForbiddenP || this.allowedP(track) > maxAllowedP)
       return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.

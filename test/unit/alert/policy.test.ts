@@ -33,7 +33,7 @@ function track(more: Partial<Track>): Track {
     episodes: [],
     llr: 30,
     threshold: 24,
-    sensors: [],
+    sensors: [{ sensor: "s1", band: "lte800-ul", floorDbm: -100, excessDb: 30 }],
     ...more,
   };
 }
@@ -53,6 +53,26 @@ describe("policy", () => {
   it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs - 1000)).toBe(false);
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs)).toBe(true);
+  });
+
+  it("what every sensor hears weaker than its own noise: no alert, however certain that something is there", () => {
+    const heard = (excessDb: number) => [{ sensor: "s1", band: "lte800-ul", floorDbm: -100, excessDb }];
+    expect(POLICY.opens(track({ sensors: heard(2.9), fix: sure(0.97) }), 60_000)).toBe(false);
+    expect(POLICY.opens(track({ sensors: heard(3), fix: sure(0.97) }), 60_000)).toBe(true);
+  });
+
+  it("phones on the border of two blocks: a cell of either is a cell; the share is of what this block holds", () => {
+    const cells = ["a-1", "b-1", "b-2"].map((id, i) =>
+      zone(id, box(3 * i, 0, 3 * i + 3, 4), { block: id.slice(0, 1) }),
+    );
+    const policy = new Policy(site({ zones: cells }), POLICY_DEFAULTS, "a");
+    const candidates = ["a-1", "b-1", "b-2"].map((cell, i) => ({ cell, p: [0.3, 0.4, 0.2][i]! }));
+    const onBorder = track({ fix: { ...sure(0), candidates } });
+    expect(policy.opens(onBorder, 60_000)).toBe(true);
+    expect(policy.shareHere(onBorder)).toBeCloseTo(1 / 3, 9);
+    expect(policy.shareHere(track({ fix: { ...sure(0), candidates: [] } }))).toBe(1);
+    expect(policy.blockOf("b-1")).toBe("b");
+    expect(policy.heldP(onBorder)).toBeLessThan(0.31);
   });
 
   it("the same phone once it was found elsewhere: followed, not alerted; nearly surely in a cell: alerted all the same", () => {
