@@ -1,7 +1,7 @@
 import { AlertBook } from "./alert/book.ts";
 import { HEALTH_DEFAULTS, type HealthOptions, SensorHealth, type ZoneCover } from "./alert/health.ts";
 import { Learning, type LearningOptions } from "./alert/learning.ts";
-import type { Claim, Hearing, Neighbours } from "./alert/neighbours.ts";
+import { type Claim, claimOf, type Hearing, type Neighbours } from "./alert/neighbours.ts";
 import { Placement } from "./alert/placement.ts";
 import { POLICY_DEFAULTS, Policy, type PolicyOptions, scanSeverity } from "./alert/policy.ts";
 import { Belief } from "./belief/belief.ts";
@@ -445,14 +445,10 @@ export class BlockPipeline {
     return out;
   }
 
-  /** Of the tracks that may be in another block, how much of each is this one's. */
+  /** How much of each track is this block's, for those whose sensors hang at the border. */
   private claims(windowMs: number, changes: readonly TrackChange[]): Claim[] {
     if (this.references.size === 0) return [];
-    const claims = changes.map(({ track }) => {
-      const { lastEvidenceMs: tMs, bands, sensors, fix } = track;
-      return { windowMs, tMs, bands, sensors, candidates: fix.candidates, share: this.policy.shareHere(track) };
-    });
-    return claims.filter((c) => c.share < 1);
+    return changes.map(({ track }) => claimOf(track, this.policy.shareHere(track), windowMs));
   }
 
   private lookAtHealth(endMs: number): void {

@@ -22,8 +22,22 @@ export interface Claim {
   readonly tMs: number;
   readonly bands: readonly BandId[];
   readonly candidates: Track["fix"]["candidates"];
+  /** Those that hear it loudest. */
   readonly sensors: Track["sensors"];
   readonly share: number;
+}
+
+/** Claims of windows so long ago no longer count; they are kept for twice as long, since blocks do not judge in step. */
+const CLAIM_MS = 30_000;
+/** What of a track goes into its claim: with fewer in common two blocks do not see the same. */
+const MOST_CLAIMED = 12;
+
+/** What a block tells of a track that may be in another one, in the window that ends at `windowMs`. */
+export function claimOf(track: Track, share: number, windowMs: number): Claim {
+  const { lastEvidenceMs: tMs, bands, fix } = track;
+  const level = (s: Track["sensors"][number]) => s.floorDbm + s.excessDb;
+  const sensors = [...track.sensors].sort((a, b) => level(b) - level(a)).slice(0, MOST_CLAIMED);
+  return { windowMs, tMs, bands, candidates: fix.candidates.slice(0, MOST_CLAIMED), sensors, share };
 }
 
 /**
@@ -68,8 +82,8 @@ export class Neighbours {
     const known = this.blocks.get(block);
     if (known === undefined) return;
     known.claims.push(...claims);
-    if ((known.claims[0]?.windowMs ?? tMs) < tMs - 2 * KEEP_MS) {
-      known.claims = known.claims.filter((c) => c.windowMs >= tMs - KEEP_MS);
+    if ((known.claims[0]?.windowMs ?? tMs) < tMs - 4 * CLAIM_MS) {
+      known.claims = known.claims.filter((c) => c.windowMs >= tMs - 2 * CLAIM_MS);
     }
     known.judgedMs = tMs;
     known.hearings.push(...hearings);
@@ -132,7 +146,8 @@ export class Neighbours {
     for (const [block, { claims }] of this.blocks) {
       if (block === track.block) continue;
       // What was judged later would depend on who judges first.
-      const near = claims.filter((c) => c.windowMs <= tMs && Math.abs(c.tMs - track.lastEvidenceMs) <= SAME_USE_MS);
+      const told = claims.filter((c) => c.windowMs <= tMs && c.windowMs > tMs - CLAIM_MS);
+      const near = told.filter((c) => Math.abs(c.tMs - track.lastEvidenceMs) <= SAME_USE_MS);
       const same = near.filter((c) => heardAs(c, track));
       const lastMs = same.at(-1)?.windowMs;
       beside.push(...same.filter((c) => c.windowMs === lastMs));

@@ -20,6 +20,12 @@ export interface PolicyOptions {
   readonly sureP: number;
   readonly soonMs: number;
   readonly patienceMs: number;
+  /**
+   * Some sensor of its block hears a phone louder than its own noise, dB: what rests on less is a floor that drifts (a receiver warms up by
+   * 0.2 dB a minute), which takes long to show and then stands out for certain. In six houses of bench worlds phones open alerts at 12 dB
+   * and more.
+   */
+  readonly leastExcessDb: number;
 }
 
 export const POLICY_DEFAULTS: PolicyOptions = {
@@ -28,6 +34,7 @@ export const POLICY_DEFAULTS: PolicyOptions = {
   sureP: 0.9,
   soonMs: 5000,
   patienceMs: 8000,
+  leastExcessDb: 3,
 };
 
 /**
@@ -52,12 +59,6 @@ const WALK_ODDS = { allowed: 1, forbidden: 0.5, none: 0 } as const;
 const MOST_WALK_NATS = 8;
 /** With such evidence that the levels stay, nats, an alert needn't wait longer. */
 const STAYS_NATS = -0.5;
-
-/**
- * No sensor of a phone's block hears it weaker than its own noise: what rests on less is a floor that drifts (a receiver warms up by 0.2 dB a
- * minute), which takes long to show and then stands out for certain. In six houses of bench worlds phones open alerts at 12 dB and more.
- */
-const LEAST_EXCESS_DB = 3;
 
 /** Rather where nobody is held than not. */
 const ECHO_FREE_P = 0.5;
@@ -160,8 +161,8 @@ export class Policy {
 
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
-    const { minForbiddenP, maxAllowedP } = this.options;
-    if (!track.sensors.some((s) => s.excessDb >= LEAST_EXCESS_DB)) return false;
+    const { minForbiddenP, maxAllowedP, leastExcessDb } = this.options;
+    if (!track.sensors.some((s) => s.excessDb >= leastExcessDb)) return false;
     if (!track.confirmed || this.weighed(track, this.heldAround) < minForbiddenP || this.allowedP(track) > maxAllowedP)
       return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.

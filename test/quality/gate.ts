@@ -62,6 +62,15 @@ export const THRESHOLD_DOUBLED: Mutant = {
   },
 };
 
+/**
+ * Half of every threshold, and a policy that tells whatever is heard, wherever it is: of noise alone the localiser says "outside", so
+ * that halved thresholds by themselves raise no alert.
+ */
+export const ALL_TOLD: Mutant = {
+  name: "all told",
+  pipeline: { ...THRESHOLD_HALVED.pipeline, policy: { minForbiddenP: 0.01, maxAllowedP: 1, leastExcessDb: 0 } },
+};
+
 /** The localiser knows no walls; the simulated world keeps them. */
 export const BLIND_TO_WALLS: Mutant = { name: "localiser blind to walls", site: (site) => ({ ...site, walls: [] }) };
 

@@ -16,6 +16,7 @@ import { scoreJson } from "../../simulator/score.ts";
 import { EXIT } from "../../src/errors.ts";
 import {
   ALL,
+  ALL_TOLD,
   type Baseline,
   BLIND_TO_WALLS,
   baselineOf,
@@ -34,7 +35,7 @@ import { type RecordedResult, recordedLines, recordedRegressions, runRecorded } 
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BASELINE = join(ROOT, "test/quality/baseline.json");
-const MUTANTS = { halved: THRESHOLD_HALVED, doubled: THRESHOLD_DOUBLED, walls: BLIND_TO_WALLS };
+const MUTANTS = { halved: THRESHOLD_HALVED, told: ALL_TOLD, doubled: THRESHOLD_DOUBLED, walls: BLIND_TO_WALLS };
 
 interface Stored {
   readonly scenarios: Baseline;
