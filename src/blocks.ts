@@ -31,7 +31,7 @@ export class Blocks {
   /** Alerts that no block's windows show. */
   readonly faults: FaultBook;
   private readonly neighbours: Neighbours;
-  /** Of the sensors at a border: the pipelines that hear them, their own block's first. */
+  /** By sensor: the pipelines that hear it, its own block's first. */
   private readonly hearing = new Map<SensorId, readonly BlockPipeline[]>();
   private readonly pipelines: ReadonlyMap<BlockId, BlockPipeline>;
 
@@ -51,7 +51,7 @@ export class Blocks {
     );
     for (const { id, block } of options.site.sensors) {
       const others = [...this.pipelines.values()].filter((p) => p.references.has(id));
-      if (others.length > 0) this.hearing.set(id, [this.of(block), ...others]);
+      this.hearing.set(id, [this.of(block), ...others]);
     }
   }
 
@@ -161,15 +161,8 @@ export class Blocks {
   }
 
   /** The pipeline of a sensor's block, and those that listen to it as a reference. */
-  private listeners({
-    block,
-    sensor,
-  }: {
-    readonly block: BlockId;
-    readonly sensor: SensorId;
-  }): readonly BlockPipeline[] {
-    const known = this.hearing.get(sensor);
-    return known !== undefined && known[0]!.block === block ? known : [this.of(block)];
+  private listeners({ block, sensor }: { block: BlockId; sensor: SensorId }): readonly BlockPipeline[] {
+    return this.hearing.get(sensor) ?? [this.of(block)];
   }
 
   private of(block: BlockId): BlockPipeline {

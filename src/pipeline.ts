@@ -100,10 +100,6 @@ const HEALTH_LOOK_MS = 5000;
 const NEIGHBOUR_WAIT_MS = 2000;
 /** What stands out less than this explains nothing at the distance of another block. */
 const LOUD_DB = 12;
-/** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
-const _MAX_OPEN_ALERTS = 1000;
-/** Closed ones that are remembered, against late readings of the same use. */
-const _MAX_SETTLED = 200;
 /** Blocks whose sensors send what they kept are through with it together, give or take this. */
 const LATE_NEIGHBOURS_MS = 5000;
 

@@ -139,8 +139,7 @@ export class AlertBook {
    */
   late(track: Track, tMs: number): void {
     const { policy, learning, neighbours } = this.o;
-    if (!policy.opens(track, tMs) || neighbours?.explainsLate(track)) return;
-    if (neighbours?.isOf(track, policy.shareHere(track), tMs) === false) return;
+    if (!policy.opens(track, tMs) || neighbours?.explainsLate(track) || !this.ours(track, tMs)) return;
     const id = `${track.id}-late`;
     for (const alert of this.alerts.values()) {
       if (alert.id !== id && !(alert.kind === "phone-active" && sameUse(track, alert))) continue;
@@ -247,7 +246,12 @@ export class AlertBook {
       }
       if (loudestDb <= explainedDb) return false;
     }
-    if (!policy.opens(track, tMs) || policy.maybeEcho(track, this.waiting.values())) return false;
+    return policy.opens(track, tMs) && !policy.maybeEcho(track, this.waiting.values()) && this.ours(track, tMs);
+  }
+
+  /** Whether a track that may be in another block is this one's to tell. */
+  private ours(track: Track, tMs: number): boolean {
+    const { neighbours, policy } = this.o;
     return neighbours === undefined || neighbours.isOf(track, policy.shareHere(track), tMs);
   }
 

@@ -1,4 +1,5 @@
 import type { BandId, ChannelStatus, SensorId, Severity, ZoneId } from "../model.ts";
+import { median } from "./median.ts";
 import type { Misplaced } from "./placement.ts";
 
 /**
@@ -279,11 +280,6 @@ export class SensorHealth {
     this.shifted = new Map(data.shifted);
     this.floorsMs = data.floorsMs;
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function fault(key: string, kind: Fault["kind"], severity: Severity, text: string): Fault {

@@ -6,6 +6,7 @@
  * One board for the blocks of a process; blocks on other machines would feed theirs by messages. Event time only.
  */
 import type { BandId, BlockId, SensorId, Site, Track } from "../model.ts";
+import { median } from "./median.ts";
 
 /** The loudest sensor of a block in one band and window. */
 export interface Hearing {
@@ -207,8 +208,7 @@ function heardAs(claim: Claim, track: Track): boolean {
     const level = levels.get(sensor);
     if (level !== undefined) apart.push(Math.abs(level - floorDbm - excessDb));
   }
-  apart.sort((a, b) => a - b);
-  return apart.length > 0 && apart[Math.floor(apart.length / 2)]! <= SAME_LEVEL_DB;
+  return apart.length > 0 && median(apart) <= SAME_LEVEL_DB;
 }
 
 function commonP(claim: Claim, track: Track): number {

@@ -1,6 +1,6 @@
 /** Which doors a room has: those stated at its edges or, where none is, one assumed. */
 import type { Point2, SensorSite, Site } from "../model.ts";
-import { insidePolygon } from "./grid.ts";
+import { edgeDistanceM, insidePolygon } from "./grid.ts";
 import { type DoorPoint, type PlanGeometry, STEEL_DOOR_DB } from "./propagation.ts";
 
 /** A door belongs to a zone when its middle is this close to the zone's polygon. */
@@ -15,24 +15,11 @@ export function doorsNear(site: Site, geometry: PlanGeometry, zoneId: string, fl
   const near: number[] = [];
   if (zone !== undefined) {
     geometry.doors(floor).forEach((door, i) => {
-      if (isAtEdge(zone.polygon, door.xM, door.yM)) near.push(i);
+      if (edgeDistanceM(zone.polygon, door.xM, door.yM) <= DOOR_REACH_M) near.push(i);
     });
   }
   geometry.doorsOfZone.set(zoneId, near);
   return near;
-}
-
-/** Whether a point is within `DOOR_REACH_M` of a polygon's edge. */
-function isAtEdge(polygon: readonly Point2[], x: number, y: number): boolean {
-  for (let k = 0, j = polygon.length - 1; k < polygon.length; j = k++) {
-    const [ax, ay] = polygon[j]!;
-    const [bx, by] = polygon[k]!;
-    const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
-    if (length2 === 0) continue;
-    const t = Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length2));
-    if ((x - ax - t * (bx - ax)) ** 2 + (y - ay - t * (by - ay)) ** 2 <= DOOR_REACH_M ** 2) return true;
-  }
-  return false;
 }
 
 /** Doors of the room a sensor is in; none in a corridor. */

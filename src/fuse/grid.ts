@@ -66,6 +66,18 @@ export function insidePolygon(polygon: readonly Point2[], xM: number, yM: number
   return inside;
 }
 
+/** Distance of a point from a polygon's edge, m, inside or outside. */
+export function edgeDistanceM(polygon: readonly Point2[], xM: number, yM: number): number {
+  const far = polygon.map(([bx, by], i) => {
+    const [ax, ay] = polygon.at(i - 1)!;
+    const length2 = (bx - ax) ** 2 + (by - ay) ** 2;
+    const along = length2 === 0 ? 0 : ((xM - ax) * (bx - ax) + (yM - ay) * (by - ay)) / length2;
+    const t = Math.min(1, Math.max(0, along));
+    return Math.hypot(xM - ax - t * (bx - ax), yM - ay - t * (by - ay));
+  });
+  return Math.min(...far);
+}
+
 /** Shoelace formula; positive whatever the direction. */
 export function polygonArea(polygon: readonly Point2[]): number {
   let twice = 0;

@@ -39,7 +39,7 @@ import { Motion } from "./motion.ts";
 import { patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
-import { hearsWithin, IDLE_MISS } from "./silence.ts";
+import { hearsWithin } from "./silence.ts";
 import { mostPowerDbm, type SourceGrid, thinned } from "./sources.ts";
 
 /** What one sensor measured of one band in one window. */
@@ -182,8 +182,6 @@ const MOST_LOOKS = 4;
 const DROWNED_DB = 15;
 /** Sensors that show whether somebody in a cell moves: a quarter of a wing. */
 const NEAR_SENSORS = 12;
-/** A sensor that stated its floor; levels are counted from there. */
-const STATED_HEARING: Hearing = { hearing: 1 - IDLE_MISS, floorDbm: 0, floorSpreadDb: 0 };
 
 /**
  * Localiser of one site. Candidates are positions on every floor and outside; a posterior is a `Float64Array` of `size` log
@@ -397,7 +395,7 @@ export class Locator {
     const silent: Silent[] = [];
     for (const { sensor, floorDbm, bursts, windows } of quiet) {
       const stated = Number.isFinite(floorDbm);
-      const hearing = stated ? (windows === undefined ? STATED_HEARING : hearsWithin(windows)) : model.hearing[sensor]!;
+      const hearing = stated ? hearsWithin(windows) : model.hearing[sensor]!;
       if (hearing === null || hearing.floorDbm === null) continue;
       let table = model.silence.get(hearing);
       if (table === undefined) {

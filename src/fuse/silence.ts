@@ -29,8 +29,8 @@ const STATED: readonly Hearing[] = Array.from({ length: LAST_WINDOW + 1 }, (_, w
   floorSpreadDb: 0,
 }));
 
-/** How a sensor that stated its floor hears in at least one of so many windows. */
-export function hearsWithin(windows: number): Hearing {
+/** How a sensor that stated its floor hears in at least one of so many windows; left out, of any number. */
+export function hearsWithin(windows = LAST_WINDOW): Hearing {
   return STATED[Math.min(windows, LAST_WINDOW)]!;
 }
 

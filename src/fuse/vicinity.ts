@@ -1,6 +1,6 @@
 /** The part of a site that matters to one block. */
 import type { BlockId, Point2, SensorSite, Site, Zone } from "../model.ts";
-import { insidePolygon } from "./grid.ts";
+import { edgeDistanceM, insidePolygon } from "./grid.ts";
 
 /**
  * Zones of other blocks this near stay places where an emitter may be. A choice: farther away, a phone's own block hears it at
@@ -58,22 +58,10 @@ function referred(site: Site, zones: readonly Zone[]): (sensor: SensorSite) => b
     return zones.some((zone) => {
       const storey = floors.get(zone.floor ?? "");
       const upM = storey === undefined ? 0 : Math.max(0, storey.zM - z, z - storey.zM - storey.heightM);
-      return upM <= REFERENCE_M && Math.hypot(upM, fromPolygonM(zone.polygon, x, y)) <= REFERENCE_M;
+      const asideM = insidePolygon(zone.polygon, x, y) ? 0 : edgeDistanceM(zone.polygon, x, y);
+      return Math.hypot(upM, asideM) <= REFERENCE_M;
     });
   };
-}
-
-/** Distance of a point from a polygon, m; 0 inside. */
-function fromPolygonM(polygon: readonly Point2[], xM: number, yM: number): number {
-  if (insidePolygon(polygon, xM, yM)) return 0;
-  const far = polygon.map(([bx, by], i) => {
-    const [ax, ay] = polygon.at(i - 1)!;
-    const squareM2 = (bx - ax) ** 2 + (by - ay) ** 2;
-    const along = squareM2 === 0 ? 0 : ((xM - ax) * (bx - ax) + (yM - ay) * (by - ay)) / squareM2;
-    const t = Math.min(1, Math.max(0, along));
-    return Math.hypot(xM - ax - t * (bx - ax), yM - ay - t * (by - ay));
-  });
-  return Math.min(...far);
 }
 
 function grow(box: Box, points: readonly Point2[]): void {

@@ -54,7 +54,7 @@ interface Way {
   readonly site?: (site: PlainSite) => PlainSite;
   readonly point?: (xM: number, yM: number) => readonly [number, number];
   /** What becomes of the readings; null: it never arrives. */
-  readonly becomes?: (reading: Reading, sensors: number) => Reading | null;
+  readonly becomes?: (reading: Reading) => Reading | null;
 }
 
 /** A number between 0 and 1 of a sensor, the same at each reading. */
@@ -208,7 +208,7 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
   function* messages(): Generator<Message> {
     const next = block.sensors.map(() => 0);
     const open = block.sensors.map((): Reading[] => []);
-    for (const reading of arrived(readings, way, block.sensors.length)) {
+    for (const reading of arrived(readings, way)) {
       if (reading.tsMs < fromMs) continue;
       const { sensor } = reading;
       if (!way.batches) {
@@ -234,10 +234,10 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
 }
 
 /** What arrives of the readings, in order of arrival. */
-function arrived(readings: readonly Reading[], way: Way, sensors: number): readonly Reading[] {
+function arrived(readings: readonly Reading[], way: Way): readonly Reading[] {
   const { becomes } = way;
   if (becomes === undefined) return readings;
-  const left = readings.flatMap((reading) => becomes(reading, sensors) ?? []);
+  const left = readings.flatMap((reading) => becomes(reading) ?? []);
   return left.sort((a, b) => a.atMs - b.atMs || a.sensor - b.sensor || a.seq - b.seq);
 }
 

@@ -1,7 +1,7 @@
 /**
  * `node bin/bench.js worlds [SEED,...] [WAY,...]`: blocks that share nothing with the simulator or the localiser (`plain-block.ts`),
- * 25 minutes each with calls, texts, staff who walk and phones in the street, told in several ways: by peaks and means, by one of them,
- * in whole decibels, by sensors that report only what they hear, without births, and from the middle of a call on. Prints by way how
+ * 25 minutes each with calls, texts, staff who walk and phones in the street, told in many ways (`plain-told.ts`): by peaks or means, in
+ * whole decibels, by sensors that report only what they hear, in batches, late, by clocks that are off, as two blocks. Prints by way how
  * many uses were found, false and doubled alerts, right cells, and the median time to the alert; then what alerts state of their last place against
  * where the phone was, as `reliability` does. Cost: 5 to 20 s a seed and way.
  */
