@@ -4,6 +4,7 @@ import { Fingerprint } from "./fingerprint.ts";
 import { logSumExp, normaliseLog } from "./linalg.ts";
 import type { Observation } from "./locate.ts";
 import { adds, type Source } from "./mixture.ts";
+import type { Found } from "./newcomers.ts";
 import { read } from "./reading.ts";
 import { apartNats, type Group, RHYTHM_EVERY } from "./rhythm.ts";
 import {
@@ -115,6 +116,15 @@ const MAX_EPISODES = 64;
 /** Whether it is outside is averaged over so many judgements of its place. */
 const OUTSIDE_PLACES = 4;
 
+/** Where an emitter was last heard if not where its fingerprints have it: heard there again, it has walked. */
+interface Elsewhere {
+  readonly band: BandId;
+  readonly fingerprint: Fingerprint;
+  readonly where: Whereabouts;
+  /** Log odds against somebody new there, nats. */
+  readonly price: number;
+}
+
 interface Live {
   readonly id: string;
   readonly openedAtMs: number;
@@ -143,6 +153,7 @@ interface Live {
   price: number;
   /** Times that it was found elsewhere than it had been. */
   moves: number;
+  elsewhere: Elsewhere | null;
   /** As when it was seen last. */
   walkNats: number;
   /** Times that its place was judged, and the mean of being outside over the last of them. */
@@ -165,6 +176,18 @@ interface Part {
   readonly price: number;
   /** By how much its power has changed, dB; null where its fingerprint did not tell that it is this one: it may have moved. */
   readonly movedDb: number | null;
+  /** Read as its having walked: until it is heard there again it may as well have been a fade. */
+  readonly elsewhere?: boolean;
+}
+
+/** Somebody beside the emitters that stay where they were. */
+type Anew = Pick<Found, "source" | "price">;
+
+/** A fingerprint that may explain a sighting. */
+interface Known {
+  readonly track: Live;
+  readonly fingerprint: Fingerprint;
+  readonly elsewhere: boolean;
 }
 
 interface Space {
@@ -210,15 +233,17 @@ export class Tracker {
       this.recent.note(sighting);
       const parts = yield* this.attribute(sighting, windowMs);
       for (let k = 0; k < parts.length; k++) {
-        const { track, sighting: part, price, movedDb } = parts[k]!;
+        const { track, sighting: part, price, movedDb, elsewhere } = parts[k]!;
         const of = track ?? this.start(part, tMs, k > 0);
         if (of === null) continue;
         of.windows++;
         if (track === null) of.price = price;
         this.confirm(of, tMs);
-        yield* this.update(of, part, windowMs, movedDb);
+        if (elsewhere) yield* this.hearElsewhere(of, part, windowMs, price);
+        else yield* this.update(of, part, windowMs, movedDb);
         of.walkNats = this.walkNats(of, part.band);
         touched.set(of, track === null || touched.get(of) === "opened" ? "opened" : "changed");
+        if (elsewhere) continue;
         for (const other of yield* this.fallApart(of, part, windowMs)) touched.set(other, "opened");
         for (const other of yield* this.partByRhythm(of, part, windowMs)) touched.set(other, "opened");
       }
@@ -256,26 +281,39 @@ export class Tracker {
       return track || this.fires(all) ? [{ track, sighting: all, price: 0, movedDb: null }] : [];
     }
     const { grid, indexOf } = space;
-    const known = this.live.filter((t) => t.fingerprints.has(all.band));
-    const sources = known.map((t) => this.sourceOf(t, all, grid));
+    const known = this.knownIn(all.band);
+    const sources = known.map((k) => this.sourceOf(k, all, grid));
     const s = withoutMissed(
       all,
       indexOf,
-      sources.filter((k) => k.logOn > 0),
+      sources.filter((source, k) => source.logOn > 0 && !known[k]!.elsewhere),
     );
     const levels = levelsOf(s, grid, indexOf);
     const birthNats = this.birthNats(s.tMs);
     yield;
     const told = yield* read(grid, levels, sources, FADING_DB, birthNats, MOST_NEW);
-    const stay = known.flatMap((track, k) => {
+    const on = known.flatMap(({ track, elsewhere }, k) => {
       const shift = told.shiftDb[k]!;
       if (Number.isNaN(shift)) return [];
-      return [{ track, shift, source: { ...sources[k]!, levelDbm: sources[k]!.levelDbm.map((l) => l + shift) } }];
+      const source = { ...sources[k]!, levelDbm: sources[k]!.levelDbm.map((l) => l + shift) };
+      return [{ track, elsewhere, shift, source }];
     });
+    // On where it was and elsewhere as well: those are two.
+    const stay = on.filter((k) => !k.elsewhere || !on.some((o) => o.track === k.track && !o.elsewhere));
+    const second = on
+      .filter((k) => !stay.includes(k))
+      .map((k) => ({ source: k.source, price: k.track.elsewhere!.price }));
+    const walked = new Map<Anew, Known>();
+    for (const { known: k, found } of told.walked) {
+      const { track } = known[k]!;
+      if (stay.some((o) => o.track === track) || [...walked.values()].some((o) => o.track === track)) continue;
+      walked.set(found, known[k]!);
+    }
     // What the plan gets wrong looks like one emitter more: beside known ones a new one must show where their levels were learned.
-    const found = told.found.filter((f) => {
-      if (stay.length === 0 || told.walked.some((w) => w.found === f)) return true;
-      const others = [...stay.map((o) => o.source), ...told.found.filter((o) => o !== f).map((o) => o.source)];
+    const apart: readonly Anew[] = [...told.found, ...second];
+    const found = apart.filter((f) => {
+      if (stay.length === 0 || walked.has(f)) return true;
+      const others = [...stay.map((o) => o.source), ...apart.filter((o) => o !== f).map((o) => o.source)];
       const [learned, planned] = adds(levels, others, f.source, grid.shadowDb);
       return learned + PLAN_WEIGHT * planned - f.price >= birthNats;
     });
@@ -283,7 +321,10 @@ export class Tracker {
       const { track } = yield* this.asOne(s, windowMs, FADING_DB);
       return track ? [{ track, sighting: s, price: 0, movedDb: null }] : [];
     }
-    const walked = new Map(told.walked.map((w) => [w.found, known[w.known]!]));
+    for (const { track, elsewhere } of stay) {
+      if (elsewhere) yield* this.move(track, s.tMs);
+      track.elsewhere = null;
+    }
     const shares = split(s, indexOf, [...stay.map((k) => k.source), ...found.map((f) => f.source)]);
     const parts: Part[] = [];
     stay.forEach(({ track, source, shift }, k) => {
@@ -296,16 +337,15 @@ export class Tracker {
       track.plannedNats += planned;
       track.looks++;
     });
-    const taken = [...stay.map((k) => k.track), ...walked.values()];
+    const taken = [...stay.map((k) => k.track), ...[...walked.values()].map((k) => k.track)];
     for (let k = 0; k < found.length; k++) {
       const sighting = shares[stay.length + k];
       if (!sighting) continue;
       const f = found[k]!;
       const walker = walked.get(f);
       if (walker) {
-        walker.moves++;
-        walker.fingerprints.clear();
-        parts.push({ track: walker, sighting, price: 0, movedDb: null });
+        if (walker.elsewhere) yield* this.move(walker.track, s.tMs);
+        parts.push({ track: walker.track, sighting, price: f.price + birthNats, movedDb: null, elsewhere: true });
         continue;
       }
       yield;
@@ -327,15 +367,55 @@ export class Tracker {
     return space;
   }
 
-  /** What a track is expected to give in a band. */
-  private sourceOf(track: Live, s: Sighting, grid: SourceGrid): Source {
+  /** The fingerprints of a band. Where a track was heard last comes before where it was: whoever walks on, walks on from there. */
+  private knownIn(band: BandId): Known[] {
+    return this.live.flatMap((track) => {
+      const own = track.fingerprints.get(band);
+      const known: Known[] = own === undefined ? [] : [{ track, fingerprint: own, elsewhere: false }];
+      const last = track.elsewhere?.band === band ? track.elsewhere.fingerprint : null;
+      if (last !== null) known.unshift({ track, fingerprint: last, elsewhere: true });
+      return known;
+    });
+  }
+
+  /** What an emitter is expected to give in a band. */
+  private sourceOf({ track, fingerprint, elsewhere }: Known, s: Sighting, grid: SourceGrid): Source {
+    const justHeard = s.tMs - (track.bands.get(s.band) ?? 0) <= JUST_HEARD_MS;
+    const where = elsewhere ? track.elsewhere!.where : this.whereIs(track, grid);
+    return fingerprint.source(grid, where, justHeard ? ON_NATS : OFF_NATS);
+  }
+
+  private whereIs(track: Live, grid: SourceGrid): Whereabouts {
     let where = track.at.get(grid);
     if (where === undefined) {
       where = whereabouts(grid, track.posterior, this.prior);
       track.at.set(grid, where);
     }
-    const justHeard = s.tMs - (track.bands.get(s.band) ?? 0) <= JUST_HEARD_MS;
-    return track.fingerprints.get(s.band)!.source(grid, where, justHeard ? ON_NATS : OFF_NATS);
+    return where;
+  }
+
+  /** Takes a sighting as of a track elsewhere than it was, for the time being: its fingerprints and its place stay. */
+  private *hearElsewhere(track: Live, s: Sighting, windowMs: number, price: number): Generator<void, void> {
+    const { grid } = this.space(s.band)!;
+    const fingerprint = new Fingerprint();
+    fingerprint.learn(s);
+    const posterior = this.prior.slice();
+    const likelihood = new Float64Array(this.locator.size);
+    yield* this.locator.likelihood(fingerprint.observation(s.tMs, s.band), likelihood);
+    for (let i = 0; i < posterior.length; i++) posterior[i]! += likelihood[i]!;
+    normaliseLog(posterior);
+    track.elsewhere = { band: s.band, fingerprint, where: whereabouts(grid, posterior, this.prior), price };
+    this.note(track, s, windowMs);
+  }
+
+  /** It was not where it was for a second window: it has walked there. */
+  private *move(track: Live, tMs: number): Generator<void, void> {
+    const { band, fingerprint } = track.elsewhere!;
+    track.elsewhere = null;
+    track.moves++;
+    track.fingerprints.clear();
+    track.fingerprints.set(band, fingerprint);
+    yield* this.place(track, tMs);
   }
 
   /** The best single emitter for a sighting, null for a new one, and how well it explains the levels, nats. */
@@ -420,6 +500,7 @@ export class Tracker {
       looks: 0,
       price: 0,
       moves: 0,
+      elsewhere: null,
       walkNats: 0,
       places: 0,
       outsideP: 0,
@@ -549,6 +630,7 @@ export class Tracker {
       const window = yield* this.likelihood(s);
       if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
         track.moves++;
+        track.elsewhere = null;
         for (const f of fingerprints.values()) f.clear();
         for (const band of fingerprints.keys()) if (band !== s.band) fingerprints.delete(band);
       }
@@ -630,6 +712,7 @@ export class Tracker {
     const live = this.live.map(({ at: _, ...t }) => ({
       ...t,
       fingerprints: [...t.fingerprints].map(([band, f]) => [band, f.snapshot()]),
+      elsewhere: t.elsewhere && { ...t.elsewhere, fingerprint: t.elsewhere.fingerprint.snapshot() },
     }));
     return {
       opened: this.opened,
@@ -641,7 +724,11 @@ export class Tracker {
   }
 
   restore(snapshot: unknown): void {
-    type Saved = Omit<Live, "fingerprints" | "at"> & { fingerprints: [BandId, unknown][] };
+    type Print = Omit<Elsewhere, "fingerprint"> & { fingerprint: unknown };
+    type Saved = Omit<Live, "fingerprints" | "at" | "elsewhere"> & {
+      fingerprints: [BandId, unknown][];
+      elsewhere?: Print | null;
+    };
     const data = snapshot as { opened: number; births: number[]; recent: unknown; slow: unknown; live: Saved[] };
     this.recent.restore(data.recent);
     this.slow.restore(data.slow);
@@ -657,6 +744,7 @@ export class Tracker {
         outsideP: t.outsideP ?? t.fix.pOutside,
         at: new Map(),
         fingerprints: new Map(t.fingerprints.map(([b, f]) => [b, Fingerprint.restored(f)])),
+        elsewhere: t.elsewhere ? { ...t.elsewhere, fingerprint: Fingerprint.restored(t.elsewhere.fingerprint) } : null,
       }));
   }
 }
