@@ -10,10 +10,12 @@
  * best are done whole (`PATCH_NATS`); the square only grows as sensors are taken in, loudest first, so that a position is
  * given up once it is `DEPTH_NATS` behind the best; sixteen places go through a factor side by side (`whitener.ts`).
  */
+import { Heap } from "../wasm/host.ts";
+import { HeldGains } from "./held.ts";
 import { cholesky } from "./linalg.ts";
-import type { Patches } from "./patches.ts";
-import { Unheard } from "./unheard.ts";
-import { GROUP, type HeldGains, Whitener } from "./whitener.ts";
+import { BLOCK, type Patches } from "./patches.ts";
+import { LANES, Unheard } from "./unheard.ts";
+import { GROUP, Whitener } from "./whitener.ts";
 
 /** Rounding adds an error of 0.005 dB (step / sqrt(12)) beside a shadowing of several dB; the range is 512 dB. */
 export const GAIN_STEP_DB = 1 / 64;
@@ -33,18 +35,6 @@ const POSITIONS_A_STEP = 512;
  */
 const LITTLE = 1e-3;
 const LOG_2PI = Math.log(2 * Math.PI);
-/**
- * Where few heard, the power is known to 8 dB, and all silences depend on that one power: they are asked at four powers (Gauss and Hermite;
- * places in spreads, weights), from the lowest on. At the mean alone they said 2 to 6 nats too much (rms) and up to 17; four are
- * right to 0.03 to 0.1, three to 0.3.
- */
-const POWERS = [-2.3344142183389773, -0.7419637843027259, 0.7419637843027259, 2.3344142183389773] as const;
-const POWER_P = [0.04587585476806852, 0.4541241452319315, 0.4541241452319315, 0.04587585476806852] as const;
-const POWER_LOGS = POWER_P.map(Math.log);
-/** Of the powers from each on, log of their weights together. */
-const LEFT_LOGS = POWER_P.map((_, q) => Math.log(POWER_P.slice(q).reduce((sum, p) => sum + p, 0)));
-/** The louder powers are left out once they add less than this to the logarithm. */
-const LITTLE_LOG = Math.log(0.01);
 /** What silence's tables allow for the power, dB. */
 export const SILENCE_POWER_DB = 2;
 /** A power is known where it moves no table by as much as this, dB. */
@@ -52,10 +42,8 @@ const KNOWN_POWER_DB = 2;
 
 /** What is expected at each candidate. */
 export interface Expectation {
-  /** Expected gain, row a candidate, in units of `GAIN_STEP_DB`. */
-  readonly gain: Int16Array;
-  /** Length of a row of `gain`. */
-  readonly sensors: number;
+  /** Expected gains in units of `GAIN_STEP_DB`, held by the density that is asked. */
+  readonly gains: HeldGains;
   /** Candidates by how sure their levels are: class of each, and the classes' variances, dB^2. */
   readonly classOf: Uint8Array;
   readonly classVariance: readonly number[];
@@ -70,7 +58,7 @@ export interface Expectation {
 
 /** Levels of the sensors that heard, loudest first. */
 export interface Heard {
-  /** Columns of `gain`. */
+  /** Columns of the gains. */
   readonly sensor: ArrayLike<number>;
   /** dBm. */
   readonly level: ArrayLike<number>;
@@ -100,8 +88,8 @@ export class Density {
   /** Sensors of the observation at hand. */
   #n = 0;
   #factor = new Float64Array(0);
+  readonly #heap: Heap;
   readonly #whitener: Whitener;
-  #held: HeldGains = { at: 0, strideBytes: 0 };
   #constant = new Float64Array(0);
   /** By scale: what a square counts, and the logs of determinant and probability. */
   #shrink = new Float64Array(1);
@@ -112,13 +100,25 @@ export class Density {
   #powerSd = new Float64Array(0);
   readonly #unheard: Unheard;
   #list = new Int32Array(0);
-  #byClass = new Int32Array(0);
+  /** Places of a step by class, and where each of them stands in it. */
+  readonly #byClass = new Int32Array(POSITIONS_A_STEP);
+  readonly #at = Int32Array.from({ length: POSITIONS_A_STEP }, (_, i) => i);
+  #next = new Int32Array(0);
+  /** Of a step's places: log density without silence, -Infinity where they are given up. */
+  readonly #log = new Float64Array(POSITIONS_A_STEP);
+  readonly #emittedDbm = new Float64Array(POSITIONS_A_STEP);
   #top = 0;
 
   /** `plain`: without WebAssembly, whatever the host has. */
   constructor(plain = false) {
-    this.#whitener = new Whitener(GAIN_STEP_DB, plain);
-    this.#unheard = new Unheard(plain);
+    this.#heap = new Heap(plain);
+    this.#whitener = new Whitener(this.#heap, GAIN_STEP_DB);
+    this.#unheard = new Unheard(this.#heap);
+  }
+
+  /** Takes expected gains in units of `GAIN_STEP_DB`, a row of `sensors` for each candidate, for expectations of this density. Cost: a copy. */
+  hold(gain: Int16Array, sensors: number, patches: Patches): HeldGains {
+    return new HeldGains(this.#heap, gain, sensors, patches);
   }
 
   /**
@@ -150,7 +150,7 @@ export class Density {
       this.#powerSd[k] = beyond > KNOWN_POWER_DB ? beyond : 0;
       left2 = Math.min(left2, own2);
     });
-    this.#unheard.begin(silent, e.sensors, e.patches);
+    this.#unheard.begin(silent, e.gains);
     yield;
     const sweep = (count: number): Generator<void, void> => this.#sweep(e, power.meanDbm, count, out, powerDbm);
     // A good position first, so that bad ones are known as such at once: those near the loudest sensors.
@@ -181,19 +181,15 @@ export class Density {
     const size = Math.max(e.classOf.length, SEEDS);
     this.#n = n;
     if (this.#factor.length < n * n) this.#factor = new Float64Array(n * n);
-    this.#held = this.#whitener.hold(e.gain, e.sensors, e.patches.order);
     this.#whitener.begin(n, classes);
     if (this.#constant.length < classes) this.#constant = new Float64Array(classes);
     if (this.#limit.length < classes) {
       this.#limit = new Float64Array(classes);
       this.#powerSd = new Float64Array(classes);
     }
-    if (this.#list.length < size) {
-      this.#list = new Int32Array(size);
-      this.#byClass = new Int32Array(size);
-    }
+    if (this.#list.length < size) this.#list = new Int32Array(size);
     for (let i = 0; i < n; i++) {
-      this.#whitener.set(i, heard.level[i]! - meanDbm, heard.sensor[i]!, this.#held);
+      this.#whitener.set(i, heard.level[i]! - meanDbm, heard.sensor[i]!, e.gains);
     }
     this.#top = Number.NEGATIVE_INFINITY;
     this.#limit.fill(Number.POSITIVE_INFINITY);
@@ -207,7 +203,7 @@ export class Density {
     const n = this.#n;
     const factor = this.#factor;
     for (let i = 0; i < n; i++) {
-      const row = heard.sensor[i]! * e.sensors;
+      const row = heard.sensor[i]! * e.gains.sensors;
       for (let j = 0; j <= i; j++) {
         factor[i * n + j] = heard.covariance[i * n + j]! + shadow2 * e.correlation[row + heard.sensor[j]!]!;
       }
@@ -226,98 +222,98 @@ export class Density {
     out: Float64Array,
     powerDbm: Float64Array | null,
   ): Generator<void, void> {
-    const list = this.#sorted(e, count);
     for (let from = 0; from < count; from += POSITIONS_A_STEP) {
       if (from > 0) yield;
-      this.#take(e, meanDbm, list, from, Math.min(count, from + POSITIONS_A_STEP), out, powerDbm);
+      const step = this.#list.subarray(from, Math.min(count, from + POSITIONS_A_STEP));
+      this.#levels(e, meanDbm, step);
+      if (powerDbm !== null) {
+        for (let i = 0; i < step.length; i++) powerDbm[e.patches.order[step[i]!]!] = this.#emittedDbm[i]!;
+      }
+      this.#silences(e, step, out);
     }
   }
 
-  /** Takes some positions of a list, `GROUP` of a class at a time. */
-  #take(
-    e: Expectation,
-    meanDbm: number,
-    list: Int32Array,
-    from: number,
-    count: number,
-    out: Float64Array,
-    powerDbm: Float64Array | null,
-  ): void {
+  /** What the levels say of a step's places, `GROUP` of a class at a time. */
+  #levels(e: Expectation, meanDbm: number, step: Int32Array): void {
     const { order } = e.patches;
-    for (let at = from; at < count; ) {
-      const k = e.classOf[order[list[at]!]!]!;
-      let end = at + 1;
-      while (end < count && end < at + GROUP && e.classOf[order[list[end]!]!] === k) end++;
-      this.#whitener.run(k, this.#limit[k]!, this.#held, list, at, end);
-      const { squares, moved } = this.#whitener;
-      for (let q = 0; at < end; at++, q++) {
-        const c = order[list[at]!]!;
-        const emitted = meanDbm + moved[q]!;
-        if (powerDbm !== null) powerDbm[c] = emitted;
+    const classes = e.classVariance.length;
+    const places = classes === 1 ? step : this.#sorted(e, step);
+    const count = step.length;
+    const [whitener, log, emitted] = [this.#whitener, this.#log, this.#emittedDbm];
+    for (let from = 0; from < count; ) {
+      const k = e.classOf[order[places[from]!]!]!;
+      let end = from + 1;
+      while (end < count && end < from + GROUP && e.classOf[order[places[end]!]!] === k) end++;
+      const most = this.#limit[k]!;
+      whitener.run(k, most, e.gains, places, from, end);
+      const { squares, moved } = whitener;
+      for (let q = 0; from < end; from++, q++) {
+        const i = classes === 1 ? from : this.#at[from]!;
+        emitted[i] = meanDbm + moved[q]!;
         const square = squares[q]!;
-        // The depth is brought in at the end, when the best is known.
-        if (square > this.#limit[k]!) out[c] = Number.NEGATIVE_INFINITY;
-        else {
-          const log = this.#silence(
-            e,
-            list[at]!,
-            emitted,
-            this.#powerSd[k]!,
-            this.#constant[k]! + this.#exponent(square),
-          );
-          out[c] = log;
-          if (log > this.#top) this.#raise(log);
-        }
+        log[i] = square > most ? Number.NEGATIVE_INFINITY : this.#constant[k]! + this.#exponent(square);
       }
     }
   }
 
-  /** The list's first `count` positions, those of a class together. */
-  #sorted(e: Expectation, count: number): Int32Array {
+  /** A step's places, those of a class together. */
+  #sorted(e: Expectation, step: Int32Array): Int32Array {
     const classes = e.classVariance.length;
-    if (classes === 1) return this.#list;
-    const next = new Int32Array(classes + 1);
+    if (this.#next.length < classes + 1) this.#next = new Int32Array(classes + 1);
+    const next = this.#next.fill(0);
     const { order } = e.patches;
-    for (let i = 0; i < count; i++) next[e.classOf[order[this.#list[i]!]!]! + 1]!++;
+    for (const place of step) next[e.classOf[order[place]!]! + 1]!++;
     for (let k = 1; k < classes; k++) next[k]! += next[k - 1]!;
-    for (let i = 0; i < count; i++) {
-      const place = this.#list[i]!;
-      this.#byClass[next[e.classOf[order[place]!]!]!++] = place;
+    for (let i = 0; i < step.length; i++) {
+      const to = next[e.classOf[order[step[i]!]!]!]!++;
+      this.#byClass[to] = step[i]!;
+      this.#at[to] = i;
     }
     return this.#byClass;
   }
 
-  /** Adds to `log` that all silent sensors hear nothing of a place; -Infinity once it is out of depth. */
-  #silence(e: Expectation, place: number, emittedDbm: number, sdDb: number, log: number): number {
+  /** Adds to a step's densities that all silent sensors hear nothing; the depth is brought in at the end, when the best is known. */
+  #silences(e: Expectation, step: Int32Array, out: Float64Array): void {
+    const { order, patchOf } = e.patches;
     const unheard = this.#unheard;
-    const before = log + unheard.quiet;
-    const least = this.#top - DEPTH_NATS - before;
-    if (least > 0) return Number.NEGATIVE_INFINITY;
-    if (unheard.count === 0) return before;
-    if (sdDb === 0) {
-      const sum = this.#silenceAt(e, place, emittedDbm, least);
-      return sum < least ? Number.NEGATIVE_INFINITY : before + sum;
+    const log = this.#log;
+    const one = e.classVariance.length === 1;
+    let [lanes, block] = [0, 0];
+    for (let i = 0; i < step.length; i++) {
+      const c = order[step[i]!]!;
+      const before = log[i]! + unheard.quiet;
+      const least = this.#top - DEPTH_NATS - before;
+      if (!(least <= 0)) {
+        out[c] = Number.NEGATIVE_INFINITY;
+        continue;
+      }
+      out[c] = before;
+      if (unheard.count === 0) {
+        if (before > this.#top) this.#raise(before);
+        continue;
+      }
+      const its = Math.floor(patchOf[step[i]!]! / BLOCK);
+      if (lanes === LANES || (lanes > 0 && its !== block)) {
+        this.#ask(e, block, lanes, out);
+        lanes = 0;
+      }
+      block = its;
+      unheard.place[lanes] = step[i]!;
+      unheard.emittedDbm[lanes] = this.#emittedDbm[i]!;
+      unheard.sdDb[lanes] = this.#powerSd[one ? 0 : e.classOf[c]!]!;
+      unheard.least[lanes++] = least;
     }
-    // The lower the power the likelier is silence: what the lowest can't bring is out.
-    let mean = Number.NEGATIVE_INFINITY;
-    for (let q = 0; q < POWERS.length; q++) {
-      const worth = Math.max(least, mean + LITTLE_LOG - LEFT_LOGS[q]!);
-      const sum = this.#silenceAt(e, place, emittedDbm + POWERS[q]! * sdDb, worth);
-      if (sum < worth) break;
-      mean = logAdd(mean, POWER_LOGS[q]! + sum);
-    }
-    return mean < least ? Number.NEGATIVE_INFINITY : before + mean;
+    if (lanes > 0) this.#ask(e, block, lanes, out);
   }
 
-  /** Of silence at one power: at most 0; anything below `least` where it is less than that. */
-  #silenceAt({ gain, sensors, patches }: Expectation, place: number, emittedDbm: number, least: number): number {
-    const unheard = this.#unheard;
-    let sum = Number.NaN;
-    // Few silent ones lie behind many that heard in the order of loudness.
-    if (place < patches.middle.length && 2 * unheard.count > sensors) {
-      sum = unheard.ofMiddle(patches, place, sensors, emittedDbm, least);
+  #ask({ patches }: Expectation, block: number, lanes: number, out: Float64Array): void {
+    const { place, said } = this.#unheard;
+    this.#unheard.ask(block, lanes);
+    for (let l = 0; l < lanes; l++) {
+      const c = patches.order[place[l]!]!;
+      out[c]! += said[l]!;
+      if (out[c]! > this.#top) this.#raise(out[c]!);
     }
-    return Number.isNaN(sum) ? unheard.of(gain, patches.order[place]! * sensors, emittedDbm, least) : sum;
   }
 
   /** All but the power's variance may be larger by these factors; one degree of freedom goes to the power. */
@@ -360,10 +356,4 @@ export class Density {
       this.#limit[k] = most;
     }
   }
-}
-
-/** Log of a sum of two, each told by its log. */
-function logAdd(a: number, b: number): number {
-  const [hi, lo] = a > b ? [a, b] : [b, a];
-  return lo === Number.NEGATIVE_INFINITY ? hi : hi + Math.log1p(Math.exp(lo - hi));
 }

@@ -124,7 +124,7 @@ interface BandModel extends BandDefaults, Expectation {
   readonly silence: Map<Hearing, SilenceTable>;
 }
 
-type Layout = Pick<Expectation, "gain" | "sensors" | "nearest" | "patches">;
+type Layout = Pick<Expectation, "gains" | "nearest" | "patches">;
 
 const CLASSES = 8;
 /** Levels over the floor at which silence is tabled, dB. */
@@ -344,7 +344,7 @@ export class Locator {
         factor = new Float64Array(n * n);
         for (let i = 0; i < n; i++) {
           for (let j = 0; j <= i; j++) {
-            const shared = model.classVariance[k]! * model.correlation[sensor[i]! * model.sensors + sensor[j]!]!;
+            const shared = model.classVariance[k]! * model.correlation[sensor[i]! * model.gains.sensors + sensor[j]!]!;
             factor[i * n + j] =
               levels.covariance[keep[i]! * levels.sensors.length + keep[j]!]! + shared + power.sdDb ** 2;
           }
@@ -353,7 +353,7 @@ export class Locator {
         factors.set(k, factor);
       }
       const r = Float64Array.from(keep, (i, at) => {
-        const gain = model.gain[c * model.sensors + sensor[at]!]! * GAIN_STEP_DB;
+        const gain = model.gains.of(c, sensor[at]!) * GAIN_STEP_DB;
         return levels.levelDbm[i]! - power.meanDbm - gain;
       });
       forwardSolve(factor, n, r);
@@ -448,7 +448,7 @@ export class Locator {
       // Fitted powers are in the receivers' own units.
       const mostDbm = model.power === POWER ? mostPowerDbm(model.band.loHz, model.band.hiHz) : Number.POSITIVE_INFINITY;
       const power = { ...model.power, mostDbm };
-      made = thinned(this.grid, this.#prior, ids, model.gain, GAIN_STEP_DB, power, model.shadowDb);
+      made = thinned(this.grid, this.#prior, ids, model.gains, GAIN_STEP_DB, power, model.shadowDb);
       this.#sources.set(band, made);
     }
     return made;
@@ -552,7 +552,7 @@ export class Locator {
     }
     const gain = packed(gainDb);
     const patches = patchesOf(this.grid, { gain, sensors, stepDb: GAIN_STEP_DB });
-    return { gain, sensors, nearest, patches };
+    return { gains: this.#density.hold(gain, sensors, patches), nearest, patches };
   }
 
   #calibratedModel(band: Band, c: BandCalibration): BandModel {

@@ -17,13 +17,15 @@ export interface Patches {
   /** Place of each candidate, patch of each place. */
   readonly placeOf: Int32Array;
   readonly patchOf: Int32Array;
-  /** `LOUDEST` sensors of each patch, or all where there are fewer: those that hear its middle best, the best first; their gains. */
-  readonly loudest: Uint16Array;
-  readonly loudestGain: Int16Array;
+  /**
+   * Of each block of `BLOCK` patches all sensors, those that hear one of its places best first: the highest gain to any of its places in
+   * the upper half, the sensor in the lower.
+   */
+  readonly blocks: Int32Array;
 }
 
-/** More would cost memory: 8 bytes each, against the gains' 4 a position and sensor. */
-const LOUDEST = 512;
+/** As many middles as the density looks at side by side. */
+export const BLOCK = 16;
 
 /** Members of a patch at the most, and its extent: where no wall comes between, expected levels change by little within. */
 const MOST_MEMBERS = 12;
@@ -79,7 +81,7 @@ export function patchesOf(grid: Pick<Grid, "xM" | "yM" | "zones" | "size">, gain
     from: Int32Array.from(from),
     middle: Int32Array.from(middle),
     ...placesOf(member, from, middle),
-    ...loudestOf(gains, middle),
+    blocks: blocksOf(gains, member, from),
   };
 }
 
@@ -104,22 +106,22 @@ function placesOf(
   return { order, placeOf, patchOf };
 }
 
-function loudestOf({ gain, sensors }: Gains, middle: readonly number[]): Pick<Patches, "loudest" | "loudestGain"> {
-  const count = Math.min(LOUDEST, sensors);
-  const loudest = new Uint16Array(middle.length * count);
-  const loudestGain = new Int16Array(middle.length * count);
-  // Gain and sensor in one number, which sorts without a comparison of its own.
-  const keys = new Int32Array(sensors);
-  middle.forEach((m, p) => {
-    for (let s = 0; s < sensors; s++) keys[s] = -gain[m * sensors + s]! * 65_536 + s;
-    keys.sort();
-    for (let k = 0; k < count; k++) {
-      const s = keys[k]! & 0xffff;
-      loudest[p * count + k] = s;
-      loudestGain[p * count + k] = gain[m * sensors + s]!;
+function blocksOf({ gain, sensors }: Gains, member: readonly number[], from: readonly number[]): Int32Array {
+  const patches = from.length - 1;
+  const blocks = new Int32Array(Math.ceil(patches / BLOCK) * sensors);
+  const most = new Int16Array(sensors);
+  for (let p = 0, row = 0; p < patches; p += BLOCK, row += sensors) {
+    most.fill(-32_768);
+    for (let k = from[p]!; k < from[Math.min(patches, p + BLOCK)]!; k++) {
+      const first = member[k]! * sensors;
+      for (let s = 0; s < sensors; s++) if (gain[first + s]! > most[s]!) most[s] = gain[first + s]!;
     }
-  });
-  return { loudest, loudestGain };
+    // Gain and sensor in one number, which sorts without a comparison of its own.
+    const listed = blocks.subarray(row, row + sensors);
+    for (let s = 0; s < sensors; s++) listed[s] = (most[s]! << 16) | s;
+    listed.sort().reverse();
+  }
+  return blocks;
 }
 
 /** Whether every member is heard as its middle is, whatever its power. */

@@ -1,4 +1,5 @@
 import type { Grid } from "./grid.ts";
+import type { HeldGains } from "./held.ts";
 import type { Source } from "./mixture.ts";
 
 /** A thinned set of positions with expected gains to all sensors, for looking at once where in the house a level fits. */
@@ -53,14 +54,14 @@ export function mostPowerDbm(loHz: number, hiHz: number): number {
 }
 
 /**
- * Every so many positions of each zone of a grid. `gain` has a row a candidate and a column a sensor, in steps of `stepDb`;
+ * Every so many positions of each zone of a grid. `gains` are in steps of `stepDb`;
  * `logPrior` an entry a candidate. Cost: positions times sensors.
  */
 export function thinned(
   grid: Grid,
   logPrior: Float64Array,
   sensors: readonly string[],
-  gain: Int16Array,
+  gains: HeldGains,
   stepDb: number,
   power: { readonly meanDbm: number; readonly sdDb: number; readonly mostDbm: number },
   shadowDb: number,
@@ -80,7 +81,7 @@ export function thinned(
   const n = sensors.length;
   const gainDb = new Float32Array(at.length * n);
   at.forEach((c, row) => {
-    for (let s = 0; s < n; s++) gainDb[row * n + s] = stepDb * gain[c * n + s]!;
+    for (let s = 0; s < n; s++) gainDb[row * n + s] = stepDb * gains.of(c, s);
   });
   return {
     sensors,

@@ -9,7 +9,7 @@ export const GROUP = 16;
 /** Sensors between two looks at whether places are still in; a power of two. */
 export const LOOK_EVERY = 8;
 
-// Where things lie in the memory, words of four bytes.
+// Where things of its own lie, words of four bytes from where it is told.
 /** By place: square, and the power's posterior mean less the prior one. */
 export const SQUARES = 0;
 export const MOVED = SQUARES + GROUP;
@@ -19,8 +19,7 @@ export const PLACES = MOVED + GROUP;
 export const MOST = PLACES + GROUP;
 export const STEP = MOST + 1;
 export const SIDE_BY_SIDE = STEP + 1;
-/** From here on what depends on the observation and the gains. */
-export const FREE = 64;
+export const OWN_WORDS = SIDE_BY_SIDE + 1;
 
 /** A sensor: its level, and where its gains lie beyond a place's first (int32, bytes). */
 export const SENSOR_WORDS = 2;
@@ -33,20 +32,20 @@ export const ENTRY_WORDS = 2;
 const VECTORS = [0, 1, 2, 3] as const;
 type Vector = Local<"v128">;
 
-/** The module's bytes; parameters: first sensor, where its residuals go, first row, its first entry (bytes), number of rows. */
+/** The module's bytes; parameters: its own things, first sensor, where its residuals go, first row, its first entry (bytes), number of rows. */
 export function assemble(): Uint8Array<ArrayBuffer> {
-  const f = new Body(5);
-  const [sensor, at, row, entry, left] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4)];
+  const f = new Body(6);
+  const [own, sensor, at, row, entry, left] = [f.param(0), f.param(1), f.param(2), f.param(3), f.param(4), f.param(5)];
   const zero = f32x4.of(0);
   const vectors = (): Vector[] => VECTORS.map(() => f.let(zero));
   const [squares, along, sums] = [vectors(), vectors(), vectors()];
-  const places = Array.from({ length: GROUP }, (_, q) => f.let(i32.load(i32.of(0), 4 * (PLACES + q))));
+  const places = Array.from({ length: GROUP }, (_, q) => f.let(i32.load(own.get, 4 * (PLACES + q))));
   const done = f.let(i32.of(0));
   const [end, column] = [f.local("i32"), f.local("i32")];
   const [gains, l, one, common] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
-  const sideBySide = f.let(i32.load(i32.of(0), 4 * SIDE_BY_SIDE));
-  const most = f.let(v128.load32Splat(i32.of(0), 4 * MOST));
-  const step = f.let(v128.load32Splat(i32.of(0), 4 * STEP));
+  const sideBySide = f.let(i32.load(own.get, 4 * SIDE_BY_SIDE));
+  const most = f.let(v128.load32Splat(own.get, 4 * MOST));
+  const step = f.let(v128.load32Splat(own.get, 4 * STEP));
   const each = (what: (k: number) => void): void => {
     for (const k of VECTORS) what(k);
   };
@@ -115,8 +114,8 @@ export function assemble(): Uint8Array<ArrayBuffer> {
     () => left.get,
   );
   each((k) => {
-    f.store(i32.of(0), rest(k), 4 * SQUARES + 16 * k);
-    f.store(i32.of(0), f32x4.mul(common.get, along[k]!.get), 4 * MOVED + 16 * k);
+    f.store(own.get, rest(k), 4 * SQUARES + 16 * k);
+    f.store(own.get, f32x4.mul(common.get, along[k]!.get), 4 * MOVED + 16 * k);
   });
-  return moduleOf(5, f.finish(i32.of(0)));
+  return moduleOf(6, f.finish(i32.of(0)));
 }

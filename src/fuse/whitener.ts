@@ -5,15 +5,16 @@
  *
  * In float32: of 64 sensors that are all 45 dB over the prior power, errors of 7 dB, the square keeps 0.002.
  */
-import { Heap, hosted } from "../wasm/host.ts";
+import { type Heap, hosted } from "../wasm/host.ts";
+import type { HeldGains } from "./held.ts";
 import {
   assemble,
   ENTRY_WORDS,
-  FREE,
   GROUP,
   LOOK_EVERY,
   MOST,
   MOVED,
+  OWN_WORDS,
   PLACES,
   ROW,
   ROW_WORDS,
@@ -25,24 +26,15 @@ import {
 
 export { GROUP } from "./whitener-module.ts";
 
-/** Gains of a layout as the whitener holds them. */
-export interface HeldGains {
-  /** Where they begin, bytes. */
-  readonly at: number;
-  /** From one sensor to the next, bytes; a place takes two. */
-  readonly strideBytes: number;
-}
-
 const moduleOfHost = hosted(assemble);
 
-/** Factors of an observation's classes, and the gains of any number of layouts. */
+/** Factors of an observation's classes. */
 export class Whitener {
   readonly #heap: Heap;
-  #words: Float32Array;
-  #ints: Int32Array;
-  #shorts: Int16Array;
-  /** Words of the observation at hand. */
-  #scratch = FREE;
+  readonly #run: ((...args: number[]) => number) | null;
+  /** Words of its own, and of the observation at hand. */
+  readonly #own: number;
+  #scratch = 0;
   #scratchWords = 0;
   #n = 0;
   /** Words at which residuals, rows and entries begin. */
@@ -53,48 +45,23 @@ export class Whitener {
   #count = 0;
   readonly #begin: number[] = [];
   #ones = new Float64Array(0);
-  readonly #held = new Map<Int16Array, HeldGains>();
-  /** By position, after `run`: the square, and the power's posterior mean less the prior one; to be asked for after `begin`. */
+  /** By position, after `run`: the square, and the power's posterior mean less the prior one; to be asked for anew each time. */
   squares: Float32Array;
   moved: Float32Array;
 
-  /** `stepDb`: unit of the gains. `plain`: without WebAssembly, whatever the host has. */
-  constructor(stepDb: number, plain = false) {
-    this.#heap = new Heap(plain ? null : moduleOfHost(), 4 * FREE);
-    [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
-    this.#words[STEP] = stepDb;
+  /** `stepDb`: unit of the gains, which are held in the same memory. */
+  constructor(heap: Heap, stepDb: number) {
+    this.#heap = heap;
+    this.#run = heap.link(moduleOfHost());
+    this.#own = heap.take(4 * OWN_WORDS) / 4;
+    [this.squares, this.moved] = this.#look();
+    heap.floats[this.#own + STEP] = stepDb;
   }
 
-  #look(): [Float32Array, Int32Array, Int16Array, Float32Array, Float32Array] {
-    const { buffer } = this.#heap;
-    const part = (from: number) => new Float32Array(buffer, 4 * from, GROUP);
-    return [new Float32Array(buffer), new Int32Array(buffer), new Int16Array(buffer), part(SQUARES), part(MOVED)];
-  }
-
-  /** So many words more, and where they are; views are made anew. */
-  #take(words: number): number {
-    const at = this.#heap.take(4 * words) / 4;
-    if (this.#heap.buffer !== this.#words.buffer) {
-      [this.#words, this.#ints, this.#shorts, this.squares, this.moved] = this.#look();
-    }
-    return at;
-  }
-
-  /** Takes the gains of a layout, row a position, and keeps them sensor by sensor in the order given, once. Cost: a copy. */
-  hold(gain: Int16Array, sensors: number, order: Int32Array): HeldGains {
-    let held = this.#held.get(gain);
-    if (held === undefined) {
-      const size = order.length;
-      const at = 4 * this.#take(Math.ceil(gain.length / 2));
-      const table = this.#shorts.subarray(at / 2, at / 2 + gain.length);
-      for (let place = 0; place < size; place++) {
-        let k = order[place]! * sensors;
-        for (let at = place; at < table.length; at += size) table[at] = gain[k++]!;
-      }
-      held = { at, strideBytes: 2 * size };
-      this.#held.set(gain, held);
-    }
-    return held;
+  #look(): [Float32Array, Float32Array] {
+    const { buffer } = this.#heap.floats;
+    const part = (from: number) => new Float32Array(buffer, 4 * (this.#own + from), GROUP);
+    return [part(SQUARES), part(MOVED)];
   }
 
   /** A new observation of `n` sensors and so many classes. */
@@ -102,7 +69,7 @@ export class Whitener {
     const words = (SENSOR_WORDS + GROUP + ROW_WORDS * classes) * n + ((n * (n - 1)) / 2) * classes * ENTRY_WORDS;
     if (words > this.#scratchWords) {
       this.#scratchWords = Math.max(words, 2 * this.#scratchWords);
-      this.#scratch = this.#take(this.#scratchWords);
+      this.#scratch = this.#heap.take(4 * this.#scratchWords) / 4;
     }
     this.#n = n;
     this.#residuals = this.#scratch + SENSOR_WORDS * n;
@@ -115,8 +82,8 @@ export class Whitener {
   /** Sensor i of the observation: its level, and its column among the gains. */
   set(i: number, levelDbm: number, column: number, { strideBytes }: HeldGains): void {
     const at = this.#scratch + SENSOR_WORDS * i;
-    this.#words[at] = levelDbm;
-    this.#ints[at + 1] = column * strideBytes;
+    this.#heap.floats[at] = levelDbm;
+    this.#heap.ints[at + 1] = column * strideBytes;
   }
 
   /**
@@ -125,7 +92,8 @@ export class Whitener {
    */
   add(factor: Float64Array, power2: number, little: number): { readonly logRoot: number; readonly ones2: number } {
     const n = this.#n;
-    const [words, ints, entries, residuals] = [this.#words, this.#ints, this.#entries, this.#residuals];
+    const { floats, ints } = this.#heap;
+    const [entries, residuals] = [this.#entries, this.#residuals];
     const first = this.#rows + this.#begin.length * n * ROW_WORDS;
     let count = this.#count;
     this.#begin.push(count);
@@ -140,7 +108,7 @@ export class Whitener {
         const l = factor[i * n + j]!;
         if (Math.abs(l) < least) continue;
         const entry = entries + ENTRY_WORDS * count++;
-        words[entry] = l;
+        floats[entry] = l;
         ints[entry + 1] = 4 * (residuals + GROUP * j);
         one -= l * ones[j]!;
       }
@@ -148,9 +116,9 @@ export class Whitener {
       ones[i] = one;
       ones2 += one * one;
       const row = first + ROW_WORDS * i;
-      words[row + ROW.inverse] = 1 / diagonal;
-      words[row + ROW.one] = one;
-      words[row + ROW.common] = power2 / (1 + power2 * ones2);
+      floats[row + ROW.inverse] = 1 / diagonal;
+      floats[row + ROW.one] = one;
+      floats[row + ROW.common] = power2 / (1 + power2 * ones2);
       ints[row + ROW.end] = 4 * (entries + ENTRY_WORDS * count);
       logRoot += Math.log(diagonal);
     }
@@ -164,28 +132,29 @@ export class Whitener {
    */
   run(k: number, most: number, { at }: HeldGains, list: Int32Array, from: number, end: number): void {
     const n = this.#n;
+    if (this.squares.buffer !== this.#heap.floats.buffer) [this.squares, this.moved] = this.#look();
     if (n === 0) {
       this.squares.fill(0);
       this.moved.fill(0);
       return;
     }
-    const ints = this.#ints;
+    const [{ floats, ints }, own] = [this.#heap, this.#own];
     const last = end - 1;
-    for (let q = 0; q < GROUP; q++) ints[PLACES + q] = at + 2 * list[from + q < end ? from + q : last]!;
-    ints[SIDE_BY_SIDE] = last - from === GROUP - 1 && list[last]! - list[from]! === GROUP - 1 ? 1 : 0;
-    this.#words[MOST] = most;
+    for (let q = 0; q < GROUP; q++) ints[own + PLACES + q] = at + 2 * list[from + q < end ? from + q : last]!;
+    ints[own + SIDE_BY_SIDE] = last - from === GROUP - 1 && list[last]! - list[from]! === GROUP - 1 ? 1 : 0;
+    floats[own + MOST] = most;
     const row = this.#rows + k * n * ROW_WORDS;
     const entry = this.#entries + ENTRY_WORDS * this.#begin[k]!;
-    const { run } = this.#heap;
-    if (run !== null) run(4 * this.#scratch, 4 * this.#residuals, 4 * row, 4 * entry, n);
+    if (this.#run !== null) this.#run(4 * own, 4 * this.#scratch, 4 * this.#residuals, 4 * row, 4 * entry, n);
     else this.#runPlain(row, entry);
   }
 
   /** What the module does; `row` and `entry` in words. */
   #runPlain(row: number, entry: number): void {
-    const [words, ints, shorts] = [this.#words, this.#ints, this.#shorts];
+    const { floats: words, ints, shorts } = this.#heap;
     const { squares, moved } = this;
-    const [most, step] = [words[MOST]!, words[STEP]!];
+    const places = this.#own + PLACES;
+    const [most, step] = [words[this.#own + MOST]!, words[this.#own + STEP]!];
     squares.fill(0);
     moved.fill(0);
     let common = 0;
@@ -199,7 +168,7 @@ export class Whitener {
       common = words[row + ROW.common]!;
       const end = ints[row + ROW.end]! >> 2;
       for (let q = 0; q < GROUP; q++) {
-        words[at + q] = level - Math.fround(step * shorts[(ints[PLACES + q]! + column) >> 1]!);
+        words[at + q] = level - Math.fround(step * shorts[(ints[places + q]! + column) >> 1]!);
       }
       for (let q = 0; q < GROUP; q += 4) {
         let [s0, s1, s2, s3] = [words[at + q]!, words[at + q + 1]!, words[at + q + 2]!, words[at + q + 3]!];

@@ -125,6 +125,8 @@ export const i32x4 = {
   add: vv(0xae),
   sub: vv(0xb1),
   gt: vv(0x3b),
+  min: vv(0xb6),
+  max: vv(0xb8),
   /** The four lower, the four upper of eight signed lanes of two bytes. */
   fromLow16: v(0xa7),
   fromHigh16: v(0xa8),

@@ -38,50 +38,70 @@ export function instanceOf(
   module: object,
   bytes: number,
 ): { readonly memory: Memory; readonly run: (...args: number[]) => number } | null {
+  const memory = memoryOf(bytes);
+  return memory === null ? null : { memory, run: linked(module, memory) };
+}
+
+function memoryOf(bytes: number): Memory | null {
   if (typeof WebAssembly === "undefined") return null;
   try {
-    const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) });
-    const instance = new WebAssembly.Instance(module, { env: { memory } });
-    return { memory, run: instance.exports.run as (...args: number[]) => number };
+    return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) });
   } catch {
     return null;
   }
 }
 
+function linked(module: object, memory: Memory): (...args: number[]) => number {
+  const instance = new WebAssembly!.Instance(module, { env: { memory } });
+  return instance.exports.run as (...args: number[]) => number;
+}
+
 /** Pieces are given out at multiples of this, bytes: what a vector may be loaded from. */
 const ALIGNED = 16;
 
-/** Memory that is given out piece by piece and never back, of a module's instance; or plain memory, where `run` is null. */
+/**
+ * Memory that is given out piece by piece and never back, for any number of modules; plain memory where the host has no
+ * WebAssembly. Its views are others once a piece had no room: to be asked for after `take`.
+ */
 export class Heap {
-  readonly run: ((...args: number[]) => number) | null;
   readonly #memory: Memory | null;
   #plain = new ArrayBuffer(PAGE);
-  #used: number;
+  #used = 0;
+  floats!: Float32Array;
+  ints!: Int32Array;
+  shorts!: Int16Array;
 
-  /** `module`: null for plain memory. The first `fixed` bytes, no more than a page, are the module's own. */
-  constructor(module: object | null, fixed: number) {
-    const made = module === null ? null : instanceOf(module, PAGE);
-    this.run = made?.run ?? null;
-    this.#memory = made?.memory ?? null;
-    this.#used = fixed;
+  /** `plain`: without WebAssembly, whatever the host has. */
+  constructor(plain: boolean) {
+    this.#memory = plain ? null : memoryOf(PAGE);
+    this.#look();
   }
 
-  /** All of it; another one once a piece had no room. */
-  get buffer(): ArrayBuffer {
-    return this.#memory?.buffer ?? this.#plain;
+  #look(): void {
+    const buffer = this.#memory?.buffer ?? this.#plain;
+    this.floats = new Float32Array(buffer);
+    this.ints = new Int32Array(buffer);
+    this.shorts = new Int16Array(buffer);
+  }
+
+  /** The function of an instance of a module over this memory; null where the memory is plain. */
+  link(module: object | null): ((...args: number[]) => number) | null {
+    return module === null || this.#memory === null ? null : linked(module, this.#memory);
   }
 
   /** Where so many bytes more are. Throws RangeError where there is no memory for them. */
   take(bytes: number): number {
     const at = ALIGNED * Math.ceil(this.#used / ALIGNED);
     this.#used = at + bytes;
-    const missing = Math.ceil((this.#used - this.buffer.byteLength) / PAGE);
-    if (missing > 0 && this.#memory !== null) this.#memory.grow(missing);
-    else if (missing > 0) {
+    const missing = Math.ceil((this.#used - this.ints.byteLength) / PAGE);
+    if (missing <= 0) return at;
+    if (this.#memory !== null) this.#memory.grow(missing);
+    else {
       const larger = new ArrayBuffer(this.#plain.byteLength + missing * PAGE);
       new Uint8Array(larger).set(new Uint8Array(this.#plain));
       this.#plain = larger;
     }
+    this.#look();
     return at;
   }
 }

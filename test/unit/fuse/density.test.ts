@@ -41,8 +41,14 @@ function logNormal(residual: readonly number[], covariance: readonly (readonly n
   return -(square + logDet + n * Math.log(2 * Math.PI)) / 2;
 }
 
+/** What is expected, with its gains in rows: a density holds them before it is asked. */
+interface Expected extends Omit<Expectation, "gains"> {
+  readonly gain: Int16Array;
+  readonly sensors: number;
+}
+
 interface World {
-  readonly e: Expectation;
+  readonly e: Expected;
   readonly heard: { sensor: number[]; level: number[]; covariance: Float64Array };
   readonly silent: Silent[];
   readonly size: number;
@@ -90,6 +96,14 @@ function world(seed: number, size: number, sensors: number, hearing: number): Wo
     silent,
     size,
   };
+}
+
+/** Log density of a world's observation at each of its positions. */
+function evaluated(w: World, power: { meanDbm: number; sdDb: number }, factor: number, density = new Density()) {
+  const out = new Float64Array(w.size);
+  const e = { ...w.e, gains: density.hold(w.e.gain, w.e.sensors, w.e.patches) };
+  atOnce(density.evaluate(e, power, w.heard, w.silent, factor, out, null));
+  return out;
 }
 
 /** The same density written down as it is defined. */
@@ -160,8 +174,7 @@ describe("density", () => {
         (seed, size, hearing) => {
           const w = world(seed, size, 7, hearing);
           const power = { meanDbm: -36, sdDb: 10 };
-          const out = new Float64Array(size);
-          atOnce(new Density().evaluate(w.e, power, w.heard, w.silent, 1.5, out, null));
+          const out = evaluated(w, power, 1.5);
           const exact = naive(w, power, 1.5);
           const { middle, from, member } = w.e.patches;
           const seeds = w.heard.sensor.slice(0, 4).map((s) => exact[w.e.nearest[s]!]!);
@@ -194,10 +207,8 @@ describe("density", () => {
     const e = { ...drawn.e, classOf: new Uint8Array(drawn.size), classVariance: [30] };
     const w = { ...drawn, e, silent: drawn.silent.map((s) => ({ ...s, looks: s.looks / 40 })) };
     const power = { meanDbm: -36, sdDb: 10 };
-    const [out, plain] = [new Float64Array(w.size), new Float64Array(w.size)];
-    atOnce(new Density().evaluate(w.e, power, w.heard, w.silent, 1, out, null));
-    atOnce(new Density(true).evaluate(w.e, power, w.heard, w.silent, 1, plain, null));
-    expect(out).toEqual(plain);
+    const out = evaluated(w, power, 1);
+    expect(out).toEqual(evaluated(w, power, 1, new Density(true)));
     const exact = naive(w, power, 1);
     const top = Math.max(...exact);
     const near = exact.flatMap((x, c) => (x > top - PATCH_NATS / 2 ? [c] : []));
@@ -221,8 +232,7 @@ describe("density", () => {
     const e = { ...drawn.e, classOf: new Uint8Array(drawn.size), classVariance: [49] };
     const w = { ...drawn, e, silent, heard: { ...drawn.heard, level: [-55], covariance: Float64Array.of(20) } };
     const power = { meanDbm: -36, sdDb: 15 };
-    const out = new Float64Array(w.size);
-    atOnce(new Density().evaluate(e, power, w.heard, silent, 1, out, null));
+    const out = evaluated(w, power, 1);
     // The power given the one level: normal; 2 dB of its spread are in the curves.
     const own2 = 1 / (1 / 225 + 1 / 69);
     const sdDb = Math.sqrt(own2 - 4);
@@ -259,9 +269,8 @@ describe("density", () => {
     const w = world(5, 40, 6, 6);
     const power = { meanDbm: -36, sdDb: 60 };
     const ranges = [[1], [1, 1.5, 2.25]].map((scales) => {
-      const out = new Float64Array(w.size);
       const e = { ...w.e, classOf: new Uint8Array(w.size), classVariance: [9], scales };
-      atOnce(new Density().evaluate(e, power, heard, [], 1, out, null));
+      const out = evaluated({ ...w, e, heard, silent: [] }, power, 1);
       const exact = overScales({ ...w, e, heard, silent: [] }, power, scales);
       const best = exact.indexOf(Math.max(...exact));
       expect(Math.abs(out[best]! - exact[best]!)).toBeLessThan(0.06);
@@ -314,7 +323,7 @@ function overScales(w: World, power: { meanDbm: number; sdDb: number }, scales: 
   });
 }
 
-function expectationOf(site: Parameters<typeof buildGrid>[0], locator: Locator): Expectation {
+function expectationOf(site: Parameters<typeof buildGrid>[0], locator: Locator): Expected {
   const sensors = site.sensors.length;
   const gainDb = planGains(site, locator.grid, site.sensors, site.bands[0]!, {
     exponent: 2,

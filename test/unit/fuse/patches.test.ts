@@ -52,16 +52,29 @@ describe("patches", () => {
     });
   });
 
-  it("200 sensors: the loudest of each middle come first, with their gains, equally loud ones by number", () => {
-    const gainOf = (c: number, s: number): number => -40 - ((s * 37 + c) % 50);
-    const { middle, loudest, loudestGain } = patches(gainOf, 200);
-    const count = loudest.length / middle.length;
-    middle.forEach((m, p) => {
-      const expected = Array.from({ length: 200 }, (_, s) => s).sort((a, b) => gainOf(m, b) - gainOf(m, a) || a - b);
-      expect([...loudest.slice(p * count, (p + 1) * count)]).toEqual(expected.slice(0, count));
-      expect([...loudestGain.slice(p * count, (p + 1) * count)]).toEqual(
-        expected.slice(0, count).map((s) => gainOf(m, s)),
-      );
-    });
+  it("200 sensors, patches of one position each: of every block all sensors, by the best gain to any of its places, the best first", () => {
+    const gainOf = (c: number, s: number): number => -40 - ((s * 37 + c * 61) % 90);
+    const { member, from, blocks } = patches(gainOf, 200);
+    expect([from.length - 1, blocks.length]).toEqual([SIZE, 200]);
+    const most = Array.from({ length: 200 }, (_, s) => Math.max(...[...member].map((c) => gainOf(c, s))));
+    expect([...blocks].map((listed) => listed >> 16)).toEqual([...most].sort((a, b) => b - a));
+    expect([...blocks].map((listed) => most[listed & 0xffff])).toEqual([...blocks].map((listed) => listed >> 16));
+    expect(new Set([...blocks].map((listed) => listed & 0xffff)).size).toBe(200);
+  });
+
+  it("as many patches as fill two blocks and some: each block has the sensors of its own places", () => {
+    const size = 3 * SIZE;
+    const zones = Array.from({ length: size }, (_, c) => ({ ...grid.zones[0]!, id: `${c}`, from: c, to: c + 1 }));
+    const made = patchesOf(
+      { size, xM: Float64Array.from({ length: size }, (_, c) => c), yM: new Float64Array(size), zones },
+      { gain: Int16Array.from({ length: 2 * size }, (_, k) => -k), sensors: 2, stepDb: 1 },
+    );
+    expect(made.from.length - 1).toBe(size);
+    expect([...made.blocks].map((listed) => [listed >> 16, listed & 0xffff])).toEqual(
+      [0, 16, 32].flatMap((c) => [
+        [0 - 2 * c, 0],
+        [-2 * c - 1, 1],
+      ]),
+    );
   });
 });

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { HeldGains } from "../../../src/fuse/held.ts";
 import { cholesky } from "../../../src/fuse/linalg.ts";
 import { GROUP, Whitener } from "../../../src/fuse/whitener.ts";
+import { Heap } from "../../../src/wasm/host.ts";
 import { mulberry32 } from "../../support/noise.ts";
 
 const STEP_DB = 1 / 64;
@@ -33,9 +35,32 @@ function drawn(seed: number, n: number): Case {
   return { n, gain, level: Array.from({ length: n }, () => -80 * next()), factors };
 }
 
+interface Loop {
+  readonly heap: Heap;
+  readonly whitener: Whitener;
+}
+
+function loop(plain = false): Loop {
+  const heap = new Heap(plain);
+  return { heap, whitener: new Whitener(heap, STEP_DB) };
+}
+
+/** Gains in a heap, candidates in an order. */
+function holding(heap: Heap, gain: Int16Array, sensors: number, order: Int32Array): HeldGains {
+  const placeOf = new Int32Array(order.length);
+  order.forEach((candidate, place) => {
+    placeOf[candidate] = place;
+  });
+  return new HeldGains(heap, gain, sensors, { order, placeOf, blocks: new Int32Array(0) });
+}
+
 /** What a whitener gives for all positions of a case, class by class. */
-function run(whitener: Whitener, { n, gain, level, factors }: Case, most: number): { sums: object[]; all: number[] } {
-  const held = whitener.hold(gain, n + 2, ORDER);
+function run(
+  { heap, whitener }: Loop,
+  { n, gain, level, factors }: Case,
+  most: number,
+  held = holding(heap, gain, n + 2, ORDER),
+): { sums: object[]; all: number[] } {
   whitener.begin(n, factors.length);
   level.forEach((db, i) => {
     whitener.set(i, db, i + 1, held);
@@ -54,7 +79,7 @@ function run(whitener: Whitener, { n, gain, level, factors }: Case, most: number
 
 describe("whitener", () => {
   it("any factor and gains, positions given up or not: WebAssembly and the plain loop give the same bits", () => {
-    const [fast, plain] = [new Whitener(STEP_DB), new Whitener(STEP_DB, true)];
+    const [fast, plain] = [loop(), loop(true)];
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 0, max: 40 }), fc.constantFrom(300, 3000, 1e9), (seed, n, most) => {
         const c = drawn(seed, n);
@@ -66,7 +91,7 @@ describe("whitener", () => {
 
   it("eight sensors and some left over: squares and moved powers are those of the covariance with the power's in it", () => {
     const c = drawn(3, 11);
-    const { all } = run(new Whitener(STEP_DB, true), c, Number.POSITIVE_INFINITY);
+    const { all } = run(loop(true), c, Number.POSITIVE_INFINITY);
     // The same through one factor of C + v 11'.
     const { n, gain, level, factors } = c;
     const factor = factors[1]!;
@@ -93,8 +118,8 @@ describe("whitener", () => {
   });
 
   it("levels all 7 dB over the gains, errors of 1 dB: the power is taken to be 7 dB more, less what the prior keeps", () => {
-    const whitener = new Whitener(STEP_DB);
-    const held = whitener.hold(Int16Array.from([-640, -1280, -1920]), 3, Int32Array.from([0]));
+    const { heap, whitener } = loop();
+    const held = holding(heap, Int16Array.from([-640, -1280, -1920]), 3, Int32Array.from([0]));
     whitener.begin(3, 1);
     for (let i = 0; i < 3; i++) whitener.set(i, 7 - 10 * (i + 1), i, held);
     whitener.add(Float64Array.from([1, 0, 0, 0, 1, 0, 0, 0, 1]), POWER2, 0);
@@ -105,11 +130,15 @@ describe("whitener", () => {
 
   it("several layouts and larger observations, memory growing: gains held before are still there", () => {
     for (const plain of [false, true]) {
-      const whitener = new Whitener(STEP_DB, plain);
+      const one = loop(plain);
       const cases = [drawn(1, 20), drawn(2, 70), drawn(3, 5)];
-      const first = cases.map((c) => run(whitener, c, 1e9));
-      expect(cases.map((c) => run(whitener, c, 1e9))).toEqual(first);
-      expect(first).toEqual(cases.map((c) => run(new Whitener(STEP_DB, plain), c, 1e9)));
+      const held = cases.map((c) => holding(one.heap, c.gain, c.n + 2, ORDER));
+      const first = cases.map((c, i) => run(one, c, 1e9, held[i]));
+      expect(cases.map((c, i) => run(one, c, 1e9, held[i]))).toEqual(first);
+      expect(first).toEqual(cases.map((c) => run(loop(plain), c, 1e9)));
+      cases.forEach(({ n, gain }, i) => {
+        for (let k = 0; k < gain.length; k++) expect(held[i]!.of(Math.floor(k / (n + 2)), k % (n + 2))).toBe(gain[k]);
+      });
     }
   });
 });
