@@ -92,6 +92,7 @@ const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
 const STATE_FORMAT = 9;
 const STOP_DEADLINE_MS = 8000;
+const LINK_STOP_MS = 2000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
 const EXIT_FATAL = 70;
 
@@ -106,6 +107,17 @@ function checkLearning(learning: LearningBlocks, site: Site, nowMs: number): voi
   }
   if (wrong.length > 0)
     throw new AppError("CONFIG_INVALID", "the learning mode can't be as configured", { details: wrong });
+}
+
+/** Makes the data folder where it is not there yet. Throws FILE_UNWRITABLE. */
+function makeDataDir(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === "EEXIST" || code === "ENOTDIR" ? "a file stands there" : (code ?? String(cause));
+    throw new AppError("FILE_UNWRITABLE", `the data folder ${dir} can't be made: ${why}`, { cause });
+  }
 }
 
 /** Lets everything else that waits have its turn of the event loop. */
@@ -154,6 +166,7 @@ class RunningService implements Service {
   /** What was last acknowledged to each sensor. */
   private readonly acked = new Map<SensorId, string>();
   private readonly timers: NodeJS.Timeout[] = [];
+  /** Not there before the start got so far. */
   private link!: Link;
   private http!: HttpServer;
   private durable: Durable | null = null;
@@ -237,15 +250,21 @@ class RunningService implements Service {
   async start(): Promise<void> {
     const { config } = this;
     this.loopDelay.enable();
-    this.watchedDelay.enable();
-    mkdirSync(config.dataDir, { recursive: true });
+    makeDataDir(config.dataDir);
     this.lock = lockFolder(config.dataDir);
     try {
       await this.store.start();
       if (config.journal.enabled) await this.openDurable();
       await this.connect();
     } catch (error) {
-      this.lock.release();
+      // What still listens or waits would keep alive a process that serves nobody. Why it could not start is what counts.
+      this.stopping = true;
+      try {
+        await this.halt();
+        await this.release();
+      } catch (also) {
+        this.log.warn({ err: also }, "the start failed, and not all was let go of");
+      }
       throw error;
     }
   }
@@ -272,6 +291,8 @@ class RunningService implements Service {
       for (const { id, block } of this.site.sensors) this.acknowledge(id, block);
     });
     this.heartbeat = new Heartbeat(config.dataDir);
+    // From here on: what the start itself held up is no stall of the service.
+    this.watchedDelay.enable();
     this.every(WATCH_MS, () => this.watchOver());
     if (this.durable) {
       this.every(config.journal.snapshotS * 1000, () => void this.saveState());
@@ -294,19 +315,32 @@ class RunningService implements Service {
   async stop(): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;
-    for (const timer of this.timers) clearInterval(timer);
     this.link.publish(this.stateTopic(), this.stateText(false), { qos: 1, retain: true });
-    await this.link.stop(2000);
+    await this.halt();
     await this.saveState();
-    await this.durable?.close();
-    await this.http.close();
-    await this.broker?.close();
-    await this.store.stop(STOP_DEADLINE_MS);
-    this.heartbeat?.close();
-    this.lock?.release();
+    await this.release();
+    this.log.info("cellward has stopped");
+  }
+
+  /** Nothing begins any more by itself, and nothing comes in. */
+  private async halt(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    await this.link?.stop(LINK_STOP_MS);
+  }
+
+  /** Lets go of all that the service holds, also where a start got only so far. */
+  private async release(): Promise<void> {
     this.loopDelay.disable();
     this.watchedDelay.disable();
-    this.log.info("cellward has stopped");
+    try {
+      await this.durable?.close();
+      await this.http?.close();
+      await this.broker?.close();
+      await this.store.stop(STOP_DEADLINE_MS);
+      this.heartbeat?.close();
+    } finally {
+      this.lock?.release();
+    }
   }
 
   // ------------------------------------------------------------------------------------------------------------ intake

@@ -11,7 +11,10 @@ export interface FolderLock {
   release(): void;
 }
 
-/** Takes the folder, which must exist. Throws `AppError` DATA_DIR_LOCKED when another process (or this one) has it. */
+/**
+ * Takes the folder, which must exist. Throws `AppError` DATA_DIR_LOCKED when another process (or this one) has it,
+ * FILE_UNWRITABLE when there can be no lock in it.
+ */
 export function lockFolder(dir: string): FolderLock {
   const file = join(dir, "lock");
   const release = take(file);
@@ -38,18 +41,23 @@ export function isLocked(dir: string): boolean {
 
 /** Takes the lock and gives what releases it; null when it is taken. */
 function take(file: string): (() => void) | null {
-  const db = new Database(file);
+  let db: Database.Database | null = null;
   try {
+    db = new Database(file);
     db.exec("PRAGMA busy_timeout = 0");
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
-    db.close();
-    if ((error as { code?: string }).code === "SQLITE_BUSY") return null;
-    throw error;
+    db?.close();
+    const { code, message } = error as { code?: string; message: string };
+    if (code === "SQLITE_BUSY") return null;
+    const why =
+      code === "SQLITE_NOTADB" ? `${file} is no lock of cellward: delete it` : `can't lock ${file}: ${message}`;
+    throw new AppError("FILE_UNWRITABLE", why, { cause: error });
   }
+  const taken = db;
   return () => {
-    db.exec("ROLLBACK");
-    db.close();
+    taken.exec("ROLLBACK");
+    taken.close();
   };
 }
 

@@ -5,7 +5,7 @@ import mqtt, { type MqttClient } from "mqtt";
 import { type Simulation, simulate } from "../../simulator/index.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Clock } from "../../src/contracts.ts";
-import { createLogger } from "../../src/log.ts";
+import { createLogger, type Logger } from "../../src/log.ts";
 import { type Service, startService } from "../../src/main.ts";
 import type { AlertChange } from "../../src/model.ts";
 import { until } from "./servers.ts";
@@ -26,6 +26,7 @@ export interface TestServiceOptions {
   readonly siteText: string;
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly clock?: Clock;
+  readonly log?: Logger;
 }
 
 export function temporaryDir(): string {
@@ -43,7 +44,7 @@ export async function startTestService(options: TestServiceOptions): Promise<Tes
   const service = await startService({
     config,
     version: "test",
-    log: createLogger(process.env.CELLWARD_TEST_LOG ?? "silent"),
+    log: options.log ?? createLogger(process.env.CELLWARD_TEST_LOG ?? "silent"),
     consoleDir: null,
     onAlert: (change) => changes.push(change),
     ...(options.clock ? { clock: options.clock } : {}),
