@@ -1,11 +1,13 @@
 /** Why the chosen alert stands: who heard it and how loud, where it can be, and what a person may do about it. */
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { SeverityMark } from "./shapes.tsx";
 import { Spark } from "./spark.tsx";
 import {
   acknowledge,
   close,
   dialog,
+  fetchChannels,
   notice,
   nowMs,
   selectedAlert,
@@ -22,9 +24,13 @@ import {
   cellP,
   confidenceWords,
   kindWords,
+  loudest,
   percent,
+  placeWords,
+  remarks,
   sensorStateWords,
-  stateWords,
+  severityWords,
+  stateByWords,
 } from "./words.ts";
 
 function clock(ms: number): string {
@@ -46,11 +52,14 @@ function Bar({ share, tone }: { share: number; tone: string }) {
   );
 }
 
-/** Loudest the bars show; more is full. Excess over the noise of a phone in the same cell is 30 to 60 dB. */
+/** What a full bar stands for, unless a sensor hears more than that: then that is full, and the others fall short of it. */
 const BAR_DB = 60;
+/** Values of a chosen sensor are asked for again so often: the stream tells of its state only when it changes. */
+const SENSOR_REFRESH_MS = 2000;
 
 function Heard({ alert }: { alert: Alert }) {
-  const list = [...(alert.evidence?.sensors ?? [])].sort((a, b) => b.excess_db - a.excess_db).slice(0, 8);
+  const list = loudest(alert);
+  const full = Math.max(BAR_DB, list[0]?.excess_db ?? 0);
   const picked = useSignal<string | null>(null);
   if (list.length === 0) return null;
   const key = (s: { sensor: string; band: string }) => `${s.sensor} ${s.band}`;
@@ -71,13 +80,13 @@ function Heard({ alert }: { alert: Alert }) {
               <span class="bar-name">
                 {s.sensor} <small>{bandWords(s.band)}</small>
               </span>
-              <Bar share={s.excess_db / BAR_DB} tone="loud" />
+              <Bar share={s.excess_db / full} tone="loud" />
               <span class="bar-value">{s.excess_db.toFixed(0)} dB</span>
             </button>
           </li>
         ))}
       </ul>
-      <Spark sensor={shown.sensor} band={shown.band} />
+      <Spark sensor={shown.sensor} band={shown.band} heardAt={alert.last_evidence_at} />
     </>
   );
 }
@@ -158,7 +167,8 @@ const OUTCOMES = [
 
 function CloseForm({ alert }: { alert: Alert }) {
   return (
-    <fieldset class="form" aria-label="How it ended">
+    <fieldset class="form">
+      <legend>How did {placeWords(alert)} end?</legend>
       {OUTCOMES.map(([id, name]) => (
         <button type="button" key={id} onClick={() => void close(alert, id)}>
           {name}
@@ -238,9 +248,9 @@ function AlertEvidence({ alert }: { alert: Alert }) {
       <div class="evidence-head">
         <SeverityMark severity={alert.severity} size={34} />
         <div>
-          <h2>{alert.cell ?? alert.block ?? kindWords(alert)}</h2>
+          <h2>{placeWords(alert)}</h2>
           <p>
-            {kindWords(alert)} · {alert.severity} · {stateWords(alert)}
+            {kindWords(alert)} · {severityWords(alert)} · {stateByWords(alert)}
             {p === null ? "" : ` · ${confidenceWords(p)} (${percent(p)})`}
           </p>
         </div>
@@ -250,6 +260,11 @@ function AlertEvidence({ alert }: { alert: Alert }) {
           {notice.value}
         </p>
       )}
+      {remarks(alert, clock).map((words) => (
+        <p key={words} class="remark">
+          {words}
+        </p>
+      ))}
       <Actions alert={alert} />
       <Where alert={alert} />
       <Heard key={alert.id} alert={alert} />
@@ -261,6 +276,11 @@ function AlertEvidence({ alert }: { alert: Alert }) {
 function SensorEvidence({ id }: { id: string }) {
   const sensor = sensors.value.get(id);
   const band = useSignal<string | null>(null);
+  useEffect(() => {
+    void fetchChannels(id);
+    const timer = setInterval(() => void fetchChannels(id), SENSOR_REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [id]);
   if (sensor === undefined) return null;
   const shown = sensor.channels.find((c) => c.band === band.value)?.band ?? sensor.channels[0]?.band;
   return (

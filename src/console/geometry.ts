@@ -27,9 +27,13 @@ export interface Plan {
 
 /** Room for a floor's name above it, and between floors. */
 const HEAD_M = 2.2;
+/** The floor's name: size of its letters, and how far over the floor their line is. */
+export const FLOOR_NAME_M = 1.3;
+export const FLOOR_NAME_UP_M = 0.7;
 const GAP_M = 1.6;
 
-function boxOf(points: readonly (readonly [number, number])[]): Box {
+/** The box around a polygon on the page, where y points down. */
+export function boxOf(points: readonly (readonly [number, number])[]): Box {
   const xs = points.map((p) => p[0]);
   const ys = points.map((p) => -p[1]);
   const x = Math.min(...xs);
@@ -122,8 +126,70 @@ export function centreOf(polygon: readonly (readonly [number, number])[]): reado
   return [x / (3 * area), -y / (3 * area)];
 }
 
-export function sizeOf(polygon: readonly (readonly [number, number])[]): { readonly w: number; readonly h: number } {
-  return boxOf(polygon);
+export function overlap(a: Box, b: Box): boolean {
+  return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+}
+
+/** Room around a sensor's mark that a name keeps free, m. */
+const SENSOR_CLEAR_M = 0.5;
+
+/**
+ * Where a zone's name stands, `w` by `h`, centre, in page coordinates: in its middle, or off it where a sensor hangs there. The
+ * first of these places that no sensor is in; the middle where there is none.
+ */
+export function nameSpot(
+  zone: Box,
+  w: number,
+  h: number,
+  sensors: readonly (readonly [number, number])[],
+): readonly [number, number] {
+  const middle = [zone.x + zone.w / 2, zone.y + zone.h / 2] as const;
+  const within = (at: number, low: number, high: number) => Math.min(Math.max(at, low), Math.max(low, high));
+  for (const dy of [0, -0.28, 0.28]) {
+    for (const dx of [0, -0.25, 0.25, -0.4, 0.4]) {
+      const x = within(middle[0] + dx * zone.w, zone.x + w / 2, zone.x + zone.w - w / 2);
+      const y = within(middle[1] + dy * zone.h, zone.y + h / 2, zone.y + zone.h - h / 2);
+      const clear = sensors.every(
+        ([sx, sy]) => Math.abs(sx - x) > w / 2 + SENSOR_CLEAR_M || Math.abs(sy - y) > h / 2 + SENSOR_CLEAR_M,
+      );
+      if (clear) return [x, y];
+    }
+  }
+  return middle;
+}
+
+/** A label that wants to stand at a marked zone. All in page coordinates. */
+export interface LabelWish {
+  readonly zone: Box;
+  readonly w: number;
+  readonly h: number;
+}
+
+/**
+ * Where labels stand: over their zone or under it, inside `view`, over no other marked zone and over no label of an earlier wish; null for
+ * one that finds no such place, for a label over another cell's mark would send somebody to the wrong door. Of two free
+ * places the one that covers none of `titles`. Cost: wishes times (zones + labels), which are few.
+ */
+export function placeLabels(
+  wishes: readonly LabelWish[],
+  marked: readonly Box[],
+  titles: readonly Box[],
+  view: Box,
+  gap: number,
+): readonly ({ readonly box: Box; readonly above: boolean } | null)[] {
+  const placed: Box[] = [];
+  return wishes.map(({ zone, w, h }) => {
+    const x = Math.min(Math.max(zone.x + zone.w / 2 - w / 2, view.x), view.x + view.w - w);
+    const places = [true, false]
+      .map((above) => ({ above, box: { x, y: above ? zone.y - gap - h : zone.y + zone.h + gap, w, h } }))
+      .filter(({ box }) => box.y >= view.y && box.y + h <= view.y + view.h)
+      .filter(({ box }) => !placed.some((other) => overlap(box, other)))
+      .filter(({ box }) => !marked.some((other) => other !== zone && overlap(box, other)));
+    const best = places.find(({ box }) => !titles.some((title) => overlap(box, title))) ?? places[0];
+    if (best === undefined) return null;
+    placed.push(best.box);
+    return best;
+  });
 }
 
 /** A wall as the pieces left and right of its door. */

@@ -6,6 +6,7 @@ import {
   asideAlerts,
   closedAlerts,
   fresh,
+  learning,
   nowMs,
   openAlerts,
   select,
@@ -18,7 +19,18 @@ import {
   unacked,
 } from "./state.ts";
 import type { Alert } from "./wire.ts";
-import { activityWords, ageWords, cellP, kindWords, percent, reason, sensorTrouble, stateWords } from "./words.ts";
+import {
+  activityWords,
+  ageWords,
+  cellP,
+  kindWords,
+  percent,
+  placeWords,
+  reason,
+  sensorTrouble,
+  severityWords,
+  stateByWords,
+} from "./words.ts";
 
 function others(alert: Alert): string {
   const list = alert.candidates.filter((c) => c.cell !== alert.cell).slice(0, 3);
@@ -43,7 +55,7 @@ function Row({ alert }: { alert: Alert }) {
         <SeverityMark severity={alert.severity} />
         <span class="row-text">
           <span class="row-top">
-            <strong class="row-cell">{alert.cell ?? alert.block ?? kindWords(alert)}</strong>
+            <strong class="row-cell">{placeWords(alert)}</strong>
             {p !== null && <span class="row-p">{percent(p)}</span>}
             <span class="row-activity">{activityWords(alert) || kindWords(alert)}</span>
             <span class="row-age" title="Since it was opened">
@@ -52,8 +64,7 @@ function Row({ alert }: { alert: Alert }) {
           </span>
           {(chosen || rest === "") && <span class="row-reason">{reason(alert)}</span>}
           <span class="row-state">
-            {alert.severity} · {stateWords(alert)}
-            {alert.acked_by === null ? "" : ` by ${alert.acked_by}`}
+            {severityWords(alert)} · {stateByWords(alert)}
             {rest !== "" && <span class="row-others">or {rest}</span>}
           </span>
         </span>
@@ -63,7 +74,7 @@ function Row({ alert }: { alert: Alert }) {
           type="button"
           class="ack"
           onClick={() => void acknowledge(alert)}
-          aria-label={`Acknowledge ${alert.cell ?? kindWords(alert)}`}
+          aria-label={`Acknowledge ${placeWords(alert)}`}
         >
           Ack{chosen && <kbd>A</kbd>}
         </button>
@@ -96,6 +107,14 @@ function Quiet() {
       <p class="quiet">
         No open alerts, but the service does not hear everything now. {watching} of {states.length} sensors watching
         {trouble === "" ? "" : `; ${trouble}`} at the last word.
+      </p>
+    );
+  }
+  if (learning.value.length > 0) {
+    return (
+      <p class="quiet">
+        No open alerts, and none of phones while {learning.value.map((l) => l.block).join(", ")} is learning. {watching}{" "}
+        of {states.length} sensors watching{trouble === "" ? "." : `; ${trouble}.`}
       </p>
     );
   }

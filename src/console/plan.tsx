@@ -4,19 +4,22 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Callouts, CROWD, type Place } from "./callouts.tsx";
 import {
   type Box,
+  boxOf,
   centreOf,
   ellipseOf,
+  FLOOR_NAME_M,
+  FLOOR_NAME_UP_M,
   type FloorPlan,
   frameOf,
   layOut,
+  nameSpot,
   pathOf,
-  sizeOf,
   wallPieces,
   zoom,
 } from "./geometry.ts";
 import { openAlerts, select, selectedAlert, selection, sensors, site, zones } from "./state.ts";
 import type { Alert, SensorStateName, Severity, ZoneWire } from "./wire.ts";
-import { cellP, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
+import { cellP, loudest, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
 
 interface Maybe {
   readonly p: number;
@@ -45,15 +48,26 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
   return { own, maybe };
 }
 
-function Zone({ zone, place, maybe }: { zone: ZoneWire; place: Place | undefined; maybe: Maybe | undefined }) {
-  const [middle, y] = centreOf(zone.polygon);
-  const { w, h } = sizeOf(zone.polygon);
-  // Sensors of larger rooms tend to hang in the middle: their names stand left of it.
-  const x = zone.kind === "cell" || place !== undefined ? middle : middle - w * 0.24;
+function Zone({
+  zone,
+  place,
+  maybe,
+  sensors,
+}: {
+  zone: ZoneWire;
+  place: Place | undefined;
+  maybe: Maybe | undefined;
+  /** Where sensors hang, in page coordinates. */
+  sensors: readonly (readonly [number, number])[];
+}) {
+  const { w, h } = boxOf(zone.polygon);
   const label = shortZone(zone.id, zone.block, zone.floor);
   const long = label.length > 3;
   // Letters are about 0.6 of their size wide; long names of corridors stay small.
-  const size = Math.min(long ? 0.85 : 1.15, (w * (zone.kind === "cell" ? 0.9 : 0.48)) / (0.6 * label.length), h * 0.4);
+  const size = Math.min(long ? 0.85 : 1.15, (w * 0.9) / (0.6 * label.length), h * 0.4);
+  const middle = centreOf(zone.polygon);
+  const alone = zone.kind !== "cell" && place === undefined;
+  const [x, y] = alone ? nameSpot(boxOf(zone.polygon), 0.6 * label.length * size, size, sensors) : middle;
   const p = place === undefined ? null : cellP(place.alert);
   // A cell that is only the best of many guesses is outlined and shaded, not filled: nobody should walk there certain.
   const unsure = p !== null && p < 0.5;
@@ -140,7 +154,7 @@ function Sensor({
       }}
     >
       <title>{`${id}: ${sensorStateWords(state)}${excess === null ? "" : `, ${Math.round(excess)} dB above its noise`}`}</title>
-      {excess !== null && <circle class="hearing" r={0.45 + Math.max(0, excess) * 0.035} />}
+      {excess !== null && <circle class="hearing" r={0.45 + Math.max(0, excess) * 0.02} />}
       <circle class="target" r="0.7" />
       {state === "ok" || state === "warming" ? (
         <circle class="dot" r="0.24" />
@@ -176,11 +190,17 @@ function Floor({
   const order = [...floor.zones].sort((a, b) => Number(own.has(a.id)) - Number(own.has(b.id)));
   return (
     <g transform={`translate(${floor.dx} ${floor.dy})`}>
-      <text class="floor-name" x={floor.box.x} y={floor.box.y - 0.7} font-size="1.3">
+      <text class="floor-name" x={floor.box.x} y={floor.box.y - FLOOR_NAME_UP_M} font-size={FLOOR_NAME_M}>
         {`Floor ${floor.floor}`}
       </text>
       {order.map((zone) => (
-        <Zone key={zone.id} zone={zone} place={own.get(zone.id)} maybe={maybe.get(zone.id)} />
+        <Zone
+          key={zone.id}
+          zone={zone}
+          place={own.get(zone.id)}
+          maybe={maybe.get(zone.id)}
+          sensors={floor.sensors.flatMap((s) => (s.position_m === null ? [] : [[s.position_m[0], -s.position_m[1]]]))}
+        />
       ))}
       <path
         class="walls"
@@ -224,7 +244,10 @@ export function PlanView() {
   const places = useComputed(() => placesOf(openAlerts.value, selectedAlert.value));
   const heard = useComputed(() => {
     const strongest = new Map<string, number>();
-    for (const s of selectedAlert.value?.evidence?.sensors ?? []) {
+    const chosen = selectedAlert.value;
+    // Of a closed alert nothing is heard now.
+    if (chosen === null || chosen.closed_at !== null) return strongest;
+    for (const s of loudest(chosen)) {
       strongest.set(s.sensor, Math.max(s.excess_db, strongest.get(s.sensor) ?? -1));
     }
     return strongest;

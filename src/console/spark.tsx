@@ -10,14 +10,24 @@ import { bandWords } from "./words.ts";
 
 const SPAN_MS = 300_000;
 const REFRESH_MS = 5000;
+/** What was last heard longer ago than this is shown as it was then: the last five minutes would be empty of it. */
+const PAST_MS = 240_000;
+/** How much of what came after it is shown with it. */
+const AFTER_MS = 60_000;
+/** Steps of the time axis, s: its labels are minutes, and a shorter step would say the same minute twice. */
+const TIME_STEPS_S = [60, 120, 300];
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-export function Spark({ sensor, band }: { sensor: string; band: string }) {
+/** `heardAt`: when it was heard that the chart is about, epoch ms; left out: now. */
+export function Spark({ sensor, band, heardAt }: { sensor: string; band: string; heardAt?: number }) {
   const frame = useRef<HTMLDivElement>(null);
   const words = useSignal("Reading the history …");
+  // Grows with each thing heard; the chart need not be drawn anew for that.
+  const heard = useRef(heardAt);
+  heard.current = heardAt;
   useEffect(() => {
     const element = frame.current;
     if (element === null) return;
@@ -31,8 +41,11 @@ export function Spark({ sensor, band }: { sensor: string; band: string }) {
       font: "11px system-ui",
     };
     const load = async () => {
-      const to = Math.round(nowMs.peek());
+      const last = heard.current ?? nowMs.peek();
+      const past = nowMs.peek() - last > PAST_MS;
+      const to = Math.round(past ? last + AFTER_MS : nowMs.peek());
       const from = to - SPAN_MS;
+      const span = past ? `Five minutes until ${clock(to, timezone)}` : "Last five minutes";
       let points: readonly PointWire[];
       try {
         const path = `history?sensor=${sensor}&band=${band}&from=${from}&to=${to}&limit=600`;
@@ -43,12 +56,12 @@ export function Spark({ sensor, band }: { sensor: string; band: string }) {
       }
       if (gone) return;
       if (points.length === 0) {
-        words.value = "No history of the last five minutes.";
+        words.value = `${span}: no history.`;
         return;
       }
       const loudest = Math.max(...points.map((p) => p.max_dbm ?? Number.NEGATIVE_INFINITY));
       const floor = points.at(-1)!.floor_dbm;
-      words.value = `Last five minutes: loudest ${loudest.toFixed(0)} dBm${floor === null ? "" : `, noise floor ${floor.toFixed(0)} dBm`}.`;
+      words.value = `${span}: loudest ${loudest.toFixed(0)} dBm${floor === null ? "" : `, noise floor ${floor.toFixed(0)} dBm`}.`;
       const column = (pick: (p: PointWire) => number | null) => points.map(pick);
       const data: uPlot.AlignedData = [
         points.map((p) => p.t / 1000),
@@ -68,7 +81,7 @@ export function Spark({ sensor, band }: { sensor: string; band: string }) {
           cursor: { show: false },
           tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), timezone),
           axes: [
-            { ...axis, size: 22, values: (_u, at) => at.map((t) => clock(t * 1000, timezone)) },
+            { ...axis, size: 22, incrs: TIME_STEPS_S, values: (_u, at) => at.map((t) => clock(t * 1000, timezone)) },
             { ...axis, size: 40 },
           ],
           series: [

@@ -5,6 +5,7 @@ import type {
   Alert,
   AlertChange,
   CellBeliefWire,
+  ChannelWire,
   SensorStateName,
   SensorWire,
   SiteWire,
@@ -85,6 +86,23 @@ export async function fetchSearchList(): Promise<void> {
   } catch (error) {
     notice.value = `The search list could not be read: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** Asks for what a sensor's channels are like now, and when it was last heard. */
+export async function fetchChannels(id: string): Promise<void> {
+  let channels: readonly ChannelWire[];
+  try {
+    channels = await getAll<ChannelWire>(`channels?sensor=${encodeURIComponent(id)}&limit=500`);
+  } catch {
+    // The page says elsewhere that the service does not answer; what is shown stays, with the time it is of.
+    return;
+  }
+  const before = sensors.value.get(id);
+  if (before === undefined) return;
+  const heard = channels.flatMap((c) => (c.t === null ? [] : [c.t]));
+  const last = Math.max(...heard, before.last_seen_at ?? Number.NEGATIVE_INFINITY);
+  const now = { ...before, channels, last_seen_at: Number.isFinite(last) ? last : null };
+  sensors.value = new Map(sensors.value).set(id, now);
 }
 
 function apply(map: Map<string, Alert>, alert: Alert): void {

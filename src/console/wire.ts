@@ -50,6 +50,8 @@ export type SensorStateName = "ok" | "warming" | "fault" | "tamper" | "offline" 
 export interface ChannelWire {
   readonly band: string;
   readonly status: string;
+  /** End of the last window judged. */
+  readonly t: number | null;
   readonly floor_dbm: number | null;
   readonly excess_db: number | null;
   readonly hot: boolean;

@@ -3,6 +3,11 @@ import type { Alert, LearningWire, SensorStateName, Severity } from "./wire.ts";
 
 const RANK: Readonly<Record<Severity, number>> = { critical: 3, high: 2, medium: 1, low: 0 };
 
+/** The worst first. */
+export function severityOrder(severity: Severity): number {
+  return -RANK[severity];
+}
+
 /** Set aside by a person or a rule: shelved, suppressed, out of service. */
 export function isAside(alert: Alert): boolean {
   return alert.shelved_until !== null || alert.suppressed_by !== null || alert.out_of_service;
@@ -46,6 +51,12 @@ export function activityWords(alert: Alert): string {
   return alert.activity === null ? "" : ACTIVITIES[alert.activity];
 }
 
+/** Where it is, in one name: the alert's cell, outside for a phone that is in none, else the block or the kind of alert. */
+export function placeWords(alert: Alert): string {
+  if (alert.cell !== null) return alert.cell;
+  return alert.kind === "phone-active" ? "outside" : (alert.block ?? kindWords(alert));
+}
+
 /** Display state, derived from the independent facts; never stored. */
 export function stateWords(alert: Alert): string {
   if (alert.closed_at !== null) return alert.outcome === null ? "closed" : `closed: ${alert.outcome.replace("-", " ")}`;
@@ -54,6 +65,46 @@ export function stateWords(alert: Alert): string {
   if (alert.out_of_service) return "out of service";
   if (alert.acked) return alert.active ? "acknowledged" : "acknowledged, ended";
   return alert.active ? "new" : "new, ended";
+}
+
+/** The severity, and whether it was lowered since the alert was told. */
+export function severityWords(alert: Alert): string {
+  return alert.evidence?.lowered === undefined ? alert.severity : `${alert.severity}, lowered`;
+}
+
+/** The state, and who acknowledged it: of a closed alert it is not known who closed it, or who found something. */
+export function stateByWords(alert: Alert): string {
+  const state = stateWords(alert);
+  const by = alert.acked_by;
+  if (by === null) return state;
+  return state.startsWith("acknowledged")
+    ? state.replace("acknowledged", `acknowledged by ${by}`)
+    : `${state} · acknowledged by ${by}`;
+}
+
+/** What else must be known before somebody acts on it: a sentence each; none for most alerts. */
+export function remarks(alert: Alert, clock: (ms: number) => string): readonly string[] {
+  const said: string[] = [];
+  const { lowered, set_aside: setAside } = alert.evidence ?? {};
+  if (lowered !== undefined) {
+    said.push(
+      `Lowered at ${clock(lowered.at)}: told as in ${lowered.cell ?? "no cell"} before, now where nobody is held.`,
+    );
+  }
+  if (setAside !== undefined && setAside.length > 0) {
+    said.push(`Not counted for the place, as the others contradict: ${setAside.join(", ")}.`);
+  }
+  if (alert.late_ms !== undefined) {
+    said.push(`Readings came late: known ${ageWords(alert.late_ms)} after it was last heard.`);
+  }
+  return said;
+}
+
+/** Loudest first, as many as are listed and ringed on the plan: more would hide the cells. */
+const LOUDEST = 8;
+
+export function loudest(alert: Alert): NonNullable<Alert["evidence"]>["sensors"] {
+  return [...(alert.evidence?.sensors ?? [])].sort((a, b) => b.excess_db - a.excess_db).slice(0, LOUDEST);
 }
 
 /** `lte800-ul` as people say it: LTE 800. */

@@ -233,6 +233,100 @@ describe("console", () => {
     expect(await cells(page)).toEqual(["b1-0-20", "b1-1-05"]);
   });
 
+  it("learning mode: said on top and in the list, which does not call that quiet", async () => {
+    const { page, service } = await open("quiet");
+    service.learns = [
+      { block: "b1", learning: true, firstMs: 1, untilMs: Date.now() + 3_600_000, events: 9, alerts: 4, last: [] },
+    ];
+    await page.getByText("Learning: phones raise no alarm.").waitFor();
+    await page.getByText("No open alerts, and none of phones while b1 is learning.").waitFor();
+    expect(await page.getByText("Nothing to report").count()).toBe(0);
+  });
+
+  it("lowered alert: its place is outside, and what was told before stands beside it", async () => {
+    const { page, service } = await open("quiet");
+    const t = Date.now();
+    const told = fixtureAlert("b1-1-05", t);
+    service.put(told);
+    const evidence = { ...told.evidence!, lowered: { at: t, cell: "b1-1-05" } };
+    service.put({ ...told, version: 2, severity: "low", cell: null, candidates: [], p_outside: 0.98, evidence });
+    await page.getByText(/^Lowered at .*: told as in b1-1-05 before, now where nobody is held\.$/).waitFor();
+    expect(await cells(page)).toEqual(["outside"]);
+    expect(await page.locator(".zone.alert").count()).toBe(0);
+  });
+
+  it("closing: the form says which alert it is about", async () => {
+    const { page } = await open("mixed");
+    await page.locator(".row").first().waitFor();
+    await page.keyboard.press("a");
+    await page.locator('[data-zone="b1-1-08"].acked').waitFor();
+    await page.keyboard.press("c");
+    const chosen = await page.locator(".row.chosen .row-cell").textContent();
+    await page.getByRole("group", { name: `How did ${chosen} end?` }).waitFor();
+  });
+
+  it("a chosen sensor: its values and the time go on; the mark that it has the focus hides no cell", async () => {
+    const { page, service } = await open("quiet");
+    const sensor = page.getByRole("button", { name: "Sensor b1-s11: watching" });
+    await sensor.focus();
+    await page.keyboard.press("Enter");
+    const [before] = service.sensors().filter((s) => s.sensor === "b1-s11");
+    const tMs = before!.lastSeenMs! + 3_600_000;
+    const channels = before!.channels.map((c) => ({ ...c, tMs, status: "stuck" as const }));
+    service.setSensor("b1-s11", { lastSeenMs: tMs, channels });
+    await page.locator(".evidence .bar-value", { hasText: "stuck" }).first().waitFor();
+    const paris = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "Europe/Paris" }).format(tMs);
+    await page.getByText(`last seen ${paris}`).waitFor();
+    // An outline of a few pixels is one of a few metres in the drawing.
+    const style = (of: string, what: string) => page.evaluate<string>(`getComputedStyle(${of}).${what}`);
+    expect(await style("document.activeElement", "outlineStyle")).toBe("none");
+    expect(await style('document.activeElement.querySelector(".target")', "stroke")).toMatch(/^rgb/);
+  });
+
+  it("history: minutes of the time axis are not said twice; an old alert's chart is of its own time", async () => {
+    const { page, service } = await open("quiet");
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().includes("/history?")) asked.push(request.url());
+    });
+    const t = Date.now() - 3_600_000;
+    await page.addInitScript(`
+      window.drawn = {};
+      const fill = CanvasRenderingContext2D.prototype.fillText;
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {
+        if (/^[0-9]+:[0-9]+$/.test(text)) (window.drawn[text] ??= {})[x] = true;
+        return fill.call(this, text, x, ...rest);
+      };
+    `);
+    service.points = service.points.slice(-90);
+    await page.reload();
+    service.put(fixtureAlert("b1-1-05", Date.now()));
+    await page.getByText("Last five minutes: loudest").waitFor();
+    const places = () => page.evaluate<number[]>("Object.values(window.drawn).map((at) => Object.keys(at).length)");
+    await expect.poll(async () => (await places()).length).toBeGreaterThan(0);
+    expect(await places()).toEqual((await places()).map(() => 1));
+    service.put(fixtureAlert("b1-0-05", t, { severity: "critical" }));
+    await page.locator('[data-zone="b1-0-05"]').click();
+    await page.getByText("Five minutes until").waitFor();
+    expect(new URL(asked.at(-1)!).searchParams.get("to")).toBe(String(t + 60_000));
+  });
+
+  it("rings: of the eight loudest sensors, and none of a closed alert", async () => {
+    const { page, service } = await open("quiet");
+    const told = fixtureAlert("b1-1-05", Date.now());
+    const rf = service.site.sensors.filter((s) => s.type === "rf");
+    const sensors = rf.map((s, i) => ({ sensor: s.id, band: "lte800-ul", excess_db: 80 - 5 * i, floor_dbm: -100 }));
+    service.put({ ...told, evidence: { ...told.evidence!, sensors } });
+    await expect.poll(() => page.locator(".hearing").count()).toBe(8);
+    const heard = await page.locator(".evidence .bar.loud .bar-fill").all();
+    // Louder than what a full bar mostly stands for, and still told apart.
+    expect(new Set(await Promise.all(heard.map((bar) => bar.getAttribute("width")))).size).toBe(8);
+    service.put({ ...told, version: 2, closed_at: Date.now(), active: false, outcome: "found" });
+    await page.getByRole("button", { name: "Closed 1" }).click();
+    await page.locator(".row.chosen").waitFor();
+    expect(await page.locator(".hearing").count()).toBe(0);
+  });
+
   it("broker away: its reason stands on the page", async () => {
     const { page } = await open("broker-away");
     await page.getByText("refuses the connection; trying again every 5 s.").waitFor();
@@ -282,6 +376,8 @@ describe("console", () => {
     await page.locator(".row").first().waitFor();
     const widths = await page.evaluate<number[]>("[document.documentElement.scrollWidth, window.innerWidth]");
     expect(widths[0]).toBeLessThanOrEqual(widths[1]!);
+    // Whoever acknowledges on a small screen has a name too.
+    await page.getByLabel("On duty").waitFor();
     const list = (await page.locator(".list").boundingBox())!;
     const map = (await page.locator(".map").boundingBox())!;
     expect(list.y).toBeLessThan(map.y);

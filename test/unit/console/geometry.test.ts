@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { centreOf, ellipseOf, frameOf, layOut, wallPieces, zoom } from "../../../src/console/geometry.ts";
+import {
+  type Box,
+  centreOf,
+  ellipseOf,
+  frameOf,
+  layOut,
+  nameSpot,
+  overlap,
+  placeLabels,
+  wallPieces,
+  zoom,
+} from "../../../src/console/geometry.ts";
 import { parseBlock } from "../../../src/console/sse.ts";
 import { siteJson, zoneJson } from "../../../src/http/views.ts";
 import { fixtureSite } from "../../support/fixture-service.ts";
@@ -101,5 +112,55 @@ describe("console stream", () => {
     });
     expect(parseBlock(": keep")).toEqual({ id: null, event: null, data: "" });
     expect(parseBlock("event: x\ndata: a\ndata:  b").data).toBe("a\n b");
+  });
+});
+
+describe("console labels", () => {
+  const view = { x: 0, y: 0, w: 40, h: 20 };
+  const cell = (x: number, y: number): Box => ({ x, y, w: 2.5, h: 4 });
+
+  it("labels: over their cell, or under it where a label or another marked cell is in the way, or not at all", () => {
+    const [over, beside, boxedIn] = [cell(10, 8), cell(12.5, 8), cell(12.5, 2)];
+    const wishes = [over, beside].map((zone) => ({ zone, w: 12, h: 2 }));
+    const free = placeLabels(wishes, [over, beside], [], view, 0.5);
+    expect(free.map((l) => l?.above)).toEqual([true, false]);
+    const marked = [over, beside, boxedIn];
+    const third = [...wishes, { zone: boxedIn, w: 12, h: 2 }];
+    expect(placeLabels(third, marked, [], view, 0.5).map((l) => l?.above)).toEqual([false, undefined, undefined]);
+  });
+
+  it("labels: a floor's name stays readable where there is room on the other side", () => {
+    const zone = cell(5, 4);
+    const title = { x: 0, y: 1.5, w: 8, h: 1.3 };
+    expect(placeLabels([{ zone, w: 12, h: 2 }], [zone], [title], view, 0.5)[0]?.above).toBe(false);
+    const low = { ...view, h: 9 };
+    expect(placeLabels([{ zone, w: 12, h: 2 }], [zone], [title], low, 0.5)[0]?.above).toBe(true);
+  });
+
+  it("labels: none over another, none over another's cell, all in view", () => {
+    const at = fc.record({ x: fc.integer({ min: 0, max: 14 }), y: fc.integer({ min: 0, max: 4 }) });
+    fc.assert(
+      fc.property(fc.uniqueArray(at, { maxLength: 6, selector: (c) => `${c.x} ${c.y}` }), (cells) => {
+        const zones = cells.map((c) => cell(c.x * 2.5, c.y * 4));
+        const wishes = zones.map((zone) => ({ zone, w: 9, h: 2 }));
+        const labels = placeLabels(wishes, zones, [], view, 0.5).map((l) => l?.box);
+        labels.forEach((label, i) => {
+          if (label === undefined) return;
+          expect(label.x >= view.x && label.y >= view.y && label.x + label.w <= view.x + view.w).toBe(true);
+          expect(zones.some((z, k) => k !== i && overlap(label, z))).toBe(false);
+          expect(labels.some((l, k) => k !== i && l !== undefined && overlap(label, l))).toBe(false);
+        });
+      }),
+    );
+  });
+
+  it("names: in the middle of the room, or beside the sensor that hangs there", () => {
+    const room = { x: 0, y: 0, w: 20, h: 4 };
+    expect(nameSpot(room, 4, 0.8, [])).toEqual([10, 2]);
+    expect(nameSpot(room, 4, 0.8, [[10, 2]])).toEqual([5, 2]);
+    const crowded = Array.from({ length: 20 }, (_, i) => [i, 2] as const);
+    expect(nameSpot(room, 4, 0.8, crowded)[1]).not.toBe(2);
+    const [x] = nameSpot({ ...room, w: 4 }, 4, 0.8, [[2, 2]]);
+    expect(x).toBe(2);
   });
 });

@@ -9,11 +9,16 @@ import {
   FLOOD_WINDOW_MS,
   freshness,
   learningWords,
+  loudest,
   percent,
+  placeWords,
   reason,
   recentCount,
+  remarks,
   sensorTrouble,
+  severityWords,
   shortZone,
+  stateByWords,
   stateWords,
 } from "../../../src/console/words.ts";
 import { fixtureAlert } from "../../support/fixture-service.ts";
@@ -32,6 +37,52 @@ describe("console words", () => {
     expect(words).toBe(
       "b1 until 29 Mar 2026, 03:30: 1 alert counted, not told. b2 until some time after its first reading: 0 alerts counted, not told.",
     );
+  });
+
+  it("place: a phone in no cell is outside; what is no phone has its block, or says what it is", () => {
+    expect(placeWords(alert({}))).toBe("b1-1-05");
+    expect(placeWords(alert({ cell: null, candidates: [] }))).toBe("outside");
+    expect(placeWords(alert({ cell: null, kind: "sensor-fault" }))).toBe("b1");
+    expect(placeWords(alert({ cell: null, kind: "service-fault", block: null }))).toBe("Service fault");
+  });
+
+  it("lowered, set aside, late: each said, with what was told before; nothing of an ordinary alert", () => {
+    const at = (ms: number) => new Date(ms).toISOString().slice(11, 19);
+    const evidence = {
+      ...alert({}).evidence!,
+      lowered: { at: 1_700_000_060_000, cell: "b1-1-05" },
+      set_aside: ["b1-s04", "b1-s07"],
+    };
+    const odd = alert({ evidence, severity: "low", late_ms: 42_000 });
+    expect(remarks(odd, at)).toEqual([
+      "Lowered at 22:14:20: told as in b1-1-05 before, now where nobody is held.",
+      "Not counted for the place, as the others contradict: b1-s04, b1-s07.",
+      "Readings came late: known 0:42 after it was last heard.",
+    ]);
+    expect(severityWords(odd)).toBe("low, lowered");
+    expect(remarks(alert({}), at)).toEqual([]);
+    expect(severityWords(alert({}))).toBe("high");
+  });
+
+  it("who: of a closed alert it is known who acknowledged it, not who found the phone", () => {
+    const acked = { acked: true, acked_by: "Meyer" };
+    const words = (over: Partial<Alert>) => stateByWords(alert({ ...acked, ...over }));
+    expect(words({})).toBe("acknowledged by Meyer");
+    expect(words({ active: false })).toBe("acknowledged by Meyer, ended");
+    expect(words({ closed_at: 1, outcome: "found" })).toBe("closed: found · acknowledged by Meyer");
+    expect(stateByWords(alert({}))).toBe("new");
+  });
+
+  it("loudest: the eight loudest of any number, loudest first", () => {
+    const sensors = Array.from({ length: 30 }, (_, i) => ({
+      sensor: `s${i}`,
+      band: "lte800-ul",
+      excess_db: (i * 7) % 30,
+      floor_dbm: -100,
+    }));
+    const heard = loudest(alert({ evidence: { ...alert({}).evidence!, sensors } }));
+    expect(heard.map((s) => s.excess_db)).toEqual([29, 28, 27, 26, 25, 24, 23, 22]);
+    expect(loudest(alert({ evidence: null }))).toEqual([]);
   });
 
   it("order: unacknowledged first, then severity, then the oldest", () => {
