@@ -242,7 +242,7 @@ export class Density {
     const [whitener, log, emitted] = [this.#whitener, this.#log, this.#emittedDbm];
     for (let from = 0; from < count; ) {
       const k = e.classOf[order[places[from]!]!]!;
-      let end = from + 1;
+      let end = classes === 1 ? Math.min(count, from + GROUP) : from + 1;
       while (end < count && end < from + GROUP && e.classOf[order[places[end]!]!] === k) end++;
       const most = this.#limit[k]!;
       whitener.run(k, most, e.gains, places, from, end);
@@ -331,16 +331,18 @@ export class Density {
 
   /** Log of the mean over the scales of what a square makes of a density. */
   #exponent(square: number): number {
-    const m = this.#shrink.length;
-    if (m === 1) return this.#scaleLog[0]! - this.#shrink[0]! * square;
-    let top = Number.NEGATIVE_INFINITY;
-    for (let j = 0; j < m; j++) {
-      const log = this.#scaleLog[j]! - this.#shrink[j]! * square;
-      if (log > top) top = log;
+    const [shrink, scaleLog] = [this.#shrink, this.#scaleLog];
+    let top = scaleLog[0]! - shrink[0]! * square;
+    let sum = 1;
+    // Of two an exponential, of more one each.
+    for (let j = 1; j < shrink.length; j++) {
+      const log = scaleLog[j]! - shrink[j]! * square;
+      if (log > top) {
+        sum = 1 + sum * Math.exp(top - log);
+        top = log;
+      } else sum += Math.exp(log - top);
     }
-    let sum = 0;
-    for (let j = 0; j < m; j++) sum += Math.exp(this.#scaleLog[j]! - this.#shrink[j]! * square - top);
-    return top + Math.log(sum);
+    return sum === 1 ? top : top + Math.log(sum);
   }
 
   /** A new best position: the others must come near it. */

@@ -14,7 +14,12 @@ export function doorsNear(site: Site, geometry: PlanGeometry, zoneId: string, fl
   const zone = site.zones.find((z) => z.id === zoneId);
   const near: number[] = [];
   if (zone !== undefined) {
+    const [xs, ys] = [zone.polygon.map((p) => p[0]), zone.polygon.map((p) => p[1])];
+    const [x0, x1] = [Math.min(...xs) - DOOR_REACH_M, Math.max(...xs) + DOOR_REACH_M];
+    const [y0, y1] = [Math.min(...ys) - DOOR_REACH_M, Math.max(...ys) + DOOR_REACH_M];
     geometry.doors(floor).forEach((door, i) => {
+      // Most doors of a floor are nowhere near.
+      if (door.xM < x0 || door.xM > x1 || door.yM < y0 || door.yM > y1) return;
       if (edgeDistanceM(zone.polygon, door.xM, door.yM) <= DOOR_REACH_M) near.push(i);
     });
   }

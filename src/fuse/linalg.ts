@@ -16,7 +16,24 @@ export function cholesky(a: Float64Array, n: number): boolean {
     const root = Math.sqrt(diagonal);
     a[rowJ + j] = root;
     const inverse = 1 / root;
-    for (let i = j + 1; i < n; i++) {
+    let i = j + 1;
+    // Four rows at a time: each sum waits for its own last subtraction, not for the others'.
+    for (; i + 3 < n; i += 4) {
+      const [row0, row1, row2, row3] = [i * n, (i + 1) * n, (i + 2) * n, (i + 3) * n];
+      let [s0, s1, s2, s3] = [a[row0 + j]!, a[row1 + j]!, a[row2 + j]!, a[row3 + j]!];
+      for (let k = 0; k < j; k++) {
+        const l = a[rowJ + k]!;
+        s0 -= a[row0 + k]! * l;
+        s1 -= a[row1 + k]! * l;
+        s2 -= a[row2 + k]! * l;
+        s3 -= a[row3 + k]! * l;
+      }
+      a[row0 + j] = s0 * inverse;
+      a[row1 + j] = s1 * inverse;
+      a[row2 + j] = s2 * inverse;
+      a[row3 + j] = s3 * inverse;
+    }
+    for (; i < n; i++) {
       const rowI = i * n;
       let sum = a[rowI + j]!;
       for (let k = 0; k < j; k++) sum -= a[rowI + k]! * a[rowJ + k]!;

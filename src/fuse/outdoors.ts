@@ -73,20 +73,16 @@ export class Footprint {
 
 /** Shares of the way at which it enters and leaves a box (Liang and Barsky); the second not above the first: it passes by. */
 function through(box: Box, ax: number, ay: number, bx: number, by: number): readonly [number, number] {
-  let [from, to] = [0, 1];
-  for (const [at, step, lo, hi] of [
-    [ax, bx - ax, box.x0, box.x1],
-    [ay, by - ay, box.y0, box.y1],
-  ] as const) {
-    if (step === 0) {
-      if (at < lo || at > hi) return [0, 0];
-      continue;
-    }
-    const [u, v] = [(lo - at) / step, (hi - at) / step];
-    from = Math.max(from, Math.min(u, v));
-    to = Math.min(to, Math.max(u, v));
-  }
-  return [from, to];
+  const [fromX, toX] = within(ax, bx - ax, box.x0, box.x1);
+  const [fromY, toY] = within(ay, by - ay, box.y0, box.y1);
+  return [Math.max(0, fromX, fromY), Math.min(1, toX, toY)];
+}
+
+/** Shares of a step from a point at which it enters and leaves a range; the second not above the first: never. */
+function within(at: number, step: number, lo: number, hi: number): readonly [number, number] {
+  if (step === 0) return at < lo || at > hi ? [1, 0] : [0, 1];
+  const [u, v] = [(lo - at) / step, (hi - at) / step];
+  return u < v ? [u, v] : [v, u];
 }
 
 /**
@@ -110,12 +106,11 @@ export function openPaths(
       const [x, y] = [xM[c]!, yM[c]!];
       const distanceDb = distanceLossDb(1, Math.hypot(sx - x, sy - y, sz - zM));
       const { depthM, xM: inX, yM: inY } = footprint.entry(x, y, sx, sy);
-      let wallDb = plan.wallsBetween(floor, x, y, sz, floor, sx, sy, sz);
-      if (depthM > 0) {
-        const facadeDb = plan.hasWalls ? plan.wallsBetween(floor, x, y, sz, floor, inX, inY, sz) : FACADE_DB;
-        const aroundDb = facadeDb + DEPTH_DB_PER_M * depthM;
-        wallDb = plan.hasWalls ? Math.min(wallDb, aroundDb) : aroundDb;
-      }
+      const depthDb = DEPTH_DB_PER_M * depthM;
+      let wallDb = 0;
+      if (depthM === 0) wallDb = plan.wallsBetween(floor, x, y, sz, floor, sx, sy, sz);
+      else if (plan.hasWalls) wallDb = plan.wallsOrRest(floor, x, y, inX, inY, sx, sy, sz, depthDb);
+      else wallDb = FACADE_DB + depthDb;
       sink(first + c, s, distanceDb, wallDb, slabDb);
     }
   }

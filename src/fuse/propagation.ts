@@ -222,9 +222,18 @@ class WallHash {
 
   /**
    * Adds to `counts` what the ray crosses, by class. Touching a wall's end counts half-open, so that a ray through a joint
-   * meets one wall.
+   * meets one wall. Ends early once what was met takes `enoughDb`, each class as much as `lossesDb` says.
    */
-  cross(ax: number, ay: number, bx: number, by: number, counts: Int32Array): void {
+  cross(
+    ax: number,
+    ay: number,
+    bx: number,
+    by: number,
+    counts: Int32Array,
+    lossesDb: Float64Array,
+    enoughDb: number,
+  ): void {
+    let leftDb = enoughDb;
     const [wall, list, near, start, stamp] = [this.#wall, this.#list, this.#near, this.#start, this.#stamp];
     const ray = ++this.#ray;
     const rx = bx - ax;
@@ -252,19 +261,23 @@ class WallHash {
           const qx = near[n]! - ax;
           const qy = near[n + 1]! - ay;
           const cross = rx * sy - ry * sx;
-          // Shares of the ray and of the wall at which they cross, both times `cross`, which is made positive.
+          // Shares of the wall and of the ray at which they cross, both times `cross`, which is made positive; few lines of rays pass
+          // between a wall's ends.
           const sign = cross < 0 ? -1 : 1;
           const most = sign * cross;
-          const t = sign * (qx * sy - qy * sx);
-          if (!(t > ENDS * most && t < (1 - ENDS) * most)) continue;
           const u = sign * (qx * ry - qy * rx);
           if (!(u >= 0 && u < most)) continue;
+          const t = sign * (qx * sy - qy * sx);
+          if (!(t > ENDS * most && t < (1 - ENDS) * most)) continue;
           const index = list[k]!;
           if (stamp[index] === ray) continue;
           stamp[index] = ray;
           const at = index * WALL_STRIDE;
           const door = u >= wall[at + 4]! * most && u <= wall[at + 5]! * most;
-          counts[door ? this.#doorKind[index]! : this.#kind[index]!]!++;
+          const kind = door ? this.#doorKind[index]! : this.#kind[index]!;
+          counts[kind]!++;
+          leftDb -= lossesDb[kind]!;
+          if (leftDb <= 0) return;
         }
       }
     }
@@ -332,6 +345,11 @@ export class PlanGeometry {
   readonly #floors: PlanFloor[];
   readonly #sets = new CrossingSets();
   readonly #counts: Int32Array;
+  /** What each class takes at any of the bands, at least and at most, and each set at the most; dB. */
+  readonly #lowestDb: Float64Array;
+  readonly #highestDb: Float64Array;
+  #setHighestDb: Float64Array = new Float64Array(0);
+  #setsKnown = 0;
   #met = new Uint32Array(0);
   #recorded = 0;
   #complete = false;
@@ -341,6 +359,34 @@ export class PlanGeometry {
     this.hasWalls = site.walls.length > 0;
     this.#floors = site.floors.map((floor) => planFloor(site, floor, this.#obstacles));
     this.#counts = new Int32Array(this.#obstacles.count);
+    this.#lowestDb = new Float64Array(this.#obstacles.count).fill(Number.POSITIVE_INFINITY);
+    this.#highestDb = new Float64Array(this.#obstacles.count).fill(Number.NEGATIVE_INFINITY);
+    for (const band of site.bands) this.#span(this.lossesDb(band));
+  }
+
+  #span(lossesDb: Float64Array): void {
+    lossesDb.forEach((db, k) => {
+      this.#lowestDb[k] = Math.min(this.#lowestDb[k]!, db);
+      this.#highestDb[k] = Math.max(this.#highestDb[k]!, db);
+    });
+  }
+
+  /** Losses at a band that will ask for rays. Throws where rays were recorded that end where it may not want them to. */
+  askedAt(band: Band): Float64Array {
+    const lossesDb = this.lossesDb(band);
+    const known = lossesDb.every((db, k) => db >= this.#lowestDb[k]! && db <= this.#highestDb[k]!);
+    if (!known && this.#recorded > 0) throw new Error(`rays were recorded without ${band.id}`);
+    this.#span(lossesDb);
+    return lossesDb;
+  }
+
+  /** What a set of crossings takes at the most, at any band. */
+  highestDb(set: number): number {
+    if (set >= this.#setsKnown) {
+      this.#setHighestDb = this.setLossesDb(this.#highestDb, this.#setHighestDb, this.#setsKnown);
+      this.#setsKnown = this.setCount;
+    }
+    return this.#setHighestDb[set]!;
   }
 
   /** All rays of a walk are recorded; from now on `replayed` knows them. */
@@ -384,19 +430,32 @@ export class PlanGeometry {
     return this.#floors[floor]!.doors;
   }
 
-  /** Casts a ray and records what it meets: the index of a set of crossings. */
-  cast(floorA: number, ax: number, ay: number, az: number, floorB: number, bx: number, by: number, bz: number): number {
-    this.#counts.fill(0);
-    if (floorA === floorB || az === bz) this.#floors[floorA]!.hash.cross(ax, ay, bx, by, this.#counts);
+  /**
+   * Casts a ray and records what it meets: the index of a set of crossings. On one floor it ends where what was met takes
+   * `enoughDb` at every band.
+   */
+  cast(
+    floorA: number,
+    ax: number,
+    ay: number,
+    az: number,
+    floorB: number,
+    bx: number,
+    by: number,
+    bz: number,
+    enoughDb = Number.POSITIVE_INFINITY,
+  ): number {
+    const [counts, lowest] = [this.#counts.fill(0), this.#lowestDb];
+    if (floorA === floorB || az === bz) this.#floors[floorA]!.hash.cross(ax, ay, bx, by, counts, lowest, enoughDb);
     else {
       const slabZ = az < bz ? this.#floors[floorB]!.zM : this.#floors[floorA]!.zM;
       const t = Math.min(1, Math.max(0, (slabZ - az) / (bz - az)));
       const mx = ax + t * (bx - ax);
       const my = ay + t * (by - ay);
-      this.#floors[floorA]!.hash.cross(ax, ay, mx, my, this.#counts);
-      this.#floors[floorB]!.hash.cross(mx, my, bx, by, this.#counts);
+      this.#floors[floorA]!.hash.cross(ax, ay, mx, my, counts, lowest, Number.POSITIVE_INFINITY);
+      this.#floors[floorB]!.hash.cross(mx, my, bx, by, counts, lowest, Number.POSITIVE_INFINITY);
     }
-    const set = this.#sets.of(this.#counts);
+    const set = this.#sets.of(counts);
     if (this.#complete) return set;
     if (this.#recorded === this.#met.length) {
       const grown = new Uint32Array(Math.max(1024, 2 * this.#met.length));
@@ -425,7 +484,7 @@ export class Plan {
     this.#geometry = geometry;
     this.#replay = geometry.isComplete;
     this.hasWalls = geometry.hasWalls;
-    this.#losses = geometry.lossesDb(band);
+    this.#losses = geometry.askedAt(band);
     this.#slabs = site.floors
       .map((f) => ({ zM: f.zM, lossDb: slabLossAt(f, band) }))
       .sort((a, b) => a.zM - b.zM)
@@ -464,10 +523,43 @@ export class Plan {
   ): number {
     if (!this.hasWalls) return 0;
     const geometry = this.#geometry;
-    const set = this.#replay ? geometry.replayed(this.#ray++) : geometry.cast(floorA, ax, ay, az, floorB, bx, by, bz);
+    return this.#lossDb(
+      this.#replay ? geometry.replayed(this.#ray++) : geometry.cast(floorA, ax, ay, az, floorB, bx, by, bz),
+    );
+  }
+
+  /**
+   * Walls between two points at one height of a floor, dB, or those up to a point on the way and `restDb` for what is beyond it,
+   * whichever is less. Cost: the way only as far as that is not known.
+   */
+  wallsOrRest(
+    floor: number,
+    ax: number,
+    ay: number,
+    viaX: number,
+    viaY: number,
+    bx: number,
+    by: number,
+    zM: number,
+    restDb: number,
+  ): number {
+    if (!this.hasWalls) return 0;
+    const geometry = this.#geometry;
+    let [near, whole] = [0, 0];
+    if (this.#replay) {
+      near = geometry.replayed(this.#ray++);
+      whole = geometry.replayed(this.#ray++);
+    } else {
+      near = geometry.cast(floor, ax, ay, zM, floor, viaX, viaY, zM);
+      whole = geometry.cast(floor, ax, ay, zM, floor, bx, by, zM, geometry.highestDb(near) + restDb);
+    }
+    return Math.min(this.#lossDb(near) + restDb, this.#lossDb(whole));
+  }
+
+  #lossDb(set: number): number {
     if (set >= this.#known) {
-      this.#setLosses = geometry.setLossesDb(this.#losses, this.#setLosses, this.#known);
-      this.#known = geometry.setCount;
+      this.#setLosses = this.#geometry.setLossesDb(this.#losses, this.#setLosses, this.#known);
+      this.#known = this.#geometry.setCount;
     }
     return this.#setLosses[set]!;
   }

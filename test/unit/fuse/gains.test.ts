@@ -66,6 +66,55 @@ describe("plan gains", () => {
     );
   });
 
+  it("rays into the house: ended early where the facade and the depth take less, at two bands from one walk: the lesser of both, as cast whole", () => {
+    const point = fc.tuple(fc.double({ min: 0, max: 20, noNaN: true }), fc.double({ min: 0, max: 20, noNaN: true }));
+    // Concrete takes more at the higher band; the others are stated, one of them less there.
+    const makes = [
+      { material: "concrete-200", lossDb: null },
+      { material: null, lossDb: { [LOW.id]: 9, [HIGH.id]: 3 } },
+      { material: null, lossDb: 4 },
+    ];
+    const walls = fc.array(fc.tuple(point, point, fc.constantFrom(...makes)), { minLength: 1, maxLength: 30 });
+    let less = 0;
+    fc.assert(
+      fc.property(
+        walls,
+        point,
+        point,
+        point,
+        fc.double({ min: 0, max: 30, noNaN: true }),
+        (drawn, a, via, b, restDb) => {
+          const of = {
+            ...site({ walls: drawn.map(([from, to, make]) => ({ ...wall(from, to, 0), ...make })) }),
+            bands: [LOW, HIGH],
+          };
+          const [cast, shared] = [new PlanGeometry(of), new PlanGeometry(of)];
+          for (const band of [LOW, HIGH]) {
+            const whole = new Plan(cast, band);
+            const near = whole.wallsBetween(0, a[0], a[1], 1, 0, via[0], via[1], 1) + restDb;
+            const all = whole.wallsBetween(0, a[0], a[1], 1, 0, b[0], b[1], 1);
+            const plan = new Plan(shared, band);
+            expect(plan.wallsOrRest(0, a[0], a[1], via[0], via[1], b[0], b[1], 1, restDb)).toBe(Math.min(near, all));
+            if (near < all) less++;
+            cast.complete();
+            shared.complete();
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(less).toBeGreaterThan(20);
+  });
+
+  it("geometry: a band beyond those of the site once rays are recorded: refused", () => {
+    const both = { ...twoBands(), bands: [LOW] };
+    const shared = new PlanGeometry(both);
+    new Plan(shared, LOW).wallsBetween(0, 0, 0, 1, 0, 5, 5, 1);
+    shared.complete();
+    expect(() => new Plan(shared, LOW)).not.toThrow();
+    expect(() => new Plan(shared, HIGH)).toThrow("without lte2600-ul");
+  });
+
   it("locator: prepared beforehand: the same likelihood as made on the first observation", () => {
     const both = twoBands();
     const lazy = new Locator(both, { block: "b1", calibration: null });
