@@ -99,6 +99,7 @@ export class Unheard {
     this.#count = silent.length;
     this.quiet = 0;
     this.#tables.clear();
+    this.#heap.ints[this.#own + FIRST] = NEVER;
     if (silent.length === 0) return;
     const tables = new Set(silent.map((s) => s.table)).size * new Set(silent.map((s) => s.looks)).size;
     const words = SENSOR_WORDS * sensors + VALUE_WORDS * TABLE_SIZE * tables;

@@ -176,12 +176,15 @@ describe("unheard", () => {
 
   it("nobody silent after an observation with silent sensors: says nothing", () => {
     const c = drawn(9, 20);
-    const heap = new Heap(false);
-    const unheard = new Unheard(heap);
-    const held = new HeldGains(heap, c.gain, c.sensors, c.patches);
-    unheard.begin(c.silent, held);
-    expect(unheard.quiet).toBeLessThan(0);
-    unheard.begin([], held);
-    expect([unheard.count, unheard.quiet]).toEqual([0, 0]);
+    for (const plain of [false, true]) {
+      const { unheard, ask } = asked(c, plain);
+      expect(unheard.quiet).toBeLessThan(0);
+      expect(ask([0, 1], 60, 0)[1]).toBeLessThan(-10);
+      unheard.begin([], new HeldGains(new Heap(plain), c.gain, c.sensors, c.patches));
+      expect([unheard.count, unheard.quiet]).toEqual([0, 0]);
+      expect([...ask([0, 1], 60, 0)]).toEqual([0, 0]);
+      const none = asked({ ...c, silent: [] }, plain);
+      expect([...none.ask([0, 1], 60, 0)]).toEqual([0, 0]);
+    }
   });
 });
