@@ -24,6 +24,7 @@ import { SequenceBook } from "./ingest/sequence.ts";
 import { ackTopic } from "./ingest/topics.ts";
 import { Intake, remainder } from "./intake.ts";
 import type { Logger } from "./log.ts";
+import { LoopDelay } from "./loop-delay.ts";
 import { createMetrics } from "./metrics.ts";
 import type {
   AlertChange,
@@ -91,6 +92,8 @@ const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
 const STATE_FORMAT = 9;
+/** Metrics tell how the event loop was held up in this and the last span of so long. */
+const LOOP_SPAN_MS = 60_000;
 const STOP_DEADLINE_MS = 8000;
 const LINK_STOP_MS = 2000;
 /** The process ends when nothing can be made durable any more (reliability design 3.4.3). */
@@ -158,7 +161,8 @@ class RunningService implements Service {
   private readonly store: TimeSeriesStore;
   private readonly watch: ServiceWatch;
   private readonly listeners = new Set<(change: AlertChange) => void>();
-  private readonly loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  private readonly loopHistogram = monitorEventLoopDelay({ resolution: 10 });
+  private readonly loopDelay = new LoopDelay(this.loopHistogram);
   /** The same since the last look of the watch. */
   private readonly watchedDelay = monitorEventLoopDelay({ resolution: 20 });
   /** Alert changes that were told before the last stop, by alert and version: not told twice. */
@@ -249,7 +253,7 @@ class RunningService implements Service {
 
   async start(): Promise<void> {
     const { config } = this;
-    this.loopDelay.enable();
+    this.loopHistogram.enable();
     makeDataDir(config.dataDir);
     this.lock = lockFolder(config.dataDir);
     try {
@@ -275,7 +279,9 @@ class RunningService implements Service {
       const { host, port } = config.mqtt.embedded;
       this.broker = await startBroker({ host, port });
       if (this.broker.insteadOf !== null) {
-        this.log.warn({ wanted: this.broker.insteadOf, port: this.broker.port }, "MQTT port taken; another one serves");
+        const said = { wanted: this.broker.insteadOf, port: this.broker.port };
+        // Sensors that were told the other port are not heard, unless whoever started it tells them where it is.
+        this.log[this.parts.portFallback ? "info" : "warn"](said, "MQTT port taken; another one serves");
       }
     }
     this.mqttUrl = config.mqtt.url ?? this.broker!.url;
@@ -294,6 +300,7 @@ class RunningService implements Service {
     // From here on: what the start itself held up is no stall of the service.
     this.watchedDelay.enable();
     this.every(WATCH_MS, () => this.watchOver());
+    this.every(LOOP_SPAN_MS, () => this.loopDelay.turn());
     if (this.durable) {
       this.every(config.journal.snapshotS * 1000, () => void this.saveState());
       // What was just gone through need not be gone through again, also where the next stop comes soon.
@@ -330,7 +337,7 @@ class RunningService implements Service {
 
   /** Lets go of all that the service holds, also where a start got only so far. */
   private async release(): Promise<void> {
-    this.loopDelay.disable();
+    this.loopHistogram.disable();
     this.watchedDelay.disable();
     try {
       await this.durable?.close();
@@ -850,7 +857,7 @@ class RunningService implements Service {
       store: () => this.store.status(),
       broker: () => this.link.status(),
       journal: () => this.durable?.status() ?? null,
-      loopDelayMs: () => this.loopDelayMs(),
+      loopDelayMs: () => this.loopDelay.read(),
       sensors: () => {
         const facts = [...this.intake.sensors.values()];
         return {
@@ -890,12 +897,7 @@ class RunningService implements Service {
     });
     this.listening = await this.http.listen();
     if (this.listening.replaced)
-      this.log.warn({ wanted: http.port, port: this.listening.port }, "HTTP port taken; another one serves");
-  }
-
-  private loopDelayMs(): { p50: number; p99: number; max: number } {
-    const { loopDelay } = this;
-    return { p50: loopDelay.percentile(50) / 1e6, p99: loopDelay.percentile(99) / 1e6, max: loopDelay.max / 1e6 };
+      this.log.info({ wanted: http.port, port: this.listening.port }, "HTTP port taken; another one serves");
   }
 
   private every(ms: number, run: () => void): void {

@@ -147,7 +147,7 @@ export function createMetrics(sources: MetricSources): Registry {
   );
   gauge("journal_queued_bytes", "Bytes waiting for the durable log", () => sources.journal()?.queuedBytes ?? 0);
   gauge("journal_full", "1 while the disk of the durable log is full", () => Number(sources.journal()?.full ?? false));
-  labelled("event_loop_delay_ms", "Delay of the event loop over the last minute", "quantile", () => {
+  labelled("event_loop_delay_ms", "Delay of the event loop over the last minute or two", "quantile", () => {
     const d = sources.loopDelayMs();
     return [
       ["0.5", d.p50],

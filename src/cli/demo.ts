@@ -7,6 +7,8 @@ import type { SimMessage, TruthEpisode } from "../../simulator/index.ts";
 import { EXIT } from "../errors.ts";
 import type { AlertChange } from "../model.ts";
 import { consoleDir, untilStopped } from "./run.ts";
+import { integer, scenarioAsUsage } from "./simulate.ts";
+import { parseDuration, parsePort } from "./units.ts";
 import { packageVersion } from "./version.ts";
 
 export function addDemo(program: Command): void {
@@ -14,20 +16,21 @@ export function addDemo(program: Command): void {
     .command("demo")
     .description("Everything on embedded defaults: broker, store, console, and a simulated block that sends to it.")
     .option("--scenario <name>", "scenario of the library, or a file", "demo")
-    .option("--seed <n>", "seed of the simulation", "1")
-    .option("--port <n>", "port of the console; a taken one is replaced by a free one", "8080")
-    .option("--mqtt-port <n>", "port of the embedded broker; a taken one is replaced by a free one", "1883")
-    .option("--duration <s>", "stop by itself after so many seconds")
+    .option("--seed <n>", "seed of the simulation", integer, 1)
+    .option("--port <n>", "port of the console; a taken one is replaced by a free one", parsePort, 8080)
+    .option("--mqtt-port <n>", "port of the embedded broker; a taken one is replaced by a free one", parsePort, 1883)
+    .option("--duration <time>", "stop by itself after so long, e.g. 90s, 10m", parseDuration)
     .addHelpText("after", "\nCtrl-C ends it. Nothing is kept: it writes to a temporary folder that it removes.")
     .action(demo);
 }
 
 interface DemoFlags {
   readonly scenario: string;
-  readonly seed: string;
-  readonly port: string;
-  readonly mqttPort: string;
-  readonly duration?: string;
+  readonly seed: number;
+  readonly port: number;
+  readonly mqttPort: number;
+  /** Milliseconds. */
+  readonly duration?: number;
 }
 
 async function demo(flags: DemoFlags): Promise<void> {
@@ -38,7 +41,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const { default: mqtt } = await import("mqtt");
   const dir = mkdtempSync(join(tmpdir(), "cellward-demo-"));
   try {
-    const { site } = simulate(flags.scenario, Number(flags.seed));
+    const { site } = scenarioOf(() => simulate(flags.scenario, flags.seed));
     writeFileSync(join(dir, "site.yaml"), site);
     const { config } = loadConfig({
       file: null,
@@ -46,8 +49,8 @@ async function demo(flags: DemoFlags): Promise<void> {
       flags: {
         site: join(dir, "site.yaml"),
         data_dir: dir,
-        "http.port": Number(flags.port),
-        "mqtt.embedded.port": Number(flags.mqttPort),
+        "http.port": flags.port,
+        "mqtt.embedded.port": flags.mqttPort,
         "pipeline.hold_ms": 2000,
         "log.level": "warn",
       },
@@ -75,17 +78,19 @@ async function demo(flags: DemoFlags): Promise<void> {
     );
     say("");
     // The block begins once the service is up: what was sent before nobody would judge.
-    const simulation = simulate(flags.scenario, Number(flags.seed), { startMs: Date.now() + START_IN_MS });
-    const shown = shower(simulation.truth, simulation.startMs);
+    const simulation = simulate(flags.scenario, flags.seed, { startMs: Date.now() + START_IN_MS });
+    const shown = shower(simulation.truth, { startMs: simulation.startMs, timeZone: service.site.timezone, say });
     show = shown;
     const client = await mqtt.connectAsync(service.mqttUrl, { clientId: "cellward-demo-block" });
     const player = play(simulation.messages(), client, () => shown.truth());
     const stop = [untilStopped()];
-    if (flags.duration !== undefined) stop.push(new Promise((done) => setTimeout(done, Number(flags.duration) * 1000)));
+    if (flags.duration !== undefined) stop.push(new Promise((done) => setTimeout(done, flags.duration)));
     await Promise.race(stop);
     player.stop();
     await client.endAsync(true);
     await service.stop();
+    // The terminal has written ^C at the begin of the line.
+    if (process.stdout.isTTY) say("");
     say(shown.summary());
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -96,7 +101,41 @@ async function demo(flags: DemoFlags): Promise<void> {
 /** Time to connect before the simulation's first message. */
 const START_IN_MS = 500;
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
+/** An unknown scenario is a wrong command line. */
+function scenarioOf<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw scenarioAsUsage(error);
+  }
+}
+
+/** One line; on a terminal broken between words, not where it happens to end. */
+function say(line: string): void {
+  const { isTTY, columns } = process.stdout;
+  process.stdout.write(`${(isTTY && columns > 0 ? wrap(line, columns) : [line]).join("\n")}\n`);
+}
+
+/** The time that a line may begin with: what goes on in the next line stands under the words behind it. */
+const TIME = /^\d\d:\d\d:\d\d {2}/;
+
+/** A text in lines of at most so many characters, broken at spaces; a longer word has a line to itself. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  const indent = " ".repeat(TIME.exec(text)?.[0].length ?? 0);
+  // A number and its unit stay together.
+  let rest = text.replace(/(\d) (?=(?:%|dB|ms|s)(?!\w))/g, "$1\u00a0");
+  while (rest.length > columns) {
+    const cut = rest.lastIndexOf(" ", columns);
+    // Not before the words begin, or the same spaces would be cut off for ever.
+    const begin = Math.max(0, rest.search(/[^ ]/));
+    const at = cut > begin ? cut : rest.indexOf(" ", Math.max(columns, begin));
+    if (at < 0) break;
+    lines.push(rest.slice(0, at).trimEnd());
+    rest = indent + rest.slice(at + 1).trimStart();
+  }
+  return [...lines, rest];
+}
 
 /** Sends the simulation's messages at their own times. */
 function play(messages: Iterator<SimMessage>, client: MqttClient, onSecond: () => void): { stop(): void } {
@@ -117,12 +156,20 @@ function play(messages: Iterator<SimMessage>, client: MqttClient, onSecond: () =
   return { stop: () => clearInterval(timer) };
 }
 
+interface Telling {
+  readonly startMs: number;
+  /** The house's own: the console shows the same time. */
+  readonly timeZone: string;
+  say(line: string): void;
+}
+
 /** Prints alerts as they come, each beside the phone of the simulated truth that it can only be. */
-function shower(truth: readonly TruthEpisode[], startMs: number) {
+export function shower(truth: readonly TruthEpisode[], { startMs, timeZone, say }: Telling) {
   let told = 0;
   let right = 0;
   let wrong = 0;
-  const clock = (ms: number) => new Date(ms).toISOString().slice(11, 19);
+  const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone });
+  const clock = (ms: number) => time.format(ms);
   return {
     /** Transmissions that have begun since the last look. */
     truth(): void {
@@ -132,7 +179,9 @@ function shower(truth: readonly TruthEpisode[], startMs: number) {
         say(`${clock(e.start)}  truth  ${who} ${e.activity} in ${e.cell ?? "the street"}, ${e.band}`);
       }
     },
-    alert({ type, after }: AlertChange): void {
+    alert({ type, before, after }: AlertChange): void {
+      // Each wobble of a probability is for the console; here, what sends somebody to another door.
+      if (type === "update" && before?.cell === after.cell && before.severity === after.severity) return;
       const on = truth.filter(
         (e) => !e.legitimate && e.start <= after.last_evidence_at && e.end >= after.first_evidence_at - 2000,
       );
@@ -141,13 +190,13 @@ function shower(truth: readonly TruthEpisode[], startMs: number) {
         after.kind !== "phone-active"
           ? ""
           : on.length === 0
-            ? "no phone was on"
+            ? "  [no phone was on]"
             : hit
-              ? "right cell"
-              : `truth: ${on.map((e) => e.cell).join(", ")}`;
+              ? "  [right cell]"
+              : `  [truth: ${on.map((e) => e.cell).join(", ")}]`;
       if (type === "new" && after.kind === "phone-active") hit ? right++ : wrong++;
       const delay = type === "new" ? ` after ${((after.opened_at - after.first_evidence_at) / 1000).toFixed(1)} s` : "";
-      say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}  [${verdict}]`);
+      say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}${verdict}`);
     },
     summary: () =>
       `${told} transmissions in ${Math.round((Date.now() - startMs) / 1000)} s; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,

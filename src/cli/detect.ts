@@ -7,7 +7,7 @@ import { AppError } from "../errors.ts";
 export function addDetect(program: Command): void {
   program
     .command("detect")
-    .description("runs the channel detector over a CSV of timestamp,value: a score and alarms for each row")
+    .description("Runs the channel detector over a CSV of timestamp,value: a score and alarms for each row.")
     .argument("<file>", "CSV with a header; timestamps in epoch ms, ISO 8601 or YYYY-MM-DD HH:MM:SS (UTC)")
     .option("--column <name>", "column of the values", "value")
     .option("--out <file>", "where the rows timestamp,score,alarm go (default: stdout)")

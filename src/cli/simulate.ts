@@ -21,11 +21,17 @@ const positive = (text: string): number => {
   if (!(n > 0)) throw new InvalidArgumentError("a number above 0 is needed");
   return n;
 };
-const integer = (text: string): number => {
+export const integer = (text: string): number => {
   const n = Number(text);
   if (!Number.isSafeInteger(n)) throw new InvalidArgumentError("a whole number is needed");
   return n;
 };
+
+/** An unknown or broken scenario is the caller's; anything else stays what it is. */
+export function scenarioAsUsage(error: unknown): unknown {
+  if (!(error instanceof ScenarioError)) return error;
+  return new AppError("USAGE", error.message, { details: error.problems, cause: error });
+}
 
 export function addSimulate(program: Command): void {
   program
@@ -46,8 +52,7 @@ export function addSimulate(program: Command): void {
         else if (flags.out === undefined) throw new AppError("USAGE", "--out DIR says where the files go");
         else await write(name, flags, flags.out);
       } catch (error) {
-        if (!(error instanceof ScenarioError)) throw error;
-        throw new AppError("USAGE", error.message, { details: error.problems, cause: error });
+        throw scenarioAsUsage(error);
       }
     });
 }

@@ -50,6 +50,15 @@ export function parseCount(least: number): (text: string) => number {
   };
 }
 
+/** A port to listen on; 0: any free one. */
+export function parsePort(text: string): number {
+  const n = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(n) || n < 0 || n > 65_535) {
+    throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+  }
+  return n;
+}
+
 /** For options that may be given several times. */
 export function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), ...text.split(",").filter((part) => part !== "")];

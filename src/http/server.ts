@@ -146,6 +146,7 @@ function addApi(routes: Routes, context: RouteContext): void {
     {
       schema: {
         tags: ["alerts"],
+        summary: "Changes as they come",
         description:
           "Server-sent events: `hello`, `alert` (with id, replayed after `Last-Event-ID`), `sensors`, `status` each second.",
       },

@@ -68,12 +68,32 @@ export function addCommandRoutes(routes: Routes, { service, clock, limits }: Rou
 
   routes.post(
     "/alerts/:id/ack",
-    { config, schema: { tags: ["alerts"], headers, params: alertParams, body: ackBody, response: answers } },
+    {
+      config,
+      schema: {
+        tags: ["alerts"],
+        summary: "Acknowledge",
+        headers,
+        params: alertParams,
+        body: ackBody,
+        response: answers,
+      },
+    },
     async (request) => act(request, { type: "ack", alert: request.params.id, ...request.body }),
   );
   routes.post(
     "/alerts/:id/shelve",
-    { config, schema: { tags: ["alerts"], headers, params: alertParams, body: shelveBody, response: answers } },
+    {
+      config,
+      schema: {
+        tags: ["alerts"],
+        summary: "Set aside until a time, eight hours at most",
+        headers,
+        params: alertParams,
+        body: shelveBody,
+        response: answers,
+      },
+    },
     async (request) => {
       const { until, ...rest } = request.body;
       const nowMs = clock.nowMs();
@@ -85,12 +105,32 @@ export function addCommandRoutes(routes: Routes, { service, clock, limits }: Rou
   );
   routes.post(
     "/alerts/:id/unshelve",
-    { config, schema: { tags: ["alerts"], headers, params: alertParams, body: unshelveBody, response: answers } },
+    {
+      config,
+      schema: {
+        tags: ["alerts"],
+        summary: "Take back from the shelf",
+        headers,
+        params: alertParams,
+        body: unshelveBody,
+        response: answers,
+      },
+    },
     async (request) => act(request, { type: "unshelve", alert: request.params.id, ...request.body }),
   );
   routes.post(
     "/alerts/:id/close",
-    { config, schema: { tags: ["alerts"], headers, params: alertParams, body: closeBody, response: answers } },
+    {
+      config,
+      schema: {
+        tags: ["alerts"],
+        summary: "Close, with what came of it",
+        headers,
+        params: alertParams,
+        body: closeBody,
+        response: answers,
+      },
+    },
     async (request) => act(request, { type: "close", alert: request.params.id, ...request.body }),
   );
 }

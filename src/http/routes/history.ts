@@ -28,6 +28,7 @@ export function addHistoryRoutes(routes: Routes, { service, clock }: RouteContex
     {
       schema: {
         tags: ["history"],
+        summary: "Levels of a channel over time",
         querystring: z.object({
           sensor: idSchema,
           band: idSchema,
@@ -55,6 +56,7 @@ export function addHistoryRoutes(routes: Routes, { service, clock }: RouteContex
     {
       schema: {
         tags: ["history"],
+        summary: "Changes of alerts over time",
         querystring: z.object({ ...times, ...pageQuery(500) }),
         response: { 200: pageOf(changeSchema), 503: problemSchema },
       },

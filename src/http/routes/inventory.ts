@@ -24,8 +24,10 @@ function newestFirst(openedAt: number, id: string): string {
 }
 
 export function addInventoryRoutes(routes: Routes, { service }: RouteContext): void {
-  routes.get("/site", { schema: { tags: ["site"], response: { 200: siteSchema } } }, async () =>
-    siteJson(service.site),
+  routes.get(
+    "/site",
+    { schema: { tags: ["site"], summary: "The house: blocks, floors, walls, sensors", response: { 200: siteSchema } } },
+    async () => siteJson(service.site),
   );
 
   routes.get(
@@ -33,6 +35,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
     {
       schema: {
         tags: ["site"],
+        summary: "Learning mode of each block",
         description:
           "Learning mode of each block: whether it is on, until when, and what it counted instead of telling.",
         response: { 200: z.object({ items: z.array(learningSchema) }) },
@@ -46,6 +49,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
     {
       schema: {
         tags: ["alerts"],
+        summary: "Alerts, newest first",
         querystring: z.object({
           state: z.enum(["open", "closed", "all"]).default("open"),
           block: idSchema.optional(),
@@ -65,7 +69,14 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
 
   routes.get(
     "/alerts/:id",
-    { schema: { tags: ["alerts"], params: alertParams, response: { 200: alertSchema, 404: problemSchema } } },
+    {
+      schema: {
+        tags: ["alerts"],
+        summary: "One alert",
+        params: alertParams,
+        response: { 200: alertSchema, 404: problemSchema },
+      },
+    },
     async ({ params }) => {
       const found = service.alerts().find((a) => a.id === params.id);
       if (found === undefined) throw new Problem("alert-unknown", `No alert '${params.id}' is held.`);
@@ -78,6 +89,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
     {
       schema: {
         tags: ["site"],
+        summary: "Sensors with their channels",
         querystring: z.object({ block: idSchema.optional(), ...pageQuery(500) }),
         response: { 200: pageOf(sensorSchema) },
       },
@@ -93,6 +105,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
     {
       schema: {
         tags: ["site"],
+        summary: "Channels (a sensor on a band): floor, level, evidence",
         querystring: z.object({
           sensor: idSchema.optional(),
           band: idSchema.optional(),
@@ -120,6 +133,7 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
     {
       schema: {
         tags: ["site"],
+        summary: "Zones with what is open in them",
         querystring: z.object({ floor: idSchema.optional(), ...pageQuery(2000) }),
         response: { 200: pageOf(zoneSchema) },
       },
@@ -134,7 +148,13 @@ export function addInventoryRoutes(routes: Routes, { service }: RouteContext): v
 
   routes.get(
     "/rejects",
-    { schema: { tags: ["operations"], response: { 200: z.object({ items: z.array(rejectSchema) }) } } },
+    {
+      schema: {
+        tags: ["operations"],
+        summary: "What was refused, by reason, with the last sample",
+        response: { 200: z.object({ items: z.array(rejectSchema) }) },
+      },
+    },
     async () => ({
       items: service.rejects().map((r) => ({
         code: r.code,

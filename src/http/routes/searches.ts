@@ -13,6 +13,7 @@ export function addSearchRoutes(routes: Routes, { service, clock, limits }: Rout
     {
       schema: {
         tags: ["searches"],
+        summary: "Where to search",
         description:
           "Cells by the probability that a phone is kept there now, likeliest first, with what speaks for and against.",
         querystring: z.object({
@@ -33,6 +34,7 @@ export function addSearchRoutes(routes: Routes, { service, clock, limits }: Rout
     {
       schema: {
         tags: ["searches"],
+        summary: "What came of searches",
         description: "The precision that searches reached, by block, and what results say of the scanners' rates.",
         response: { 200: z.object({ items: z.array(outcomesSchema) }) },
       },
@@ -46,6 +48,7 @@ export function addSearchRoutes(routes: Routes, { service, clock, limits }: Rout
       config: { rateLimit: { max: limits.commandsPerMinute, timeWindow: 60_000 } },
       schema: {
         tags: ["searches"],
+        summary: "Tell of a search of a cell",
         description:
           "A cell was searched by hand. Searches that answer an alert are told by closing it with an outcome.",
         headers: z.looseObject({

@@ -7,7 +7,13 @@ import type { RouteContext, Routes } from "./context.ts";
 export function addOpenSystemRoutes(routes: Routes, { service, guards }: RouteContext): void {
   routes.get(
     "/livez",
-    { schema: { tags: ["operations"], response: { 200: z.object({ live: z.literal(true) }) } } },
+    {
+      schema: {
+        tags: ["operations"],
+        summary: "Whether the process lives",
+        response: { 200: z.object({ live: z.literal(true) }) },
+      },
+    },
     async () => ({ live: true as const }),
   );
   routes.get(
@@ -15,6 +21,7 @@ export function addOpenSystemRoutes(routes: Routes, { service, guards }: RouteCo
     {
       schema: {
         tags: ["operations"],
+        summary: "Whether broker, store and log are there",
         description: "200 when every dependency is there, else 503; the reasons only to those with the token.",
         response: { 200: readinessSchema, 503: readinessSchema },
       },
@@ -28,7 +35,13 @@ export function addOpenSystemRoutes(routes: Routes, { service, guards }: RouteCo
   );
   routes.get(
     "/version",
-    { schema: { tags: ["operations"], response: { 200: z.object({ name: z.string(), version: z.string() }) } } },
+    {
+      schema: {
+        tags: ["operations"],
+        summary: "Name and version",
+        response: { 200: z.object({ name: z.string(), version: z.string() }) },
+      },
+    },
     async () => ({ name: "cellward", version: service.version }),
   );
 }
@@ -36,7 +49,14 @@ export function addOpenSystemRoutes(routes: Routes, { service, guards }: RouteCo
 export function addMetricsRoute(routes: Routes, { service }: RouteContext): void {
   routes.get(
     "/metrics",
-    { schema: { tags: ["operations"], description: "Prometheus text format.", response: { 200: z.string() } } },
+    {
+      schema: {
+        tags: ["operations"],
+        summary: "Metrics for Prometheus",
+        description: "Prometheus text format.",
+        response: { 200: z.string() },
+      },
+    },
     async (_request, reply) =>
       reply
         .type("text/plain; version=0.0.4; charset=utf-8")

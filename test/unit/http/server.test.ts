@@ -179,6 +179,12 @@ describe("http reads", () => {
     for (const verb of ["ack", "shelve", "unshelve", "close"]) {
       expect(doc.paths).toHaveProperty(`/api/v1/alerts/{id}/${verb}`);
     }
+    // Each line of the page at /docs says what it is for.
+    for (const [path, methods] of Object.entries<Record<string, { summary?: string }>>(doc.paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        expect(operation.summary, `${method} ${path}`).toMatch(/^[A-Z].{3,60}$/);
+      }
+    }
   });
 
   it("docs: the page and its scripts come from this server, under a policy without foreign hosts", async () => {
