@@ -183,12 +183,16 @@ export class Policy {
     const own = this.inCell.get(cell);
     if (own === undefined) return false;
     let outdoorDbm = Number.NEGATIVE_INFINITY;
+    let indoorDbm = Number.NEGATIVE_INFINITY;
     let ownDbm = Number.NEGATIVE_INFINITY;
     for (const s of track.sensors) {
       const levelDbm = s.floorDbm + s.excessDb;
       if (this.outdoor.has(s.sensor)) outdoorDbm = Math.max(outdoorDbm, levelDbm);
+      else indoorDbm = Math.max(indoorDbm, levelDbm);
       if (own.includes(s.sensor)) ownDbm = Math.max(ownDbm, levelDbm);
     }
+    // The cell's own sensor may hear somebody else louder, and then says nothing of this one: whoever is in there is heard indoors.
+    if (ownDbm === Number.NEGATIVE_INFINITY) ownDbm = indoorDbm;
     return outdoorDbm > ownDbm + OUTDOOR_LOUDER_DB;
   }
 

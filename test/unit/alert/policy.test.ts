@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { POLICY_DEFAULTS, Policy } from "../../../src/alert/policy.ts";
 import type { Track } from "../../../src/model.ts";
-import { box, site, zone } from "../fuse/world.ts";
+import { box, sensor, site, zone } from "../fuse/world.ts";
 
 const POLICY = new Policy(
   site({ zones: [zone("c1", box(0, 0, 3, 4)), zone("hall", box(0, 4, 30, 7), { kind: "corridor" })] }),
@@ -53,6 +53,35 @@ describe("policy", () => {
   it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs - 1000)).toBe(false);
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs)).toBe(true);
+  });
+
+  describe("heard outdoors", () => {
+    const policy = new Policy(
+      site({
+        zones: [zone("c1", box(0, 0, 3, 4)), zone("c2", box(3, 0, 6, 4))],
+        sensors: [sensor("own", 1, 1), sensor("next", 4, 1), sensor("fence", 20, 1)],
+      }),
+    );
+    const opens = (dbm: Record<string, number>) => {
+      const sensors = Object.entries(dbm).map(([id, level]) => ({
+        sensor: id,
+        band: "lte800-ul",
+        floorDbm: -100,
+        excessDb: level + 100,
+      }));
+      return policy.opens(track({ sensors, fix: sure(0.97) }), 60_000);
+    };
+
+    it("clearly louder than by the cell's own sensor: no alert, however sure the place", () => {
+      expect(opens({ own: -60, fence: -55 })).toBe(true);
+      expect(opens({ own: -60, fence: -53 })).toBe(false);
+    });
+
+    it("where the cell's own sensor hears somebody else louder: the other sensors indoors count", () => {
+      expect(opens({ next: -42, fence: -71 })).toBe(true);
+      expect(opens({ next: -60, fence: -50 })).toBe(false);
+      expect(opens({ fence: -71 })).toBe(false);
+    });
   });
 
   it("what every sensor hears weaker than its own noise: no alert, however certain that something is there", () => {
