@@ -94,9 +94,10 @@ export function timeline(run: RunRows): string {
   const hidden = emitters.length + others.length - lanes.length;
   const width = 900;
   const left = 130;
-  const height = (lanes.length + 1) * LANE_PX + 34;
+  // Under the lanes the axis, its figures and its name.
+  const height = (lanes.length + 1) * LANE_PX + 40;
   const x = scale(run.fromMs, run.untilMs, left, width - 12);
-  let marks = timeAxis(run, x, height - 30, (lanes.length + 1) * LANE_PX + 4);
+  let marks = timeAxis(run, x, height - 36, (lanes.length + 1) * LANE_PX + 4);
   lanes.forEach((emitter, i) => {
     const y = i * LANE_PX + 4;
     marks += `<text class="num" x="${left - 8}" y="${y + 11}" text-anchor="end">${escapeHtml(emitter.slice(0, 18))}</text>`;
@@ -159,6 +160,11 @@ export function maps(runs: readonly RunRows[]): string {
   return floors.map((floor) => floorMap(runs, floor)).join("");
 }
 
+/** Half the size of a cross and its stroke. */
+const CROSS_PX = 7;
+
+const within = (v: number, low: number, high: number) => Math.min(Math.max(v, low), high);
+
 function floorMap(runs: readonly RunRows[], floor: string): string {
   const zones = runs[0]!.zones.filter((z) => z.floor === floor);
   const points = zones.flatMap((z) => z.polygon) as [number, number][];
@@ -190,8 +196,12 @@ function floorMap(runs: readonly RunRows[], floor: string): string {
   for (const u of uses) marks += useMark(u, floor, x, y);
   for (const r of runs.flatMap((run) => run.raised)) {
     if (r.verdict !== "false" || r.floor !== floor || r.x_m === null || r.y_m === null) continue;
-    const title = `false alert (${r.cause}) in ${r.cell}`;
-    marks += `<g><title>${escapeHtml(title)}</title><path class="cross" d="M${px(x(r.x_m) - 5)} ${px(y(r.y_m) - 5)}l10 10m0 -10l-10 10"/></g>`;
+    // An alert that ended outside stands at the edge towards where it ended.
+    const cx = within(x(r.x_m), CROSS_PX, width - CROSS_PX);
+    const cy = within(y(r.y_m), CROSS_PX, height - CROSS_PX);
+    const off = cx === x(r.x_m) && cy === y(r.y_m) ? "" : ", at last off this plan";
+    const title = `false alert (${r.cause}) in ${r.cell}${off}`;
+    marks += `<g><title>${escapeHtml(title)}</title><path class="cross" d="M${px(cx - 5)} ${px(cy - 5)}l10 10m0 -10l-10 10"/></g>`;
   }
   const count = `${uses.filter((u) => u.alert !== null).length} of ${uses.length} uses found`;
   return `<figure><figcaption>Floor ${escapeHtml(floor)}: ${count}</figcaption>${svg(width, height, `Plan of floor ${floor} with errors`, marks)}</figure>`;

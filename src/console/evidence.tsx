@@ -21,11 +21,12 @@ import type { Alert } from "./wire.ts";
 import {
   ageWords,
   bandWords,
-  cellP,
   confidenceWords,
+  isOutside,
   kindWords,
   loudest,
   percent,
+  placeP,
   placeWords,
   remarks,
   sensorStateWords,
@@ -95,21 +96,23 @@ function Where({ alert }: { alert: Alert }) {
   if (alert.candidates.length === 0) return null;
   const named = alert.candidates.slice(0, 6);
   const outside = alert.p_outside ?? 0;
+  const away = isOutside(alert);
+  const own = (cell: string) => !away && cell === alert.cell;
   const left = Math.max(0, 1 - outside - named.reduce((sum, c) => sum + c.p, 0));
   return (
     <>
       <h3>Where it can be</h3>
       <ul class="bars">
         {named.map((c) => (
-          <li key={c.cell} class={c.cell === alert.cell ? "own" : ""}>
+          <li key={c.cell} class={own(c.cell) ? "own" : ""}>
             <span class="bar-name">{c.cell}</span>
-            <Bar share={c.p} tone={c.cell === alert.cell ? "own" : "other"} />
+            <Bar share={c.p} tone={own(c.cell) ? "own" : "other"} />
             <span class="bar-value">{percent(c.p)}</span>
           </li>
         ))}
-        <li>
+        <li class={away ? "own" : ""}>
           <span class="bar-name">outside</span>
-          <Bar share={outside} tone="other" />
+          <Bar share={outside} tone={away ? "own" : "other"} />
           <span class="bar-value">{percent(outside)}</span>
         </li>
         {left >= 0.01 && (
@@ -242,7 +245,7 @@ function Facts({ alert }: { alert: Alert }) {
 }
 
 function AlertEvidence({ alert }: { alert: Alert }) {
-  const p = cellP(alert);
+  const p = placeP(alert);
   return (
     <>
       <div class="evidence-head">

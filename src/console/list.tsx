@@ -22,9 +22,10 @@ import type { Alert } from "./wire.ts";
 import {
   activityWords,
   ageWords,
-  cellP,
+  isOutside,
   kindWords,
   percent,
+  placeP,
   placeWords,
   reason,
   sensorTrouble,
@@ -33,16 +34,17 @@ import {
 } from "./words.ts";
 
 function others(alert: Alert): string {
-  const list = alert.candidates.filter((c) => c.cell !== alert.cell).slice(0, 3);
+  const away = isOutside(alert);
+  const list = alert.candidates.filter((c) => away || c.cell !== alert.cell).slice(0, 3);
   const words = list.map((c) => `${c.cell} ${percent(c.p)}`);
-  if (alert.p_outside !== null && alert.p_outside >= 0.01) words.push(`outside ${percent(alert.p_outside)}`);
+  if (!away && alert.p_outside !== null && alert.p_outside >= 0.01) words.push(`outside ${percent(alert.p_outside)}`);
   return words.join(" · ");
 }
 
 function Row({ alert }: { alert: Alert }) {
   const chosen = selection.value?.type === "alert" && selection.value.id === alert.id;
   const waiting = !alert.acked && alert.closed_at === null;
-  const p = cellP(alert);
+  const p = placeP(alert);
   const rest = others(alert);
   return (
     <li class={`row sev-${alert.severity} ${waiting ? "waiting" : ""} ${chosen ? "chosen" : ""}`} data-alert={alert.id}>

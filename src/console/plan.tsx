@@ -19,7 +19,7 @@ import {
 } from "./geometry.ts";
 import { openAlerts, select, selectedAlert, selection, sensors, site, zones } from "./state.ts";
 import type { Alert, SensorStateName, Severity, ZoneWire } from "./wire.ts";
-import { cellP, loudest, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
+import { cellP, isOutside, loudest, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
 
 interface Maybe {
   readonly p: number;
@@ -31,7 +31,8 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
   const own = new Map<string, Place>();
   const maybe = new Map<string, Maybe>();
   for (const alert of alerts) {
-    if (alert.cell !== null) {
+    const away = isOutside(alert);
+    if (alert.cell !== null && !away) {
       const before = own.get(alert.cell);
       own.set(alert.cell, {
         severity: before === undefined ? alert.severity : worst(before.severity, alert.severity),
@@ -42,7 +43,8 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
     // In a flood, and once acknowledged, only the chosen alert's neighbours stay shaded: they are for the search.
     if ((alert.acked || alerts.length > CROWD) && alert.id !== chosen?.id) continue;
     for (const { cell, p } of alert.candidates) {
-      if (cell !== alert.cell && p > (maybe.get(cell)?.p ?? 0)) maybe.set(cell, { p, severity: alert.severity });
+      if ((away || cell !== alert.cell) && p > (maybe.get(cell)?.p ?? 0))
+        maybe.set(cell, { p, severity: alert.severity });
     }
   }
   return { own, maybe };

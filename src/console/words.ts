@@ -51,10 +51,23 @@ export function activityWords(alert: Alert): string {
   return alert.activity === null ? "" : ACTIVITIES[alert.activity];
 }
 
-/** Where it is, in one name: the alert's cell, outside for a phone that is in none, else the block or the kind of alert. */
+/**
+ * Whether a phone is rather outside than in the cell its alert names: in none, or lowered since, when the cell is only what is left of
+ * where it was told before.
+ */
+export function isOutside(alert: Alert): boolean {
+  if (alert.kind !== "phone-active") return false;
+  return alert.cell === null || (alert.evidence?.lowered !== undefined && (alert.p_outside ?? 0) > (cellP(alert) ?? 0));
+}
+
+/** Where it is, in one name: outside, the alert's cell, or for what has neither the block or the kind of alert. */
 export function placeWords(alert: Alert): string {
-  if (alert.cell !== null) return alert.cell;
-  return alert.kind === "phone-active" ? "outside" : (alert.block ?? kindWords(alert));
+  return isOutside(alert) ? "outside" : (alert.cell ?? alert.block ?? kindWords(alert));
+}
+
+/** How probable that place is; null where there is nothing to be said of it. */
+export function placeP(alert: Alert): number | null {
+  return isOutside(alert) ? alert.p_outside : cellP(alert);
 }
 
 /** Display state, derived from the independent facts; never stored. */

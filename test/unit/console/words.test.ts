@@ -11,6 +11,7 @@ import {
   learningWords,
   loudest,
   percent,
+  placeP,
   placeWords,
   reason,
   recentCount,
@@ -43,6 +44,12 @@ describe("console words", () => {
     expect(placeWords(alert({}))).toBe("b1-1-05");
     expect(placeWords(alert({ cell: null, candidates: [] }))).toBe("outside");
     expect(placeWords(alert({ cell: null, kind: "sensor-fault" }))).toBe("b1");
+    const lowered = { at: 1, cell: "b1-1-05" };
+    const evidence = { ...alert({}).evidence!, lowered };
+    const left = { evidence, candidates: [{ cell: "b1-1-05", p: 0.05 }], p_outside: 0.9 };
+    expect([placeWords(alert(left)), placeP(alert(left))]).toEqual(["outside", 0.9]);
+    expect(placeWords(alert({ ...left, p_outside: 0.01 }))).toBe("b1-1-05");
+    expect(placeWords(alert({ ...left, evidence: alert({}).evidence }))).toBe("b1-1-05");
     expect(placeWords(alert({ cell: null, kind: "service-fault", block: null }))).toBe("Service fault");
   });
 

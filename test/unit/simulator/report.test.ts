@@ -57,6 +57,19 @@ describe("report", () => {
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
   });
 
+  it("report: a false alert that ended outside is drawn at the plan's edge, and what the axis is called is not cut off", () => {
+    const away = alert("a2", 2, 900, 960);
+    const position = { ...away.position!, x_m: -40, y_m: 90 };
+    const html = reportHtml(input({ truth, alerts: [raise({ ...away, position }, 903)] }));
+    const plan =
+      /<svg[^>]*viewBox="0 0 (\S+) (\S+)"[^>]*>(?:(?!<\/svg>).)*?at last off this plan<\/title><path class="cross" d="M(\S+) (\S+?)l/s;
+    const [width, height, x, y] = plan.exec(html)!.slice(1).map(Number) as [number, number, number, number];
+    expect(x >= 0 && x + 10 <= width && y >= 0 && y + 10 <= height).toBe(true);
+    const axis = /viewBox="0 0 \S+ (\S+)"(?:(?!<\/svg>).)*? y="(\S+)"[^>]*>time since the begin/s.exec(html)!;
+    // Letters such as g go a third of their size below the line.
+    expect(Number(axis[1]) - Number(axis[2])).toBeGreaterThanOrEqual(5);
+  });
+
   it("report: a silent hour without truth or alerts still makes a page", () => {
     for (const site of [row(), null]) {
       const html = reportHtml(input({ site }));
