@@ -319,6 +319,8 @@ export interface ChannelEvidence {
   readonly onsetMs: number;
   /** Estimated signal-to-noise ratio; NaN when not hot. */
   readonly snrDb: number;
+  /** What stands out has been so steady that a step of the floor is likelier than the least phone; left out: it has not. */
+  readonly step?: true;
 }
 
 // ----------------------------------------------------------------------------------------------------------------- fuse
@@ -356,6 +358,8 @@ export interface SensorEvidence {
   readonly band: BandId;
   readonly excessDb: number;
   readonly floorDbm: number;
+  /** As `ChannelEvidence.step`. */
+  readonly step?: true;
 }
 
 /** One emitter in use, followed over time. */

@@ -162,7 +162,8 @@ export class Policy {
   /** Whether this track should open an alert now. `nowMs` is event time. */
   opens(track: Track, nowMs: number): boolean {
     const { minForbiddenP, maxAllowedP, leastExcessDb } = this.options;
-    if (!track.sensors.some((s) => s.excessDb >= leastExcessDb)) return false;
+    // A step of the floor is released as a new one in a minute or two; a phone fades before.
+    if (!track.sensors.some((s) => s.excessDb >= leastExcessDb && !s.step)) return false;
     if (!track.confirmed || this.weighed(track, this.heldAround) < minForbiddenP || this.allowedP(track) > maxAllowedP)
       return false;
     // A corridor is one long zone beside many cells: it may lead each of them and be less likely than all together.

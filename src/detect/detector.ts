@@ -50,6 +50,7 @@ import {
 } from "./kernels.ts";
 import { SimdBank } from "./simd.ts";
 import { decodeSnapshot, encodeSnapshot, type Saved, type SavedChannel, type StateField } from "./snapshot.ts";
+import { Steadiness } from "./steady.ts";
 
 export interface DetectorOptions {
   /** False alarms a day that the whole block may have. */
@@ -145,6 +146,7 @@ export class Detector {
   readonly #lanes: Lanes;
   readonly #base: Baseline;
   readonly #days: DayFloors | null;
+  readonly #steady = new Steadiness();
   /** Memory of the days whose channels have not all been opened yet. */
   #savedDays: Saved | null = null;
   /** The group that is being gathered: lanes, channels, places of their readings in the batch. */
@@ -399,6 +401,7 @@ export class Detector {
       hot,
       onsetMs: hot ? this.#events.onsetMs(channel) : Number.NaN,
       snrDb: hot && top >= 0 ? this.#snrDb(top) : Number.NaN,
+      ...(hot && this.#isStep(channel, windowEndMs, false) ? { step: true } : {}),
     };
   }
 
@@ -575,6 +578,7 @@ export class Detector {
     fields.push({ name: "lastActiveMs", per: 1, array: this.#lastActiveMs });
     fields.push({ name: "lastLoudMs", per: 1, array: this.#lastLoudMs });
     fields.push({ name: "loudest", per: 1, array: this.#loudest });
+    fields.push(...this.#steady.fields());
     return fields;
   }
 
@@ -622,6 +626,7 @@ export class Detector {
       lanes.grow(next);
       this.#base.grow(next);
       this.#days?.grow(next);
+      this.#steady.grow(next);
       this.#laneChannel = resized(this.#laneChannel, next);
       this.#lastQuietMs = resized(this.#lastQuietMs, next);
       this.#crossedMs = resized(this.#crossedMs, next);
@@ -975,8 +980,10 @@ export class Detector {
     } else if (hot) {
       const lane = this.#topLane(channel);
       this.#events.update(channel, windowEndMs, this.#lanes.top(lane), this.#snrDb(lane));
-      if (!reports && windowEndMs - this.#events.onsetMs(channel) >= this.#options.releaseMs && active) {
-        this.#release(channel, windowEndMs);
+      if (!reports && active) {
+        this.#noteSteadiness(channel);
+        if (windowEndMs - this.#events.onsetMs(channel) >= this.#options.releaseMs) this.#release(channel, windowEndMs);
+        else if (this.#isStep(channel, windowEndMs, true)) this.#takeStep(channel, windowEndMs);
       }
     }
     return active || this.isHot(channel);
@@ -1019,7 +1026,41 @@ export class Detector {
       if (lane < 0) continue;
       this.#crossedMs[lane] = Number.NaN;
       this.#loudest[lane] = 0;
+      this.#steady.clear(lane);
     }
+  }
+
+  /** Notes the level of a window by each lane of a hot channel. */
+  #noteSteadiness(channel: number): void {
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+      const { count, mean } = this.#window(lane);
+      if (count > 0) this.#steady.note(lane, toDb(mean), this.#quietDb(lane));
+    }
+  }
+
+  /**
+   * Whether the levels that stand out of a channel are as steady as its floor, for `sure` or rather than a phone's. What only comes down does
+   * not count, nor does the duty: of a power near a sensor's own threshold it comes and goes.
+   */
+  #isStep(channel: number, windowEndMs: number, sure: boolean): boolean {
+    let steady = false;
+    for (let k = 0; k < DUTY_KIND; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+      if (windowEndMs - this.#lastLoudMs[lane]! >= this.#options.holdMs) continue;
+      const quietDb = this.#quietDb(lane);
+      steady = sure ? this.#steady.isSteady(lane, quietDb) : this.#steady.maybeSteady(lane, quietDb);
+      if (!steady) return false;
+    }
+    return steady;
+  }
+
+  /** Spread of the level of such a window while nobody transmits, dB. */
+  #quietDb(lane: number): number {
+    const looks = Math.max(1, this.#window(lane).count * this.#base.weight(lane));
+    return this.#base.f32[lane * COLD_WORDS + SIGMA]! / Math.sqrt(looks);
   }
 
   /** The floor has stayed up for longer than any call: what is there now is the new quiet. */
@@ -1028,12 +1069,27 @@ export class Detector {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
       if (this.#base.i32[lane * COLD_WORDS + HOT_VISITS] === 0) continue;
-      const floor = this.#base.heldFloor(lane);
-      this.#events.newFloor(channel, windowEndMs, this.#lanes.floor(lane), floor);
-      this.#base.resync(lane, floor);
-      this.#days?.released(lane, this.#events.onsetMs(channel), floor);
+      this.#takeFloor(channel, lane, windowEndMs, this.#base.heldFloor(lane));
     }
     this.#endEvent(channel, windowEndMs);
+  }
+
+  /** The floor has gone up in a step: what is there now is the new quiet; what only came down since is over. */
+  #takeStep(channel: number, windowEndMs: number): void {
+    for (let k = 0; k < LANE_KINDS.length; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+      const over = windowEndMs - this.#lastLoudMs[lane]! >= this.#options.holdMs;
+      if (over || !this.#steady.isSteady(lane, this.#quietDb(lane))) this.#lanes.clearG(lane);
+      else this.#takeFloor(channel, lane, windowEndMs, this.#lanes.floor(lane) + this.#steady.levelDb(lane));
+    }
+    this.#endEvent(channel, windowEndMs);
+  }
+
+  #takeFloor(channel: number, lane: number, windowEndMs: number, floor: number): void {
+    this.#events.newFloor(channel, windowEndMs, this.#lanes.floor(lane), floor);
+    this.#base.resync(lane, floor);
+    this.#days?.released(lane, this.#events.onsetMs(channel), floor);
   }
 
   /** Takes back an event-driven lane's evidence for the silence up to the end of the window. */

@@ -79,7 +79,7 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
     heard.push({
       level: { sensor: c.sensor, levelDbm, floorDbm: detectable, sigmaDb: c.sigmaDb * magnify },
       meanDbm: byPeak ? c.floorDbm + toDb(fromDb(c.levelDbm - c.floorDbm) - 1) : levelDbm,
-      evidence: { sensor: c.sensor, band: c.band, excessDb, floorDbm },
+      evidence: { sensor: c.sensor, band: c.band, excessDb, floorDbm, ...(c.step ? { step: true } : {}) },
       llr: c.llr,
       llrStep: c.llrStep,
       thresholdNats: c.thresholdNats,

@@ -181,10 +181,11 @@ class Reports {
 
 const dbm = (mw: number) => Math.round(100 * Math.log10(mw)) / 10;
 
-/** The house, phones and readings of a seed. Cost: about a second. */
-export function plainBlock(seed: number): PlainBlock {
+/** The house, phones and readings of a seed; `periodMs`: of sensors that report so often, and not as the seed has it. Cost: about a second. */
+export function plainBlock(seed: number, periodMs?: number): PlainBlock {
   const draws = new Draws(seed);
-  const house = houseOf(draws);
+  const drawn = houseOf(draws);
+  const house = { ...drawn, periodMs: periodMs ?? drawn.periodMs };
   const planned = zonesOf(house);
   const sensors = sensorsOf(house);
   const radio = gainsOf(house, sensors, draws);

@@ -1,155 +1,80 @@
 /**
- * The ways in which the sensors of a plain block (`plain-block.ts`) tell what they measured: which values, how rounded, how often, by
- * which clock, one by one or in batches, with what lost or late, and as one block or two. The world is the same in all of them.
+ * A plain block (`plain-block.ts`) as its sensors tell it in one of the ways of `plain-ways.ts`: site file, truth and messages. The world is the same
+ * in all of them.
  */
+import { pointInPolygon } from "../../simulator/geometry.ts";
 import type { ReplaySource } from "../../src/replay.ts";
-import { mulberry32 } from "../support/noise.ts";
-import { LAST_S, type PlainBlock, type Reading, START_MS } from "./plain-block.ts";
+import { LAST_S, type PlainBlock, plainBlock, type Reading, START_MS } from "./plain-block.ts";
+import type { PlainSite } from "./plain-plans.ts";
+import { ALL, type Way } from "./plain-ways.ts";
 
 /** Quieter than this a sensor that reports only what it hears says nothing, dBm. */
 const HEARS_DBM = -92;
-/** A service that starts then meets the first calls in its learning. */
-const COLD_S = 75;
 /** A batch of a gateway that saves on messages spans this, ms. */
 const BATCH_MS = 10_000;
-/** When a third of the sensors cannot send, and when their gateway delivers what it kept, s. */
-const CUT_S = [600, 780] as const;
-/** When a fifth of the sensors fall silent for good, s. */
-const DEAD_S = 500;
-/** Clocks are off by up to this and drift by up to that: unsynchronised quartz, ms and parts per million. */
-const CLOCK_OFF_MS = 400;
-const CLOCK_PPM = 40;
-/** Floors go up and down with the temperature of a receiver's front end: amplitude, dB, and period, s. */
-const FLOOR_DB = 2;
-const FLOOR_S = 3600;
-
-type Column = "rms_dbm" | "peak_dbm" | "duty";
-const ALL: readonly Column[] = ["rms_dbm", "peak_dbm", "duty"];
-
-type Point = readonly [number, number];
-interface Zone {
-  readonly id: string;
-  readonly block?: string;
-  readonly polygon: readonly Point[];
-}
-interface PlainSite {
-  readonly walls: readonly { readonly from: Point; readonly to: Point }[];
-  readonly blocks: readonly object[];
-  readonly zones: readonly Zone[];
-  readonly sensors: readonly {
-    readonly id: string;
-    readonly block: string;
-    readonly position_m: readonly [number, number, number];
-  }[];
-}
-
-interface Way {
-  readonly columns?: readonly Column[];
-  readonly round?: boolean;
-  readonly events?: boolean;
-  readonly births?: boolean;
-  readonly fromS?: number;
-  readonly batches?: boolean;
-  /** What becomes of the site file, and of the points of the truth. */
-  readonly site?: (site: PlainSite) => PlainSite;
-  readonly point?: (xM: number, yM: number) => readonly [number, number];
-  /** What becomes of the readings; null: it never arrives. */
-  readonly becomes?: (reading: Reading) => Reading | null;
-}
-
-/** A number between 0 and 1 of a sensor, the same at each reading. */
-const of = (sensor: number, purpose: number) => mulberry32(1000 * purpose + sensor)();
-
-const plus = (values: readonly number[], db: number) => values.map((v) => Math.round(10 * (v + db)) / 10);
-
-export const WAYS: Readonly<Record<string, Way>> = {
-  all: {},
-  means: { columns: ["rms_dbm"] },
-  peaks: { columns: ["peak_dbm"] },
-  "whole dB": { round: true },
-  events: { events: true },
-  "no births": { births: false },
-  cold: { fromS: COLD_S },
-  batches: { batches: true },
-  /** The right half of the block is a block of its own. */
-  blocks: { site: inTwo },
-  /** The plan in the coordinates of a country's survey, and not along its axes. */
-  turned: { site: (site) => moved(site, surveyed), point: surveyed },
-  /** Half of the sensors report every fourth instant. */
-  mixed: { becomes: (r) => (r.sensor % 2 === 1 && r.seq % 4 !== 0 ? null : r) },
-  clocks: {
-    becomes: (r) => {
-      const driftMs = (r.tsMs - START_MS) * 1e-6 * CLOCK_PPM * (2 * of(r.sensor, 2) - 1);
-      return { ...r, tsMs: Math.round(r.tsMs + CLOCK_OFF_MS * (2 * of(r.sensor, 1) - 1) + driftMs) };
-    },
-  },
-  /** One reading in twelve never arrives. */
-  lossy: { becomes: (r) => (of(r.sensor, 10 + r.seq) < 1 / 12 ? null : r) },
-  cut: {
-    becomes: (r) => {
-      const [fromMs, toMs] = CUT_S.map((s) => START_MS + 1000 * s) as [number, number];
-      const kept = r.sensor % 3 === 0 && r.atMs >= fromMs && r.atMs < toMs;
-      return kept ? { ...r, atMs: toMs + Math.floor((r.atMs - fromMs) / 20) } : r;
-    },
-  },
-  dead: { becomes: (r) => (r.sensor % 5 === 2 && r.atMs > START_MS + 1000 * DEAD_S ? null : r) },
-  drift: {
-    becomes: (r) => {
-      const phase = 2 * Math.PI * ((r.tsMs - START_MS) / 1000 / FLOOR_S + of(r.sensor, 3));
-      const db = FLOOR_DB * Math.sin(phase);
-      return { ...r, rmsDbm: plus(r.rmsDbm, db), peakDbm: plus(r.peakDbm, db) };
-    },
-  },
-};
-
-/** The site with its right half a block of its own; corridors are cut in two where the blocks meet. */
-function inTwo(site: PlainSite): PlainSite {
-  const inside = site.zones.filter((z) => z.block !== undefined);
-  const rights = [...new Set(inside.flatMap((z) => z.polygon.map((p) => p[0])))].sort((a, b) => a - b);
-  // A line between cells: some cell ends there.
-  const middle = rights[Math.floor(rights.length / 2)]!;
-  const zones = site.zones.flatMap((zone): Zone[] => {
-    const xs = zone.polygon.map((p) => p[0]);
-    if (zone.block === undefined || Math.max(...xs) <= middle) return [zone];
-    if (Math.min(...xs) >= middle) return [{ ...zone, block: "b2" }];
-    const clamped = (lo: number, hi: number) => zone.polygon.map(([x, y]): Point => [Math.min(hi, Math.max(lo, x)), y]);
-    const [lo, hi] = [Math.min(...xs), Math.max(...xs)];
-    return [
-      { ...zone, polygon: clamped(lo, middle) },
-      { ...zone, id: `${zone.id}-2`, block: "b2", polygon: clamped(middle, hi) },
-    ];
-  });
-  const sensors = site.sensors.map((s) => ({ ...s, block: s.position_m[0] < middle ? "b1" : "b2" }));
-  return { ...site, blocks: [...site.blocks, { id: "b2", name: "B2" }], zones, sensors };
-}
-
-/** Turned by 30 degrees, on a French map (Lambert 93). */
-function surveyed(xM: number, yM: number): Point {
-  const [cos, sin] = [Math.sqrt(3) / 2, 0.5];
-  return [652_000 + cos * xM - sin * yM, 6_862_000 + sin * xM + cos * yM];
-}
-
-function moved(site: PlainSite, to: (xM: number, yM: number) => Point): PlainSite {
-  return {
-    ...site,
-    zones: site.zones.map((z) => ({ ...z, polygon: z.polygon.map(([x, y]) => to(x, y)) })),
-    walls: site.walls.map((w) => ({ ...w, from: to(...w.from), to: to(...w.to) })),
-    sensors: site.sensors.map(({ position_m: [x, y, z], ...s }) => ({ ...s, position_m: [...to(x, y), z] })),
-  };
-}
+/** What is sent twice comes again so much later, ms. */
+const AGAIN_MS = 300;
 
 /** The site of a block told in a way. */
 export function siteTold(block: PlainBlock, way: Way): PlainSite {
   const site = block.site as PlainSite;
-  return way.site?.(site) ?? site;
+  const told = way.site?.(site) ?? site;
+  const { label } = way;
+  if (label === undefined) return told;
+  return { ...told, band_plan: "us", sensors: told.sensors.map((s) => ({ ...s, bands: s.bands.map(label) })) };
 }
 
-/** The truth in the coordinates of that site. */
+interface Episode {
+  readonly x_m: number;
+  readonly y_m: number;
+  readonly floor: string;
+  readonly cell: string | null;
+  readonly band: string;
+}
+
+/** The truth in the coordinates of that site, with its cells and its names of bands. */
 export function truthTold(block: PlainBlock, way: Way): readonly object[] {
-  if (way.point === undefined) return block.truth;
-  return (block.truth as { x_m: number; y_m: number }[]).map((episode) => {
-    const [x_m, y_m] = way.point!(episode.x_m, episode.y_m);
-    return { ...episode, x_m, y_m };
+  const site = siteTold(block, way);
+  return (block.truth as Episode[]).map((episode) => {
+    const [x_m, y_m] = way.point?.(episode.x_m, episode.y_m) ?? [episode.x_m, episode.y_m];
+    const holds = site.zones.filter((z) => z.floor === episode.floor && pointInPolygon(x_m, y_m, z.polygon));
+    const known = site.zones.some((z) => z.id === episode.cell);
+    const held = holds.find((z) => z.id === episode.cell) ?? holds.find((z) => z.kind === "cell");
+    // Whoever walks was in a corridor, whether the plan has one or not.
+    const cell = held?.id ?? (known ? episode.cell : null);
+    return { ...episode, x_m, y_m, cell, band: way.label?.(episode.band) ?? episode.band };
+  });
+}
+
+/** What the sensors of a block measure that report so often, in order of arrival. */
+export function readingsOf(seed: number, block: PlainBlock, periodMs: number): readonly Reading[] {
+  return periodMs < block.periodMs
+    ? plainBlock(seed, periodMs).readings()
+    : joined(block.readings(), block.periodMs, periodMs);
+}
+
+/** One reading of many: their mean power, highest peak and mean duty. */
+function joined(readings: readonly Reading[], fromMs: number, periodMs: number): Reading[] {
+  const each = periodMs / fromMs;
+  const open = new Map<number, Reading[]>();
+  const meanDbm = (values: readonly number[]) =>
+    Math.round(100 * Math.log10(values.reduce((sum, v) => sum + 10 ** (v / 10), 0) / values.length)) / 10;
+  return readings.flatMap((reading): Reading[] => {
+    const of = [...(open.get(reading.sensor) ?? []), reading];
+    open.set(reading.sensor, of.length === each ? [] : of);
+    if (of.length < each) return [];
+    const column = (c: "rmsDbm" | "peakDbm" | "duty", to: (values: number[]) => number) =>
+      reading[c].map((_, b) => to(of.map((r) => r[c][b]!)));
+    const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    return [
+      {
+        ...reading,
+        seq: Math.floor(reading.seq / each),
+        rmsDbm: column("rmsDbm", meanDbm),
+        peakDbm: column("peakDbm", (v) => Math.max(...v)),
+        duty: column("duty", mean),
+      },
+    ];
   });
 }
 
@@ -167,49 +92,77 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
       payload: encoder.encode(JSON.stringify(payload)),
     };
   };
+  const periodMs = way.periodMs ?? block.periodMs;
   const fromMs = START_MS + 1000 * (way.fromS ?? 0);
+  const [offMs, onMs] = (way.offS ?? [LAST_S, LAST_S]).map((s) => START_MS + 1000 * s) as [number, number];
   const step = (v: number) => (way.round ? Math.round(v) : v);
   const columns = way.columns ?? ALL;
+  const label = (b: number) => way.label?.(block.bands[b]!.id) ?? block.bands[b]!.id;
+  const has = (s: number, seq: number, b: number) => way.has?.(s, seq, b) !== false;
   const valuesOf = (reading: Reading, b: number) => ({
     rms_dbm: step(reading.rmsDbm[b]!),
     peak_dbm: step(reading.peakDbm[b]!),
     duty: reading.duty[b]!,
   });
-  const births = () =>
+  const births = (boot: number, ts: number) =>
     block.sensors.map((_, s) =>
-      message(fromMs, s, "birth", {
+      message(ts, s, "birth", {
         v: 1,
-        boot: 1,
-        ts: fromMs,
+        boot,
+        ts,
         type: "rf",
-        period_ms: way.events ? 0 : block.periodMs,
+        period_ms: way.events ? 0 : periodMs,
         dwell_ms: 5,
         revisit_ms: 50,
-        bands: block.bands,
+        bands: block.bands.map((band, b) => ({ ...band, id: label(b) })),
       }),
     );
+  const wills = () =>
+    block.sensors.map((_, s) => message(offMs, s, "state", { online: false, boot: 1, ts: offMs, reason: "lost" }));
+  const bootOf = (reading: Reading) => (reading.tsMs < onMs ? 1 : 2);
   const single = (reading: Reading, seq: number): Message | null => {
-    const r = block.bands.flatMap(({ id }, b) => {
-      if (way.events && reading.peakDbm[b]! <= HEARS_DBM) return [];
+    const r = block.bands.flatMap((_, b) => {
+      if ((way.events && reading.peakDbm[b]! <= HEARS_DBM) || !has(reading.sensor, reading.seq, b)) return [];
       const values = valuesOf(reading, b);
-      return [{ b: id, ...Object.fromEntries(columns.map((c) => [c, values[c]])) }];
+      return [{ b: label(b), ...Object.fromEntries(columns.map((c) => [c, values[c]])) }];
     });
     if (r.length === 0) return null;
-    return message(reading.atMs, reading.sensor, "reading", { v: 1, boot: 1, seq, ts: reading.tsMs, r });
+    return message(reading.atMs + (way.lateMs?.(reading) ?? 0), reading.sensor, "reading", {
+      v: 1,
+      boot: bootOf(reading),
+      seq,
+      ts: reading.tsMs,
+      r,
+    });
   };
   /** Ten seconds of a sensor by columns, when the last of them is measured. */
   const batch = (of: readonly Reading[], seq: number): Message => {
     const [first, last] = [of[0]!, of.at(-1)!];
     const rows = columns.map((c) => [c, block.bands.map((_, b) => of.map((r) => valuesOf(r, b)[c]))]);
-    const bands = block.bands.map((b) => b.id);
-    const payload = { v: 1, boot: 1, seq, ts: first.tsMs, dt_ms: block.periodMs, bands, ...Object.fromEntries(rows) };
+    const bands = block.bands.map((_, b) => label(b));
+    const payload = {
+      v: 1,
+      boot: bootOf(first),
+      seq,
+      ts: first.tsMs,
+      dt_ms: periodMs,
+      bands,
+      ...Object.fromEntries(rows),
+    };
     return message(last.atMs, first.sensor, "readings", payload);
   };
   function* messages(): Generator<Message> {
     const next = block.sensors.map(() => 0);
     const open = block.sensors.map((): Reading[] => []);
-    for (const reading of arrived(readings, way)) {
-      if (reading.tsMs < fromMs) continue;
+    let boot = 1;
+    for (const reading of arrived(block, readings, way)) {
+      if (reading.tsMs < fromMs || (reading.tsMs >= offMs && reading.tsMs < onMs)) continue;
+      if (bootOf(reading) !== boot) {
+        boot = bootOf(reading);
+        yield* wills();
+        yield* births(boot, onMs);
+        next.fill(0);
+      }
       const { sensor } = reading;
       if (!way.batches) {
         const made = single(reading, next[sensor]!);
@@ -220,24 +173,36 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
       }
       const of = open[sensor]!;
       of.push(reading);
-      if (of.length * block.periodMs < BATCH_MS) continue;
+      if (of.length * periodMs < BATCH_MS) continue;
       yield batch(of, next[sensor]!);
       next[sensor]! += of.length;
       open[sensor] = [];
     }
   }
   async function* batches() {
-    if (way.births !== false) yield births();
-    for (const one of messages()) yield [one];
+    if (way.births !== false) yield births(1, fromMs);
+    const sent = way.lateMs === undefined ? messages() : [...messages()].sort((a, b) => a.t - b.t);
+    for (const one of way.twice ? again(sent) : sent) yield [one];
   }
   return { header: { cellward_trace: 1, site: "w", start: START_MS }, batches };
 }
 
+/** Each message, and once more a little later. */
+function* again(messages: Iterable<Message>): Generator<Message> {
+  const waiting: Message[] = [];
+  for (const message of messages) {
+    while (waiting.length > 0 && waiting[0]!.t <= message.t) yield waiting.shift()!;
+    yield message;
+    waiting.push({ ...message, t: message.t + AGAIN_MS });
+  }
+  yield* waiting;
+}
+
 /** What arrives of the readings, in order of arrival. */
-function arrived(readings: readonly Reading[], way: Way): readonly Reading[] {
+function arrived(block: PlainBlock, readings: readonly Reading[], way: Way): readonly Reading[] {
   const { becomes } = way;
   if (becomes === undefined) return readings;
-  const left = readings.flatMap((reading) => becomes(reading) ?? []);
+  const left = readings.flatMap((reading) => becomes(reading, block) ?? []);
   return left.sort((a, b) => a.atMs - b.atMs || a.sensor - b.sensor || a.seq - b.seq);
 }
 

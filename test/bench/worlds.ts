@@ -1,16 +1,18 @@
 /**
  * `node bin/bench.js worlds [SEED,...] [WAY,...]`: blocks that share nothing with the simulator or the localiser (`plain-block.ts`),
- * 25 minutes each with calls, texts, staff who walk and phones in the street, told in many ways (`plain-told.ts`): by peaks or means, in
- * whole decibels, by sensors that report only what they hear, in batches, late, by clocks that are off, as two blocks. Prints by way how
- * many uses were found, false and doubled alerts, right cells, and the median time to the alert; then what alerts state of their last place against
- * where the phone was, as `reliability` does. Cost: 5 to 20 s a seed and way.
+ * 25 minutes each with calls, texts, staff who walk and phones in the street, told in many ways (`plain-ways.ts`): by peaks or means, in
+ * whole decibels, by sensors that report only what they hear, in batches, late, by clocks that are off, with floors that move, with plans that
+ * are wrong. Prints by way how many uses were found, false and doubled alerts, right cells, and the median time to the alert; then what alerts state
+ * of their last place against where the phone was, as `reliability` does. Cost: 5 to 20 s a seed and way.
  */
 import { matchRun, summarise } from "../../simulator/score.ts";
+import { PIPELINE_DEFAULTS } from "../../src/pipeline.ts";
 import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 import { percentOf } from "../support/percent.ts";
 import { plainBlock, START_MS } from "./plain-block.ts";
-import { siteTold, told, truthTold, untilMs, WAYS } from "./plain-told.ts";
+import { readingsOf, siteTold, told, truthTold, untilMs } from "./plain-told.ts";
+import { WAYS } from "./plain-ways.ts";
 import { STATED_COLUMNS, Stated } from "./stated.ts";
 
 const [seeds = "101,102,103,104", only = ""] = process.argv.slice(2);
@@ -18,13 +20,15 @@ const [seeds = "101,102,103,104", only = ""] = process.argv.slice(2);
 const rows = new Map<string, ReturnType<typeof matchRun>[]>();
 for (const seed of seeds.split(",").map(Number)) {
   const block = plainBlock(seed);
-  const readings = block.readings();
+  const usual = block.readings();
   for (const [name, way] of Object.entries(WAYS)) {
     if (only !== "" && !only.split(",").includes(name)) continue;
     const parsed = parseSite(JSON.stringify(siteTold(block, way)), "plain.json");
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
     const { site } = parsed;
-    const { alerts } = await replayInProcess(told(block, readings, way), { site });
+    const readings = way.periodMs === undefined ? usual : readingsOf(seed, block, way.periodMs);
+    const pipeline = way.live ? { eager: true, holdMs: PIPELINE_DEFAULTS.holdMs } : {};
+    const { alerts } = await replayInProcess(told(block, readings, way), { site, pipeline });
     const truth = truthTold(block, way) as Parameters<typeof matchRun>[0]["truth"];
     const run = { alerts, truth, site, fromMs: START_MS, untilMs, run: `${seed}` };
     rows.set(name, [...(rows.get(name) ?? []), matchRun(run)]);

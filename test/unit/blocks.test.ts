@@ -5,7 +5,8 @@ import { PIPELINE_DEFAULTS } from "../../src/pipeline.ts";
 import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 import { plainBlock, START_MS } from "../bench/plain-block.ts";
-import { siteTold, told, WAYS } from "../bench/plain-told.ts";
+import { siteTold, told } from "../bench/plain-told.ts";
+import { WAYS } from "../bench/plain-ways.ts";
 
 /** A house whose right half is a block of its own (`bench worlds`). */
 function halves(seed: number) {

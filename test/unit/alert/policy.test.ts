@@ -90,6 +90,16 @@ describe("policy", () => {
     expect(POLICY.opens(track({ sensors: heard(3), fix: sure(0.97) }), 60_000)).toBe(true);
   });
 
+  it("what every sensor hears as steady as a step of its floor: no alert until one hears it fade", () => {
+    const heard = (...steps: boolean[]) =>
+      steps.map((step, i) => {
+        const evidence = { sensor: `s${i}`, band: "lte800-ul", floorDbm: -100, excessDb: 6 };
+        return step ? { ...evidence, step: true as const } : evidence;
+      });
+    expect(POLICY.opens(track({ sensors: heard(true, true), fix: sure(0.97) }), 60_000)).toBe(false);
+    expect(POLICY.opens(track({ sensors: heard(true, false), fix: sure(0.97) }), 60_000)).toBe(true);
+  });
+
   it("phones on the border of two blocks: a cell of either is a cell; the share is of what this block holds", () => {
     const cells = ["a-1", "b-1", "b-2"].map((id, i) =>
       zone(id, box(3 * i, 0, 3 * i + 3, 4), { block: id.slice(0, 1) }),
