@@ -5,8 +5,11 @@
 import { DB_PER_NEPER } from "./classes.ts";
 import { resized } from "./kernels.ts";
 
-/** Mean levels of a phone that lies still fade by at least so much from second to second, dB (domain 4.6: 1 to 2 over bursts and frequencies). */
-const FADING_DB = 1;
+/**
+ * Mean levels of a phone that lies still vary by at least so much from second to second, dB: 1 to 2 by fading over bursts and frequencies
+ * (domain 4.6), and it pauses besides.
+ */
+const FADING_DB = 1.5;
 /** Windows that are looked at before anything is said; neighbours share a fade, so that two count as one. */
 const LEAST_WINDOWS = 60;
 /** What is further off the mean of the levels so far, in spreads of the least phone's, is none of them. */

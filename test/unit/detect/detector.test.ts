@@ -249,7 +249,10 @@ describe("detector", () => {
         if (detector.evidence(channel, 111_000).step) told++;
         if (fadingDb === 0) continue;
         play(detector, channel, x.subarray(1100), null, 110_000);
-        expect(detector.takeEvents().filter((e) => e.type === "new-floor"), `seed ${seed}`).toEqual([]);
+        expect(
+          detector.takeEvents().filter((e) => e.type === "new-floor"),
+          `seed ${seed}`,
+        ).toEqual([]);
       }
       if (fadingDb === 0) expect(told).toBeGreaterThan(16);
       else expect(told).toBe(0);
