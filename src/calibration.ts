@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
-import { AppError } from "./errors.ts";
+import { AppError, unreadable } from "./errors.ts";
 import type { BandCalibration, Calibration, Site } from "./model.ts";
 
 const db = z.number().min(-300).max(300);
@@ -210,7 +210,7 @@ export function loadCalibration(path: string, site: Site): Calibration {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new AppError("FILE_UNREADABLE", `can't read the calibration ${path}`, { cause });
+    throw unreadable(`the calibration ${path}`, cause);
   }
   const calibration = parseCalibration(text, path);
   if (calibration.site !== site.id) {

@@ -16,7 +16,7 @@ import {
   shapeProblems,
   unknownKeys,
 } from "./document.ts";
-import { AppError } from "./errors.ts";
+import { AppError, unreadable } from "./errors.ts";
 
 /** Text that only `reveal` shows: JSON, templates and the debugger get `***`. */
 export class Secret {
@@ -395,9 +395,7 @@ function readFile(file: string, problems: Problem[]): { value: unknown; lineOf: 
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw new AppError("FILE_UNREADABLE", `can't read the configuration ${file}: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw unreadable(`the configuration ${file}`, cause);
   }
   const read = readDocument(text);
   if (!read.ok) {

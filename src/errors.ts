@@ -97,6 +97,18 @@ export const CATALOGUE = {
 
 export type ErrorCode = keyof typeof CATALOGUE;
 
+const WHY_UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a folder",
+  EACCES: "no permission to read it",
+};
+
+/** FILE_UNREADABLE of a file (or `what` it is, and the file) with the reason in words, from what the file system threw. */
+export function unreadable(what: string, cause: unknown): AppError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new AppError("FILE_UNREADABLE", `${what}: ${WHY_UNREADABLE[code ?? ""] ?? message}`, { cause });
+}
+
 /** An operating error: expected badness that ends what was asked for. Programmer errors are plain `Error`s and crash. */
 export class AppError extends Error {
   readonly code: ErrorCode;

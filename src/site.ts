@@ -14,7 +14,7 @@ import {
   shapeProblems,
   unknownKeys,
 } from "./document.ts";
-import { AppError } from "./errors.ts";
+import { AppError, unreadable } from "./errors.ts";
 import type { Band, BeliefFile, Floor, Point2, Schedule, SensorSite, Site, Wall, Zone, ZoneKind } from "./model.ts";
 
 // --------------------------------------------------------------------------------------------------------- vocabulary
@@ -243,7 +243,7 @@ export function loadSiteWithWarnings(path: string): { site: Site; warnings: read
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new AppError("FILE_UNREADABLE", `can't read the site file ${path}: ${(cause as Error).message}`, { cause });
+    throw unreadable(`the site file ${path}`, cause);
   }
   const result = parseSite(text, path);
   if (result.ok) return { site: result.site, warnings: result.warnings };
@@ -258,6 +258,8 @@ export function parseSite(text: string, _fileName: string): SiteResult {
   const read = readDocument(text);
   if (!read.ok) return { ok: false, problems: read.problems, warnings: [] };
   const { value, lineOf } = read.document;
+  if (value === null)
+    return { ok: false, problems: [{ path: "", line: null, message: "the file is empty" }], warnings: [] };
   const report = new Report();
   for (const shape of shapeProblems(siteSchema, value)) report.error(shape.path, shape.message);
   for (const extra of unknownKeys(siteSchema, value)) report.warn(extra.path, extra.message);

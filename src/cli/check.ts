@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { problemText } from "../document.ts";
-import { AppError, EXIT } from "../errors.ts";
+import { AppError, EXIT, unreadable } from "../errors.ts";
 import type { Site } from "../model.ts";
 import { parseSite } from "../site.ts";
 
@@ -20,7 +20,7 @@ function check(file: string, options: { json?: boolean; strict?: boolean }): voi
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw new AppError("FILE_UNREADABLE", `can't read ${file}: ${(cause as Error).message}`, { cause });
+    throw unreadable(file, cause);
   }
   const result = parseSite(text, file);
   const { warnings } = result;

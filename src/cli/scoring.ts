@@ -17,7 +17,7 @@ import {
   summarise,
   type Threshold,
 } from "../../simulator/score.ts";
-import { AppError } from "../errors.ts";
+import { AppError, unreadable } from "../errors.ts";
 import { readJsonLines } from "../trace/index.ts";
 
 export interface ScoreFlags {
@@ -52,7 +52,7 @@ export function readScore(path: string): Score {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new AppError("FILE_UNREADABLE", `${path}: ${(error as Error).message}`, { cause: error });
+    throw unreadable(path, error);
   }
   try {
     const value = JSON.parse(text) as Score;

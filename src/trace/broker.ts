@@ -1,7 +1,7 @@
 /** The bit of MQTT that recording and replaying share: connecting with a clear answer when that fails. */
 import { readFileSync } from "node:fs";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
-import { AppError } from "../errors.ts";
+import { AppError, unreadable } from "../errors.ts";
 
 export interface BrokerAddress {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`; may hold user and password. */
@@ -103,7 +103,7 @@ function readCa(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new AppError("FILE_UNREADABLE", `${path}: ${(error as Error).message}`, { cause: error });
+    throw unreadable(path, error);
   }
 }
 

@@ -10,7 +10,7 @@ import { open } from "node:fs/promises";
 import { createGunzip, createGzip, constants as zlibConstants } from "node:zlib";
 import { Zstd } from "@hpcc-js/wasm-zstd";
 import { Decompress } from "fzstd";
-import { AppError } from "../errors.ts";
+import { AppError, unreadable } from "../errors.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -137,12 +137,6 @@ async function* readZstd(path: string, file: ReadStream): AsyncGenerator<Buffer>
     yield* push(chunk, false);
   }
   yield* push(new Uint8Array(0), true);
-}
-
-function unreadable(path: string, error: unknown): AppError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : String(error);
-  return new AppError("FILE_UNREADABLE", `${path}: ${why}`, { cause: error });
 }
 
 /** Takes bytes and makes the file of them. */
