@@ -24,6 +24,7 @@ import {
   confidenceWords,
   isOutside,
   kindWords,
+  lastWords,
   loudest,
   percent,
   placeP,
@@ -219,10 +220,10 @@ function Facts({ alert }: { alert: Alert }) {
       <dd>
         {clock(alert.opened_at)} ({ageWords(nowMs.value - alert.opened_at)} ago)
       </dd>
-      <dt>Last heard</dt>
+      <dt>{lastWords(alert)}</dt>
       <dd>
         {clock(alert.last_evidence_at)}
-        {alert.active ? "" : ", silent since"}
+        {alert.active ? "" : alert.kind === "phone-active" ? ", silent since" : ", over since"}
       </dd>
       {e !== null && (
         <>

@@ -25,7 +25,7 @@ function Age() {
   const level = fresh.value;
   const never = status.value === null || status.value.status.data_age_ms === null;
   const seconds = dataAgeMs.value / 1000;
-  const age = seconds < 60 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : ageWords(dataAgeMs.value);
+  const age = seconds < 60 ? `${seconds < 10 ? seconds.toFixed(1) : Math.floor(seconds)} s` : ageWords(dataAgeMs.value);
   const words =
     level === "live"
       ? never

@@ -47,6 +47,11 @@ export function kindWords(alert: Alert): string {
   return KINDS[alert.kind];
 }
 
+/** What the time of the last evidence is of: a sensor that is silent was not heard then. */
+export function lastWords(alert: Alert): string {
+  return alert.kind === "phone-active" ? "Last heard" : alert.kind === "phone-found" ? "Scanned" : "So at";
+}
+
 export function activityWords(alert: Alert): string {
   return alert.activity === null ? "" : ACTIVITIES[alert.activity];
 }

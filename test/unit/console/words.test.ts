@@ -8,6 +8,7 @@ import {
   compareAlerts,
   FLOOD_WINDOW_MS,
   freshness,
+  lastWords,
   learningWords,
   loudest,
   percent,
@@ -90,6 +91,16 @@ describe("console words", () => {
     const heard = loudest(alert({ evidence: { ...alert({}).evidence!, sensors } }));
     expect(heard.map((s) => s.excess_db)).toEqual([29, 28, 27, 26, 25, 24, 23, 22]);
     expect(loudest(alert({ evidence: null }))).toEqual([]);
+  });
+
+  it("last: a phone was heard, a scan was made; of a silent sensor nobody heard anything", () => {
+    const last = (kind: Alert["kind"]) => lastWords(alert({ kind }));
+    expect([last("phone-active"), last("phone-found"), last("sensor-fault"), last("tamper")]).toEqual([
+      "Last heard",
+      "Scanned",
+      "So at",
+      "So at",
+    ]);
   });
 
   it("order: unacknowledged first, then severity, then the oldest", () => {
