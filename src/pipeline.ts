@@ -448,6 +448,7 @@ export class BlockPipeline {
   }
 
   private lookAtHealth(endMs: number): void {
+    this.detector.lookForEnds();
     this.alerts.endFlood(endMs);
     const misplaced = (sensor: SensorId) => this.placement.of(sensor);
     const distrust = (sensor: SensorId) => this.trust.of(sensor);
@@ -496,6 +497,7 @@ export class BlockPipeline {
     return {
       detector: this.detector.snapshot(),
       days: this.detector.daySnapshot(),
+      ends: this.detector.ends(),
       lanes: this.lanes.snapshot(),
       tracker: this.tracker.snapshot(),
       alerts: this.alerts.snapshot(),
@@ -529,8 +531,10 @@ export class BlockPipeline {
       belief?: unknown;
       learning?: unknown;
       days?: Uint8Array | null;
+      ends?: [BandId, number][];
     };
     this.detector.restore(data.detector);
+    this.detector.restoreEnds(data.ends ?? []);
     if (data.days) this.detector.restoreDays(data.days);
     this.lanes.restore(data.lanes);
     this.tracker.restore(data.tracker);

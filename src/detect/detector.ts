@@ -128,6 +128,13 @@ const REFUSE_NATS = 9;
 /** Readings of a run of the kernel. */
 const RUN_READINGS = RUN_VISITS * COLD_EVERY;
 
+/** So many channels of a band that repeat the same value show that their receivers tell no less. */
+const ENDS_FROM = 3;
+/** A floor so near to that value is below it, dB. */
+const END_NEAR_DB = 0.5;
+/** Spread of a quiet that nobody sees, dB: at two and a half of them, from which a level is heard, a signal is as strong as the receiver's end. */
+const END_SIGMA_DB = 3 / 2.5;
+
 /** Least rise that the time of day is asked for, in spreads. */
 const FORESEEN_SPREADS = 0.5;
 
@@ -147,6 +154,7 @@ export class Detector {
   readonly #base: Baseline;
   readonly #days: DayFloors | null;
   readonly #steady = new Steadiness();
+  readonly #ends = new Map<BandId, number>();
   /** Memory of the days whose channels have not all been opened yet. */
   #savedDays: Saved | null = null;
   /** The group that is being gathered: lanes, channels, places of their readings in the batch. */
@@ -319,7 +327,47 @@ export class Detector {
   sigmaDb(channel: number): number {
     if (this.#specs[channel]!.periodMs === 0) return RSSI_SIGMA_DB;
     const lane = this.#levelLane(channel);
-    return lane < 0 || this.#warming(lane, channel) ? Number.NaN : this.#base.f32[lane * COLD_WORDS + SIGMA]!;
+    if (lane < 0 || this.#warming(lane, channel)) return Number.NaN;
+    const sigmaDb = this.#base.f32[lane * COLD_WORDS + SIGMA]!;
+    return this.#atEnd(channel, lane) ? Math.max(END_SIGMA_DB, sigmaDb) : sigmaDb;
+  }
+
+  /** Whether a lane's quiet lies below what its receiver can tell. */
+  #atEnd(channel: number, lane: number): boolean {
+    const end = this.#ends.get(this.#specs[channel]!.band);
+    return end !== undefined && Math.abs(this.#lanes.floor(lane) - end) < END_NEAR_DB;
+  }
+
+  /**
+   * Looks anew for the value at which receivers end, by band: several that repeat the same one, and more of them than repeat any others.
+   * Sensors that are stuck have values of their own. What was found stays. Cost: all channels.
+   */
+  lookForEnds(): void {
+    const repeated = new Map<BandId, number[]>();
+    for (let channel = 0; channel < this.#specs.length; channel++) {
+      const lane = this.#levelLane(channel);
+      if (lane < 0 || !this.#base.isStuck(lane) || this.#lanes.top(lane) >= FREEZE_NATS) continue;
+      const { band } = this.#specs[channel]!;
+      const values = repeated.get(band);
+      if (values) values.push(this.#lanes.last(lane));
+      else repeated.set(band, [this.#lanes.last(lane)]);
+    }
+    for (const [band, values] of repeated) {
+      if (values.length < ENDS_FROM) continue;
+      // What more than half of them say is their median.
+      const end = values.sort((a, b) => a - b)[values.length >> 1]!;
+      const same = values.filter((v) => v === end).length;
+      if (same >= ENDS_FROM && 2 * same > values.length) this.#ends.set(band, end);
+    }
+  }
+
+  /** Where receivers end, by band, dBm. */
+  ends(): [band: BandId, endDbm: number][] {
+    return [...this.#ends];
+  }
+
+  restoreEnds(ends: readonly (readonly [BandId, number])[]): void {
+    for (const [band, endDbm] of ends) this.#ends.set(band, endDbm);
   }
 
   /** The channel's statistic now, nats: largest over its lanes and hypotheses. */
@@ -363,7 +411,8 @@ export class Detector {
     if (nowMs - last > Math.max(10 * period, 10_000)) return "silent";
     const lane = this.#levelLane(channel);
     if (lane < 0 || this.#warming(lane, channel)) return "warming";
-    if (this.#base.isStuck(lane)) return "stuck";
+    // A visit comes every eight readings: until then what stands out shows that it has changed.
+    if (this.#base.isStuck(lane) && this.#lanes.top(lane) < FREEZE_NATS && !this.#atEnd(channel, lane)) return "stuck";
     const winN = this.#lanes.winEpoch(lane) === this.#epoch ? this.#lanes.winN(lane) : 0;
     if (winN > 0 && this.#lanes.floor(lane) + toDb(this.#lanes.winMax(lane)) >= this.#options.saturationDbm) {
       return "saturated";

@@ -175,6 +175,38 @@ describe("detector", () => {
     },
   );
 
+  it("detector: stuck, then a signal: heard in its first reading, not at the next look for repeats", () => {
+    const { detector, channel } = one();
+    const x = receiver(new Rng(71), 2001, 8, -100);
+    x.fill(-100.25, 1000, 2000);
+    x[2000] = -60;
+    play(detector, channel, x.subarray(0, 2000), null);
+    detector.push(channel, 200_000, PERIOD, 1, x, null, null, null, 2000);
+    expect(detector.evidence(channel, 201_000).status).toBe("ready");
+  });
+
+  it("detector: receivers that tell no less than -95 dBm: not stuck, and their silence says no more than that; one that is stuck elsewhere is", () => {
+    const detector = new Detector({ falseAlarmsPerDay: 1 });
+    const open = (k: number) =>
+      detector.openChannel({ sensor: `s${k}`, band: "lte800-ul", periodMs: PERIOD, tdd: false });
+    const channels = Array.from({ length: 5 }, (_, k) => open(k));
+    const each = channels.map((k) => receiver(new Rng(80 + k), 2000, 40, -101).map((v) => Math.max(v, -95)));
+    each[4]!.set(receiver(new Rng(90), 1000, 8, -90));
+    each[4]!.fill(-90.5, 1000);
+    for (let i = 0; i < 2000; i += 10) {
+      for (const k of channels) detector.push(k, i * PERIOD, PERIOD, 10, each[k]!, null, null, null, i);
+      detector.closeWindow((i + 10) * PERIOD);
+    }
+    const status = () => channels.map((k) => detector.status(k, 200_000));
+    expect(status()).toEqual(channels.map(() => "stuck"));
+    detector.lookForEnds();
+    expect(status()).toEqual(["ready", "ready", "ready", "ready", "stuck"]);
+    expect(detector.sigmaDb(0)).toBeCloseTo(1.2, 9);
+    expect(detector.sigmaDb(4)).not.toBeCloseTo(1.2, 1);
+    expect(detector.ends()).toEqual([["lte800-ul", -95]]);
+    expect(detector.takeEvents()).toEqual([]);
+  });
+
   it("detector: a reading at the top of the receiver: saturated in that window only", () => {
     const { detector, channel } = one();
     const x = receiver(new Rng(8), 600, 8, -100);
