@@ -267,7 +267,7 @@ describe("console", () => {
   });
 
   it("a chosen sensor: its values and the time go on; the mark that it has the focus hides no cell", async () => {
-    const { page, service } = await open("quiet");
+    const { page, service } = await open("one");
     const sensor = page.getByRole("button", { name: "Sensor b1-s11: watching" });
     await sensor.focus();
     await page.keyboard.press("Enter");
@@ -282,6 +282,11 @@ describe("console", () => {
     const style = (of: string, what: string) => page.evaluate<string>(`getComputedStyle(${of}).${what}`);
     expect(await style("document.activeElement", "outlineStyle")).toBe("none");
     expect(await style('document.activeElement.querySelector(".target")', "stroke")).toMatch(/^rgb/);
+    // Also where the focus came by a click, for which the browser has a rule of its own.
+    await onPlan(page, "b1-1-05").click();
+    expect(await style('document.activeElement.closest("[data-zone]")', "outlineStyle")).toBe("none");
+    await page.getByRole("button", { name: /^Sensor b1-s12:/ }).click();
+    expect(await style('document.activeElement.closest(".sensor")', "outlineStyle")).toBe("none");
   });
 
   it("history: minutes of the time axis are not said twice; an old alert's chart is of its own time", async () => {
