@@ -62,7 +62,7 @@ export interface Heard {
   readonly sensor: ArrayLike<number>;
   /** dBm. */
   readonly level: ArrayLike<number>;
-  /** Covariance of the levels' errors, n by n, dB^2. */
+  /** Covariance of the levels' errors, n by n (what lies behind is not read), dB^2. */
   readonly covariance: Float64Array;
 }
 

@@ -19,8 +19,15 @@ export function cholesky(a: Float64Array, n: number): boolean {
     let i = j + 1;
     // Four rows at a time: each sum waits for its own last subtraction, not for the others'.
     for (; i + 3 < n; i += 4) {
-      const [row0, row1, row2, row3] = [i * n, (i + 1) * n, (i + 2) * n, (i + 3) * n];
-      let [s0, s1, s2, s3] = [a[row0 + j]!, a[row1 + j]!, a[row2 + j]!, a[row3 + j]!];
+      // Not destructured: the engine would make an array of each.
+      const row0 = i * n;
+      const row1 = row0 + n;
+      const row2 = row1 + n;
+      const row3 = row2 + n;
+      let s0 = a[row0 + j]!;
+      let s1 = a[row1 + j]!;
+      let s2 = a[row2 + j]!;
+      let s3 = a[row3 + j]!;
       for (let k = 0; k < j; k++) {
         const l = a[rowJ + k]!;
         s0 -= a[row0 + k]! * l;

@@ -114,7 +114,7 @@ interface Quiet {
   readonly sensor: number;
   readonly floorDbm: number;
   readonly bursts: number;
-  readonly windows?: number;
+  readonly windows: number | undefined;
 }
 
 interface BandModel extends BandDefaults, Expectation {
@@ -203,6 +203,8 @@ export class Locator {
   readonly #leftOut: (point: number) => boolean;
   readonly #doubted: boolean;
   readonly #density = new Density();
+  /** Of the levels' errors, while an observation is evaluated. */
+  readonly #covariance = new Float64Array(MOST_HEARD * MOST_HEARD);
   /** What the rays from the candidates meet, while there may be bands that still ask for it. */
   #geometry: PlanGeometry | null = null;
   /** What bands expect by the plan, by all that loses something in it, and what they have in common. */
@@ -261,22 +263,33 @@ export class Locator {
     const models = this.#variants(o.band);
     out.fill(0);
     if (models === null) return;
-    const heard: { sensor: number; level: number; variance: number }[] = [];
+    const heard: SensorLevel[] = [];
     const silent: Quiet[] = [];
-    for (const { sensor, levelDbm, floorDbm, sigmaDb, windows } of o.sensors) {
-      const i = this.#index.get(sensor);
+    for (const level of o.sensors) {
+      const i = this.#index.get(level.sensor);
       if (i === undefined) continue;
-      if (Number.isFinite(levelDbm)) heard.push({ sensor: i, level: levelDbm, variance: sigmaDb * sigmaDb });
-      else silent.push({ sensor: i, floorDbm, bursts: 1, ...(windows !== undefined && { windows }) });
+      if (Number.isFinite(level.levelDbm)) heard.push(level);
+      else silent.push({ sensor: i, floorDbm: level.floorDbm, bursts: 1, windows: level.windows });
     }
-    heard.sort((a, b) => b.level - a.level || a.sensor - b.sensor);
-    heard.length = Math.min(heard.length, MOST_HEARD);
-    const n = heard.length;
+    const loudest = this.#loudest(heard);
+    const n = loudest.length;
     if (n + silent.length === 0) return;
-    const covariance = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) covariance[i * n + i] = heard[i]!.variance;
-    const levels = { sensor: heard.map((h) => h.sensor), level: heard.map((h) => h.level), covariance };
+    const covariance = this.#covariance.fill(0, 0, n * n);
+    for (let i = 0; i < n; i++) covariance[i * n + i] = loudest[i]!.sigmaDb ** 2;
+    const level = loudest.map((h) => h.levelDbm);
+    const levels = { sensor: loudest.map((h) => this.#index.get(h.sensor)!), level, covariance };
     yield* this.#mix(models, power ?? models[0]!.power, levels, silent, 1, out, null);
+  }
+
+  /** The `MOST_HEARD` that heard best, the loudest first. Cost: a sort of numbers, and one of so many levels. */
+  #loudest(heard: readonly SensorLevel[]): SensorLevel[] {
+    const dbm = new Float64Array(heard.length);
+    for (let i = 0; i < dbm.length; i++) dbm[i] = heard[i]!.levelDbm;
+    const least = dbm.sort().at(-MOST_HEARD) ?? Number.NEGATIVE_INFINITY;
+    return heard
+      .filter((h) => h.levelDbm >= least)
+      .sort((a, b) => b.levelDbm - a.levelDbm || this.#index.get(a.sensor)! - this.#index.get(b.sensor)!)
+      .slice(0, MOST_HEARD);
   }
 
   /**
@@ -317,7 +330,7 @@ export class Locator {
       // A sensor of unknown sensitivity that heard some bursts missed the others by chance, for all that is known.
       const blind = models[0]!.hearing[i] === BLIND_HEARING && !Number.isFinite(miss.floorDbm);
       if (blind && miss.heard > 0) continue;
-      silent.push({ sensor: i, floorDbm: miss.floorDbm, bursts: blind ? 1 : miss.bursts });
+      silent.push({ sensor: i, floorDbm: miss.floorDbm, bursts: blind ? 1 : miss.bursts, windows: undefined });
     }
     if (n + silent.length === 0) return power.sdDb * power.sdDb;
     const heard = { sensor, level, covariance };

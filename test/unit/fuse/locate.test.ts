@@ -62,6 +62,30 @@ describe("locator", () => {
     expect(out.every((v) => v === 0)).toBe(true);
   });
 
+  it("likelihood: eighty sensors hear: the 64 loudest count, of equally loud ones the first of the site, in whatever order they are told", () => {
+    const many = {
+      ...open,
+      sensors: Array.from({ length: 80 }, (_, i) => sensor(`n${i}`, (i % 10) + 1, Math.floor(i / 10) / 2 + 1)),
+    };
+    const locator = new Locator(many, { block: "b1", calibration: null });
+    // Three levels: the 64th of the loudest is one of many as loud.
+    const told = many.sensors.map((s, i) => [s.id, -50 - 10 * (i % 3)] as const);
+    const loudest = [...told].sort((a, b) => b[1] - a[1]).slice(0, 64);
+    expect(loudest.at(-1)![1]).toBe(-70);
+    const orders = [told, [...told].reverse(), loudest, loudest.filter((l) => l[1] > -70)];
+    const [all, backwards, some, fewer] = orders.map((levels) => {
+      const out = new Float64Array(locator.size);
+      // Another observation before: nothing of it is left.
+      locator.logLikelihood(observe({ n0: -40, n1: -45, n2: -90 }), out);
+      locator.logLikelihood(observe(Object.fromEntries(levels)), out);
+      return out;
+    });
+    expect(backwards).toEqual(all);
+    expect(some).toEqual(all);
+    expect(fewer).not.toEqual(all);
+    expect(Math.max(...all!) - Math.min(...all!)).toBeGreaterThan(1);
+  });
+
   it("motion: an hour without news: the posterior spreads and stays a distribution", () => {
     const locator = new Locator(corridorSite(), { block: "b1", calibration: null });
     const at = new Float64Array(locator.size).fill(-1000);
