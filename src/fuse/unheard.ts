@@ -42,8 +42,9 @@ const POWER_P = [0.04587585476806852, 0.4541241452319315, 0.4541241452319315, 0.
 const LEFT_P = POWER_P.map((_, q) => POWER_P.slice(q).reduce((sum, p) => sum + p, 0));
 /** The louder powers are left out once they add less than this share. */
 const LITTLE = 0.01;
-/** So far below the lowest power's silence that a power is left out for sure. */
-const LITTLE_LOG = LEFT_P.map((left) => Math.log((LITTLE * POWER_P[0]) / left));
+/** So far below the mean, or below what is wanted of it, a power's silence may be left out, with all louder ones. */
+const LITTLE_LOG = LEFT_P.map((left) => Math.log(LITTLE / left));
+const LOWEST_LOG = Math.log(POWER_P[0]);
 
 const STEPS_A_DB = 1 << STEP_BITS;
 /** Audible to nobody: those that are not silent. */
@@ -177,7 +178,7 @@ export class Unheard {
         ints[own + PLACES + l] = at + 2 * this.place[to]!;
         if (l < count) wanted = this.least[l]!;
       } else if (floats[own + LEAST + l]! < Number.POSITIVE_INFINITY) {
-        wanted = Math.max(this.least[l]!, lowest[l]! + LITTLE_LOG[q]!);
+        wanted = Math.max(this.least[l]!, lowest[l]! + LOWEST_LOG) + LITTLE_LOG[q]!;
       }
       ints[own + EMITTED + l] = emitted;
       floats[own + LEAST + l] = wanted;

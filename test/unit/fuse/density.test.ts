@@ -198,7 +198,15 @@ describe("density", () => {
           });
         },
       ),
-      { numRuns: 60, examples: [[-547100890, 16, 5]] },
+      {
+        numRuns: 60,
+        examples: [
+          [-547100890, 16, 5],
+          // About as deep as is told apart, where louder powers were left out that count.
+          [1124245205, 40, 2],
+          [-13, 16, 2],
+        ],
+      },
     );
   });
 
