@@ -332,10 +332,12 @@ export class Detector {
     return this.#atEnd(channel, lane) ? Math.max(END_SIGMA_DB, sigmaDb) : sigmaDb;
   }
 
-  /** Whether a lane's quiet lies below what its receiver can tell. */
+  /** Whether a lane's quiet lies below what its receiver can tell; what was learned of a weak signal can have left its floor above that. */
   #atEnd(channel: number, lane: number): boolean {
     const end = this.#ends.get(this.#specs[channel]!.band);
-    return end !== undefined && Math.abs(this.#lanes.floor(lane) - end) < END_NEAR_DB;
+    return (
+      end !== undefined && (this.#lanes.last(lane) <= end || Math.abs(this.#lanes.floor(lane) - end) < END_NEAR_DB)
+    );
   }
 
   /**

@@ -48,6 +48,8 @@ const BURST_DBM = -75;
 const BASE_DBM = 24;
 const BASE_DUTY = 1 / 24;
 const BESIDE_DB = 30;
+/** What a receiver's own noise makes of a level that stays, dB to each side. */
+const STEADY_DB = 0.7;
 
 type Column = "rms_dbm" | "peak_dbm" | "duty";
 export const ALL: readonly Column[] = ["rms_dbm", "peak_dbm", "duty"];
@@ -107,13 +109,21 @@ function beside(r: Reading, dbmOf: (band: number) => number, duty: number): Read
 }
 
 /** Level of the cordless phone's base in the middle of the ground floor's corridor: 3 powers of the distance, a slab 15 dB. */
-function baseDbm(block: PlainBlock, sensor: number): number {
+function baseDbm(block: PlainBlock, { sensor, seq }: Reading): number {
   const { sensors, zones } = block.site as PlainSite;
   const corridor = zones.find((z) => z.kind === "corridor")!.polygon;
   const middle = (axis: 0 | 1) => (corridor[0]![axis] + corridor[2]![axis]) / 2;
   const { position_m: at, floor } = sensors[sensor]!;
   const farM = Math.max(1, Math.hypot(at[0] - middle(0), at[1] - middle(1), 1));
-  return BASE_DBM - BESIDE_DB - 38 - 30 * Math.log10(farM) - 15 * Number(floor) + 4 * about(sensor, 6);
+  return (
+    BASE_DBM -
+    BESIDE_DB -
+    38 -
+    30 * Math.log10(farM) -
+    15 * Number(floor) +
+    4 * about(sensor, 6) +
+    STEADY_DB * about(sensor, 3e5 + seq)
+  );
 }
 
 const EU_AS_US: Readonly<Record<string, string>> = {
@@ -186,7 +196,7 @@ export const WAYS: Readonly<Record<string, Way>> = {
   },
   dect: {
     becomes: (r, block) =>
-      secondOf(r) > CHANGE_S ? beside(r, (b) => (b === 2 ? baseDbm(block, r.sensor) : -200), BASE_DUTY) : r,
+      secondOf(r) > CHANGE_S ? beside(r, (b) => (b === 2 ? baseDbm(block, r) : -200), BASE_DUTY) : r,
   },
   storeys: { site: storeys },
   swapped: { site: swapped },

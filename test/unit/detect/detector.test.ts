@@ -205,6 +205,11 @@ describe("detector", () => {
     expect(detector.sigmaDb(4)).not.toBeCloseTo(1.2, 1);
     expect(detector.ends()).toEqual([["lte800-ul", -95]]);
     expect(detector.takeEvents()).toEqual([]);
+    // A steady carrier was the floor for a while; the repeats after it are no less the end.
+    const carrier = Float32Array.from({ length: 1600 }, (_, i) => (i < 1200 ? -93 + 0.1 * (i % 5) : -95));
+    play(detector, 0, carrier, null, 200_000);
+    expect(detector.floorDbm(0)).toBeGreaterThan(-94.5);
+    expect(detector.status(0, 360_000)).toBe("ready");
   });
 
   it("detector: a reading at the top of the receiver: saturated in that window only", () => {
