@@ -42,10 +42,18 @@ const FEW_PACKETS = 60;
 /** Levels that are so many spreads of a packet over the floor don't drown. */
 const LOUD_SPREADS = 2.5;
 const MOST_POINTS = 1500;
+/** Points that two sensors must both have heard to be compared. */
+const FEWEST_SHARED = 8;
 /** Before walks over left-out points have set it. */
 const PERSISTENCE_MS = 2000;
 /** Assumed where labelled points are single bursts, which show no fading: one narrow-band sample, partly averaged. */
 const FADING_DB = 4;
+/**
+ * Weight of that assumption, in degrees of freedom. With fewer than these in the survey (one reading a point) the map tells the spread,
+ * as the part of a reading that its neighbours do not share: log-normal prior, as wide as those of the kernel.
+ */
+const FADING_PRIOR = 10;
+const FADING_LOG_SD = 0.5;
 /** Coefficients of the trend: power at 1 m, exponent, wall factor, slab factor. */
 const PRIOR = { mean: Float64Array.of(-50, 2.5, 1, 1), sd: Float64Array.of(30, 0.8, 0.4, 0.4) };
 // Hyper-parameters, log-normal priors: shadowing 5 dB over 5 m, nugget 2.5 dB, offsets 3 dB; wide enough to yield to points.
@@ -83,18 +91,25 @@ export function fitBand(
   if (points.length < 3) return null;
   const levels = gather(site, band, sensors, points, receivers(sensors, points, labelled, scatter));
   const common = new Float64Array(points.length);
-  let fit = fitMap(levels, scatter.fadingDb, common, null);
-  const pointPowerDb = commonMode(fit, levels);
+  let fit = fitMap(levels, scatter, common, null);
+  const pointPowerDb = commonMode(fit, levels, sensors);
   if (pointPowerDb > 0) {
     for (let round = 0; round < 3; round++) {
       takeCommon(fit, levels, pointPowerDb, common);
-      fit = fitMap(levels, scatter.fadingDb, common, fit);
+      fit = fitMap(levels, scatter, common, fit);
     }
   }
   return describe(band, sensors, levels, scatter, pointPowerDb, fit, common);
 }
 
-function pooledScatter(labelled: readonly LabelledPoint[]): { fadingDb: number; powerDb: number } {
+/** Spreads of packets and of bursts' powers, and how many packets more than one a point and sensor the former rests on. */
+interface Scatter {
+  readonly fadingDb: number;
+  readonly powerDb: number;
+  readonly fadingDegrees: number;
+}
+
+function pooledScatter(labelled: readonly LabelledPoint[]): Scatter {
   let [squares, degrees, fadingSquares, fadingDegrees] = [0, 0, 0, 0];
   for (const point of labelled) {
     const s = powerScatter(point.bursts);
@@ -104,8 +119,8 @@ function pooledScatter(labelled: readonly LabelledPoint[]): { fadingDb: number; 
     fadingDegrees += s.fadingDegrees;
   }
   // A handful of degrees of freedom is shrunk towards the assumption.
-  const fading2 = (fadingSquares + 10 * FADING_DB * FADING_DB) / (fadingDegrees + 10);
-  return { fadingDb: Math.sqrt(fading2), powerDb: Math.sqrt(Math.max(0, squares / (degrees + 10))) };
+  const fading2 = (fadingSquares + FADING_PRIOR * FADING_DB * FADING_DB) / (fadingDegrees + FADING_PRIOR);
+  return { fadingDb: Math.sqrt(fading2), powerDb: Math.sqrt(Math.max(0, squares / (degrees + 10))), fadingDegrees };
 }
 
 function meanLevels(point: LabelledPoint, fadingDb: number, powerDb: number): CalibrationPoint {
@@ -194,7 +209,7 @@ function receivers(
   sensors: readonly SensorSite[],
   points: readonly CalibrationPoint[],
   labelled: readonly LabelledPoint[],
-  scatter: { fadingDb: number; powerDb: number },
+  scatter: Scatter,
 ): Receiver[] {
   const own = new Map<string, number[]>(sensors.map((s) => [s.id, []]));
   for (const { bursts } of labelled) for (const b of bursts) for (const p of b) own.get(p.sensor)?.push(p.levelDbm);
@@ -233,6 +248,8 @@ interface Sites {
 interface MapFit {
   readonly sites: Sites;
   readonly kernel: Kernel;
+  /** Spread of one packet that the sites' variances rest on, dB. */
+  readonly fadingDb: number;
   readonly trend: TrendFit;
   /** Leave-one-out residuals and predictive variances without the site's own, sensors by points. */
   readonly left: Float64Array[];
@@ -251,6 +268,8 @@ function kernelFrom(x: readonly number[], roughness: Roughness): Kernel {
   const [shadow, length, nugget, offset] = x.map((v) => Math.exp(Math.min(LARGEST_LOG, Math.max(-4, v))));
   return { shadowSdDb: shadow!, shadowLengthM: length!, nuggetSdDb: nugget!, offsetSdDb: offset!, roughness };
 }
+
+const packetDb = (x: readonly number[]): number => Math.exp(x[4]!);
 
 function startOf(kernel: Kernel): { roughness: Roughness; x: number[] } {
   const { shadowSdDb, shadowLengthM, nuggetSdDb, offsetSdDb, roughness } = kernel;
@@ -305,36 +324,53 @@ function factorsOf(
  * Hyper-parameters by maximum marginal likelihood on a subset, trend by least squares on all. Where packets drowned, the levels
  * that stand for them follow, in rounds, from what the other points foretell.
  */
-function fitMap(levels: Levels, fadingDb: number, common: Float64Array, start: MapFit | null): MapFit {
+function fitMap(levels: Levels, scatter: Scatter, common: Float64Array, start: MapFit | null): MapFit {
   const n = levels.points.length;
+  let fadingDb = start?.fadingDb ?? scatter.fadingDb;
   let sites = start?.sites ?? firstSites(levels, fadingDb);
   const drowned = sites.drowned.some((d) => d.includes(true));
   const groups = sameRows(sites.variance);
   const chosen = subset(n, groups.length);
   const distances = distancesBetween(levels, chosen);
-  let found = start === null ? ROUGHNESSES.map((roughness) => ({ roughness, x: HYPER_MEAN })) : [startOf(start.kernel)];
+  const learned = start === null && scatter.fadingDegrees < FADING_PRIOR;
+  const mean = learned ? [...HYPER_MEAN, Math.log(fadingDb)] : HYPER_MEAN;
+  const sd = learned ? [...HYPER_SD, FADING_LOG_SD] : HYPER_SD;
+  let found = start === null ? ROUGHNESSES.map((roughness) => ({ roughness, x: mean })) : [startOf(start.kernel)];
   let result = start;
   const rounds = drowned ? 4 : 1;
   for (let round = 0; round < rounds; round++) {
     const data = dataOf(levels, chosen, sites.level, common);
     const shared = round === 0 ? groups : sameRows(sites.variance);
-    const variance = sites.variance;
     const tried = found.map(({ roughness, x }) => {
       const cost = (v: readonly number[]): number => {
         let penalty = 0;
         v.forEach((value, i) => {
-          penalty += ((value - HYPER_MEAN[i]!) / HYPER_SD[i]!) ** 2 / 2;
+          penalty += ((value - mean[i]!) / sd[i]!) ** 2 / 2;
         });
+        const { variance } = learned ? fadedBy(sites, fadingDb, packetDb(v)) : sites;
         const factors = factorsOf(kernelFrom(v, roughness), distances, chosen, shared, variance);
         return fitTrend(factors, chosen.length, data, PRIOR).cost + penalty;
       };
-      return { roughness, ...minimise(cost, x, [0.4, 0.4, 0.4, 0.4], round === 0 && start === null ? 140 : 60) };
+      const first = round === 0 && start === null;
+      return {
+        roughness,
+        ...minimise(
+          cost,
+          x,
+          mean.map(() => 0.4),
+          first ? (learned ? 180 : 140) : 60,
+        ),
+      };
     });
     const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
+    if (learned) {
+      sites = fadedBy(sites, fadingDb, packetDb(best.x));
+      fadingDb = packetDb(best.x);
+    }
     // What drowned is not known before the second round: until then both stay in.
     found = round === 0 && drowned && start === null ? tried : [best];
     for (let again = 0; again < (drowned ? 2 : 1); again++) {
-      result = leave(levels, sites, kernelFrom(best.x, best.roughness), common);
+      result = { ...leave(levels, sites, kernelFrom(best.x, best.roughness), common), fadingDb };
       if (drowned) sites = newSites(levels, result, sites);
     }
   }
@@ -342,7 +378,7 @@ function fitMap(levels: Levels, fadingDb: number, common: Float64Array, start: M
 }
 
 /** Points in shares of `MOST_AT_ONCE` at the most, each point's left-out forecast by its own share. */
-function leave(levels: Levels, sites: Sites, kernel: Kernel, common: Float64Array): MapFit {
+function leave(levels: Levels, sites: Sites, kernel: Kernel, common: Float64Array): Omit<MapFit, "fadingDb"> {
   const n = levels.points.length;
   const shares = Math.ceil(n / MOST_AT_ONCE);
   const left = levels.heard.map(() => new Float64Array(n));
@@ -393,6 +429,13 @@ function firstSites(levels: Levels, fadingDb: number): Sites {
   return { level, variance, drowned };
 }
 
+/** Sites whose packets spread otherwise; those of drowned ones rest on what the others foretell. */
+function fadedBy(sites: Sites, fromDb: number, toDb: number): Sites {
+  const factor = (toDb / fromDb) ** 2;
+  const variance = sites.variance.map((row, s) => row.map((v, i) => (sites.drowned[s]![i]! ? v : v * factor)));
+  return { ...sites, variance };
+}
+
 /** Never heard, or missed more often than by chance and near the floor. */
 function isDrowned(p: Packets, r: Receiver): boolean {
   if (p.missed === 0) return false;
@@ -415,22 +458,18 @@ function newSites(levels: Levels, fit: MapFit, sites: Sites): Sites {
   return { ...sites, level, variance };
 }
 
-/** Spread of what all sensors share at a point beyond chance: the emitter's power, or how it was held. 0 below 1.5 dB. */
-function commonMode(fit: MapFit, levels: Levels): number {
-  let [between, expected, count] = [0, 0, 0];
-  for (let i = 0; i < levels.points.length; i++) {
-    const own = fit.left
-      .map((l, s) => (Number.isNaN(levels.heard[s]![i]!) ? Number.NaN : l[i]!))
-      .filter(Number.isFinite);
-    if (own.length < 4) continue;
-    const mean = own.reduce((a, b) => a + b, 0) / own.length;
-    const within = own.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (own.length - 1);
-    between += mean * mean;
-    expected += within / own.length;
-    count++;
-  }
-  if (count < 5) return 0;
-  const sd = Math.sqrt(Math.max(0, (between - expected) / count));
+/** Spread of what all sensors share at a point, near or far: the emitter's power, or how it was held. 0 below 1.5 dB. */
+function commonMode(fit: MapFit, levels: Levels, sensors: readonly SensorSite[]): number {
+  const { all } = sharing(fit, levels, sensors);
+  let [squares, count] = [0, 0];
+  fit.left.forEach((own, s) => {
+    own.forEach((v, i) => {
+      if (Number.isNaN(v) || Number.isNaN(levels.heard[s]![i]!)) return;
+      squares += v * v;
+      count++;
+    });
+  });
+  const sd = Math.sqrt(Math.max(0, all) * (squares / Math.max(1, count)));
   return sd > 1.5 ? sd : 0;
 }
 
@@ -448,8 +487,16 @@ function takeCommon(fit: MapFit, levels: Levels, powerDb: number, common: Float6
   }
 }
 
-/** Distance over which the sensors' left-out residuals go together: the best of a few by least squares; 0 for none. */
-function sensorLength(fit: MapFit, levels: Levels, sensors: readonly SensorSite[]): number {
+/**
+ * What sensors' left-out residuals share: a part that all share (`all`, of the variance; slightly negative where it was taken out), and the
+ * distance over which the rest goes together, 0 for none. Correlations of pairs as all + (1 - all) exp(-d / length), the best of a few
+ * lengths by least squares: neighbours that share their shadows are no change of power.
+ */
+function sharing(
+  fit: MapFit,
+  levels: Levels,
+  sensors: readonly SensorSite[],
+): { readonly all: number; readonly lengthM: number } {
   const pairs: { dM: number; r: number; w: number }[] = [];
   for (let a = 0; a < sensors.length; a++) {
     for (let b = 0; b < a; b++) {
@@ -463,28 +510,32 @@ function sensorLength(fit: MapFit, levels: Levels, sensors: readonly SensorSite[
         yy += y * y;
         n++;
       }
-      if (n < 8) continue;
+      if (n < FEWEST_SHARED) continue;
       const [p, q] = [sensors[a]!.positionM!, sensors[b]!.positionM!];
       pairs.push({ dM: Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]), r: xy / Math.sqrt(xx * yy), w: n });
     }
   }
-  let best = 0;
-  let least = pairs.reduce((sum, p) => sum + p.w * p.r * p.r, 0) * 0.97;
-  for (const length of [0.5, 1, 1.5, 2, 3, 4, 6, 9]) {
-    const cost = pairs.reduce((sum, p) => sum + p.w * (p.r - Math.exp(-p.dM / length)) ** 2, 0);
-    if (cost < least) {
-      least = cost;
-      best = length;
+  const tried = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 9].map((lengthM) => {
+    const near = (dM: number): number => (lengthM > 0 ? Math.exp(-dM / lengthM) : 0);
+    let [up, down] = [0, 0];
+    for (const { dM, r, w } of pairs) {
+      up += w * (r - near(dM)) * (1 - near(dM));
+      down += w * (1 - near(dM)) ** 2;
     }
-  }
-  return best;
+    const all = down > 0 ? Math.max(-0.5, Math.min(0.95, up / down)) : 0;
+    const cost = pairs.reduce((sum, { dM, r, w }) => sum + w * (r - all - (1 - all) * near(dM)) ** 2, 0);
+    return { all, lengthM, cost };
+  });
+  const alone = tried[0]!;
+  const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
+  return best.cost < 0.97 * alone.cost ? best : alone;
 }
 
 function describe(
   band: Band,
   sensors: readonly SensorSite[],
   levels: Levels,
-  scatter: { fadingDb: number; powerDb: number },
+  scatter: Scatter,
   pointPowerSdDb: number,
   fit: MapFit,
   common: Float64Array,
@@ -497,7 +548,9 @@ function describe(
       sensor: s.id,
       levelDbm: round(fit.sites.level[k]![i]! - common[i]!, 3),
       heard: point.levels.find((l) => l.sensor === s.id)?.heard ?? 0,
-      ...(fit.sites.drowned[k]![i]! ? { sdDb: round(Math.sqrt(fit.sites.variance[k]![i]!), 3) } : {}),
+      ...(fit.fadingDb !== scatter.fadingDb || fit.sites.drowned[k]![i]!
+        ? { sdDb: round(Math.sqrt(fit.sites.variance[k]![i]!), 3) }
+        : {}),
     })),
   }));
   return {
@@ -510,7 +563,7 @@ function describe(
     wallFactor: wallFactor!,
     slabFactor: slabFactor!,
     ...fit.kernel,
-    sensorLengthM: sensorLength(fit, levels, sensors),
+    sensorLengthM: sharing(fit, levels, sensors).lengthM,
     fadingSdDb: scatter.fadingDb,
     persistenceMs: PERSISTENCE_MS,
     widening: 1,
