@@ -1,5 +1,5 @@
 /** Which doors a room has: those stated at its edges or, where none is, one assumed. */
-import type { Point2, SensorSite, Site } from "../model.ts";
+import type { SensorSite, Site } from "../model.ts";
 import { edgeDistanceM, insidePolygon } from "./grid.ts";
 import { type DoorPoint, type PlanGeometry, STEEL_DOOR_DB } from "./propagation.ts";
 

@@ -6,7 +6,7 @@ import { remainder } from "../../src/intake.ts";
 import { createLogger } from "../../src/log.ts";
 import { createLocalStore } from "../../src/store/local.ts";
 import { freePort, until } from "../support/servers.ts";
-import { connectTo, demoSimulation, HandClock, playSimulation, type TestService } from "../support/service.ts";
+import { connectTo, demoSimulation, HandClock, playSimulation } from "../support/service.ts";
 import { servicesOfTests } from "../support/services.ts";
 import { TOY_BAND, toySite, toySiteText } from "../support/toy-block.ts";
 

@@ -117,7 +117,7 @@ export class WithEverything implements Searcher {
     this.#catchUp();
     const { hit, falseAlarm } = method === "nljd" ? NLJD : MMWAVE;
     const [yes, no] = alarm ? [hit, falseAlarm] : [1 - hit, 1 - falseAlarm];
-    if (place !== null && place.startsWith("c0-")) this.#exact.look(Number(place.slice(3)), yes, no);
+    if (place?.startsWith("c0-")) this.#exact.look(Number(place.slice(3)), yes, no);
     else {
       const { carryShare } = TRUTH;
       this.#exact.arrival((carryShare * yes) / (carryShare * yes + (1 - carryShare) * no));

@@ -128,7 +128,7 @@ describe("stream", () => {
   });
 
   it("status: repeated, with readiness; a sensor's new state comes as an event", async () => {
-    const { service, server, url } = await start({ statusEveryMs: 20 });
+    const { service, url } = await start({ statusEveryMs: 20 });
     let told: readonly { readonly event: string; readonly data: Record<string, unknown> }[] = [];
     const sensors = () => told.filter((e) => e.event === "sensors");
     const reading = read(url, (events) => {
