@@ -1081,11 +1081,17 @@ export class Detector {
     }
   }
 
+  /** Lanes of a channel that hold their floors since something stands out of them; `kinds`: of the first so many. */
+  *#standingOut(channel: number, kinds = LANE_KINDS.length): Generator<number, void> {
+    for (let k = 0; k < kinds; k++) {
+      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
+      if (lane >= 0 && this.#lanes.top(lane) >= FREEZE_NATS) yield lane;
+    }
+  }
+
   /** Notes the level of a window by each lane of a hot channel. */
   #noteSteadiness(channel: number): void {
-    for (let k = 0; k < LANE_KINDS.length; k++) {
-      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+    for (const lane of this.#standingOut(channel)) {
       const { count, mean } = this.#window(lane);
       if (count > 0) this.#steady.note(lane, toDb(mean), this.#quietDb(lane));
     }
@@ -1097,9 +1103,7 @@ export class Detector {
    */
   #isStep(channel: number, windowEndMs: number, sure: boolean): boolean {
     let steady = false;
-    for (let k = 0; k < DUTY_KIND; k++) {
-      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+    for (const lane of this.#standingOut(channel, DUTY_KIND)) {
       if (windowEndMs - this.#lastLoudMs[lane]! >= this.#options.holdMs) continue;
       const quietDb = this.#quietDb(lane);
       steady = sure ? this.#steady.isSteady(lane, quietDb) : this.#steady.maybeSteady(lane, quietDb);
@@ -1116,9 +1120,7 @@ export class Detector {
 
   /** The floor has stayed up for longer than any call: what is there now is the new quiet. */
   #release(channel: number, windowEndMs: number): void {
-    for (let k = 0; k < LANE_KINDS.length; k++) {
-      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+    for (const lane of this.#standingOut(channel)) {
       if (this.#base.i32[lane * COLD_WORDS + HOT_VISITS] === 0) continue;
       this.#takeFloor(channel, lane, windowEndMs, this.#base.heldFloor(lane));
     }
@@ -1127,9 +1129,7 @@ export class Detector {
 
   /** The floor has gone up in a step: what is there now is the new quiet; what only came down since is over. */
   #takeStep(channel: number, windowEndMs: number): void {
-    for (let k = 0; k < LANE_KINDS.length; k++) {
-      const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
-      if (lane < 0 || this.#lanes.top(lane) < FREEZE_NATS) continue;
+    for (const lane of this.#standingOut(channel)) {
       const over = windowEndMs - this.#lastLoudMs[lane]! >= this.#options.holdMs;
       if (over || !this.#steady.isSteady(lane, this.#quietDb(lane))) this.#lanes.clearG(lane);
       else this.#takeFloor(channel, lane, windowEndMs, this.#lanes.floor(lane) + this.#steady.levelDb(lane));

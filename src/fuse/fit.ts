@@ -92,14 +92,16 @@ export function fitBand(
   const levels = gather(site, band, sensors, points, receivers(sensors, points, labelled, scatter));
   const common = new Float64Array(points.length);
   let fit = fitMap(levels, scatter, common, null);
-  const pointPowerDb = commonMode(fit, levels, sensors);
+  let shared = sharing(fit, levels, sensors);
+  const pointPowerDb = commonMode(fit, levels, shared);
   if (pointPowerDb > 0) {
     for (let round = 0; round < 3; round++) {
       takeCommon(fit, levels, pointPowerDb, common);
       fit = fitMap(levels, scatter, common, fit);
     }
+    shared = sharing(fit, levels, sensors);
   }
-  return describe(band, sensors, levels, scatter, pointPowerDb, fit, common);
+  return describe(band, sensors, levels, scatter, pointPowerDb, fit, common, shared);
 }
 
 /** Spreads of packets and of bursts' powers, and how many packets more than one a point and sensor the former rests on. */
@@ -304,16 +306,15 @@ function factorsOf(
   distances: Float64Array,
   chosen: readonly number[],
   groups: readonly (readonly number[])[],
-  variance: readonly Float64Array[],
+  variance: (sensor: number, point: number) => number,
 ): Float64Array[] {
   const covariance = covarianceOf(kernel, distances);
-  const out = new Array<Float64Array>(variance.length);
+  const out: Float64Array[] = [];
   for (const group of groups) {
-    const own = variance[group[0]!]!;
     const factor = factorOf(
       kernel,
       covariance,
-      Float64Array.from(chosen, (i) => own[i]!),
+      Float64Array.from(chosen, (i) => variance(group[0]!, i)),
     );
     for (const s of group) out[s] = factor;
   }
@@ -347,7 +348,8 @@ function fitMap(levels: Levels, scatter: Scatter, common: Float64Array, start: M
         v.forEach((value, i) => {
           penalty += ((value - mean[i]!) / sd[i]!) ** 2 / 2;
         });
-        const { variance } = learned ? fadedBy(sites, fadingDb, packetDb(v)) : sites;
+        const faded = learned ? (packetDb(v) / fadingDb) ** 2 : 1;
+        const variance = (s: number, i: number) => varianceOf(sites, s, i, faded);
         const factors = factorsOf(kernelFrom(v, roughness), distances, chosen, shared, variance);
         return fitTrend(factors, chosen.length, data, PRIOR).cost + penalty;
       };
@@ -364,7 +366,8 @@ function fitMap(levels: Levels, scatter: Scatter, common: Float64Array, start: M
     });
     const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
     if (learned) {
-      sites = fadedBy(sites, fadingDb, packetDb(best.x));
+      const [from, faded] = [sites, (packetDb(best.x) / fadingDb) ** 2];
+      sites = { ...from, variance: from.variance.map((row, s) => row.map((_, i) => varianceOf(from, s, i, faded))) };
       fadingDb = packetDb(best.x);
     }
     // What drowned is not known before the second round: until then both stay in.
@@ -388,7 +391,8 @@ function leave(levels: Levels, sites: Sites, kernel: Kernel, common: Float64Arra
     const own: number[] = [];
     for (let i = share; i < n; i += shares) own.push(i);
     const groups = sameRows(sites.variance.map((v) => Float64Array.from(own, (i) => v[i]!)));
-    const factors = factorsOf(kernel, distancesBetween(levels, own), own, groups, sites.variance);
+    const variance = (s: number, i: number) => sites.variance[s]![i]!;
+    const factors = factorsOf(kernel, distancesBetween(levels, own), own, groups, variance);
     const data = dataOf(levels, own, sites.level, common);
     trend ??= fitTrend(factors, own.length, data, PRIOR);
     const { coefficients } = trend;
@@ -429,11 +433,10 @@ function firstSites(levels: Levels, fadingDb: number): Sites {
   return { level, variance, drowned };
 }
 
-/** Sites whose packets spread otherwise; those of drowned ones rest on what the others foretell. */
-function fadedBy(sites: Sites, fromDb: number, toDb: number): Sites {
-  const factor = (toDb / fromDb) ** 2;
-  const variance = sites.variance.map((row, s) => row.map((v, i) => (sites.drowned[s]![i]! ? v : v * factor)));
-  return { ...sites, variance };
+/** A site's variance where packets' own is so many times as large; of drowned ones it rests on what the others foretell. */
+function varianceOf(sites: Sites, sensor: number, point: number, faded: number): number {
+  const variance = sites.variance[sensor]![point]!;
+  return sites.drowned[sensor]![point]! ? variance : variance * faded;
 }
 
 /** Never heard, or missed more often than by chance and near the floor. */
@@ -459,8 +462,7 @@ function newSites(levels: Levels, fit: MapFit, sites: Sites): Sites {
 }
 
 /** Spread of what all sensors share at a point, near or far: the emitter's power, or how it was held. 0 below 1.5 dB. */
-function commonMode(fit: MapFit, levels: Levels, sensors: readonly SensorSite[]): number {
-  const { all } = sharing(fit, levels, sensors);
+function commonMode(fit: MapFit, levels: Levels, { all }: Sharing): number {
   let [squares, count] = [0, 0];
   fit.left.forEach((own, s) => {
     own.forEach((v, i) => {
@@ -489,14 +491,18 @@ function takeCommon(fit: MapFit, levels: Levels, powerDb: number, common: Float6
 
 /**
  * What sensors' left-out residuals share: a part that all share (`all`, of the variance; slightly negative where it was taken out), and the
- * distance over which the rest goes together, 0 for none. Correlations of pairs as all + (1 - all) exp(-d / length), the best of a few
- * lengths by least squares: neighbours that share their shadows are no change of power.
+ * distance over which the rest goes together, 0 for none.
  */
-function sharing(
-  fit: MapFit,
-  levels: Levels,
-  sensors: readonly SensorSite[],
-): { readonly all: number; readonly lengthM: number } {
+interface Sharing {
+  readonly all: number;
+  readonly lengthM: number;
+}
+
+/**
+ * Correlations of pairs as all + (1 - all) exp(-d / length), the best of a few lengths by least squares: neighbours that share their
+ * shadows are no change of power. Cost: pairs of sensors times points.
+ */
+function sharing(fit: MapFit, levels: Levels, sensors: readonly SensorSite[]): Sharing {
   const pairs: { dM: number; r: number; w: number }[] = [];
   for (let a = 0; a < sensors.length; a++) {
     for (let b = 0; b < a; b++) {
@@ -539,6 +545,7 @@ function describe(
   pointPowerSdDb: number,
   fit: MapFit,
   common: Float64Array,
+  shared: Sharing,
 ): BandCalibration {
   const [powerDbm, exponent, wallFactor, slabFactor] = fit.trend.coefficients;
   const hearing = fitHearing(hearingSamples(fit, levels, scatter.fadingDb), sensors.length);
@@ -563,7 +570,7 @@ function describe(
     wallFactor: wallFactor!,
     slabFactor: slabFactor!,
     ...fit.kernel,
-    sensorLengthM: sharing(fit, levels, sensors).lengthM,
+    sensorLengthM: shared.lengthM,
     fadingSdDb: scatter.fadingDb,
     persistenceMs: PERSISTENCE_MS,
     widening: 1,

@@ -399,10 +399,8 @@ export class Tracker {
     const { grid } = this.space(s.band)!;
     const fingerprint = new Fingerprint();
     fingerprint.learn(s);
-    const posterior = this.prior.slice();
-    const likelihood = new Float64Array(this.locator.size);
-    yield* this.locator.likelihood(fingerprint.observation(s.tMs, s.band), likelihood);
-    for (let i = 0; i < posterior.length; i++) posterior[i]! += likelihood[i]!;
+    const posterior = yield* this.likelihood(fingerprint.observation(s.tMs, s.band));
+    for (let i = 0; i < posterior.length; i++) posterior[i]! += this.prior[i]!;
     normaliseLog(posterior);
     track.elsewhere = { band: s.band, fingerprint, where: whereabouts(grid, posterior, this.prior), price };
     this.note(track, s, windowMs);
@@ -425,7 +423,7 @@ export class Tracker {
     fadingDb: number,
     except: readonly Live[] = [],
   ): Generator<void, { track: Live | null; nats: number }> {
-    const likelihood = yield* this.likelihood(s, fadingDb);
+    const likelihood = yield* this.likelihood(observationOf(s, fadingDb));
     let best: { track: Live | null; nats: number } = { track: null, nats: logEvidence(this.prior, likelihood) };
     for (const track of this.live) {
       if (except.includes(track)) continue;
@@ -463,9 +461,9 @@ export class Tracker {
     return s.heard.some((h) => h.hot) || softSum(s, this.options.softThreshold) >= this.options.zoneThreshold;
   }
 
-  private *likelihood(s: Sighting, fadingDb = FADING_DB): Generator<void, Float64Array> {
+  private *likelihood(observation: Observation): Generator<void, Float64Array> {
     const out = new Float64Array(this.locator.size);
-    yield* this.locator.likelihood(observationOf(s, fadingDb), out);
+    yield* this.locator.likelihood(observation, out);
     return out;
   }
 
@@ -616,8 +614,7 @@ export class Tracker {
 
   /** Log density of a fingerprint's averages, its place and power unknown. */
   private *evidenceOf(fingerprint: Fingerprint, s: Sighting): Generator<void, number> {
-    const likelihood = new Float64Array(this.locator.size);
-    yield* this.locator.likelihood(fingerprint.observation(s.tMs, s.band), likelihood);
+    const likelihood = yield* this.likelihood(fingerprint.observation(s.tMs, s.band));
     yield;
     return logEvidence(this.prior, likelihood);
   }
@@ -627,7 +624,7 @@ export class Tracker {
     const { posterior, fingerprints } = track;
     if (movedDb === null && fingerprints.size > 0) {
       yield;
-      const window = yield* this.likelihood(s);
+      const window = yield* this.likelihood(observationOf(s, FADING_DB));
       if (logEvidence(posterior, window) - logEvidence(this.prior, window) < MOVED_LOG_ODDS) {
         track.moves++;
         track.elsewhere = null;
@@ -648,10 +645,9 @@ export class Tracker {
     // Shadowing is partly common to the bands, so each further band counts less: N_eff = N / (1 + (N - 1) rho).
     const weight = 1 / (1 + (fingerprints.size - 1) * this.options.bandCorrelation);
     posterior.set(this.prior);
-    const likelihood = new Float64Array(this.locator.size);
     for (const [band, fingerprint] of fingerprints) {
       yield;
-      yield* this.locator.likelihood(fingerprint.observation(tMs, band), likelihood);
+      const likelihood = yield* this.likelihood(fingerprint.observation(tMs, band));
       for (let i = 0; i < posterior.length; i++) posterior[i]! += weight * likelihood[i]!;
     }
     yield;

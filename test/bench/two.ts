@@ -20,6 +20,7 @@ import { atOnce } from "../../src/fuse/linalg.ts";
 import { Locator } from "../../src/fuse/locate.ts";
 import { TRACKER_DEFAULTS, Tracker } from "../../src/fuse/tracks.ts";
 import type { ChannelEvidence, Track } from "../../src/model.ts";
+import { inNoDoubt } from "../support/evidence.ts";
 import { mulberry32 } from "../support/noise.ts";
 import { percentOf } from "../support/percent.ts";
 import { normals } from "./tablea.ts";
@@ -33,8 +34,6 @@ const FLOOR_DBM = -150;
 const AFTER_S = [1, 3, 10, 30];
 const LAST_S = 30;
 const WINDOW_MS = 1000;
-/** Evidence of a channel that is in no doubt. */
-const LLR = 50;
 const LEAD_DB = 3;
 const LEAD_SENSORS = 3;
 
@@ -64,25 +63,7 @@ function channels(phones: readonly Phone[], tMs: number): ChannelEvidence[] {
   return sensors.map((_, s) => {
     const mw = phones.reduce((sum, p) => sum + 10 ** ((p.levelDbm[s]! + fadingDb * normal()) / 10), 0);
     const levelDbm = 10 * Math.log10(mw);
-    return {
-      sensor: `s${s}`,
-      band: BAND,
-      tMs,
-      status: "ready",
-      samples: 20,
-      levelDbm,
-      peakDbm: levelDbm,
-      peakFloorDbm: Number.NaN,
-      floorDbm: FLOOR_DBM,
-      excessDb: levelDbm - FLOOR_DBM,
-      sigmaDb: 1,
-      llr: LLR,
-      thresholdNats: TRACKER_DEFAULTS.zoneThreshold,
-      llrStep: LLR,
-      hot: true,
-      onsetMs: WINDOW_MS,
-      snrDb: levelDbm - FLOOR_DBM,
-    };
+    return inNoDoubt(`s${s}`, BAND, tMs, WINDOW_MS, levelDbm, FLOOR_DBM);
   });
 }
 

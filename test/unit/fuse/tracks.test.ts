@@ -4,6 +4,7 @@ import { atOnce } from "../../../src/fuse/linalg.ts";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { TRACKER_DEFAULTS, Tracker } from "../../../src/fuse/tracks.ts";
 import type { ChannelEvidence, Site, Track } from "../../../src/model.ts";
+import { inNoDoubt } from "../../support/evidence.ts";
 import { box, sensor, site, wall, zone } from "./world.ts";
 
 const BAND = "lte800-ul";
@@ -22,25 +23,7 @@ function row(): Site {
 function heard(site: Site, cell: number, tMs: number): ChannelEvidence[] {
   return site.sensors.map(({ id }, s) => {
     const levelDbm = POWER_DBM - 30 - 20 * Math.log10(Math.max(1, 3 * Math.abs(s - cell))) - 10 * Math.abs(s - cell);
-    return {
-      sensor: id,
-      band: BAND,
-      tMs,
-      status: "ready",
-      samples: 20,
-      levelDbm,
-      peakDbm: levelDbm,
-      peakFloorDbm: Number.NaN,
-      floorDbm: FLOOR_DBM,
-      excessDb: levelDbm - FLOOR_DBM,
-      sigmaDb: 1,
-      llr: 50,
-      thresholdNats: TRACKER_DEFAULTS.zoneThreshold,
-      llrStep: 50,
-      hot: true,
-      onsetMs: WINDOW_MS,
-      snrDb: levelDbm - FLOOR_DBM,
-    };
+    return inNoDoubt(id, BAND, tMs, WINDOW_MS, levelDbm, FLOOR_DBM);
   });
 }
 
