@@ -37,13 +37,18 @@ const journal = await Journal.open({
   },
 });
 
+/** The highest identifier acknowledged by this process. */
+let acknowledged = -1;
 const seen = new Set<number>();
 for await (const frame of journal.replay(0)) seen.add((JSON.parse(frame.payload.toString()) as { id: number }).id);
 writeSync(1, `ready ${seen.size}\n`);
 
 function take(line: string): void {
   const { id } = JSON.parse(line) as { id: number };
-  const ack = (position: number) => writeSync(1, `ack ${id} ${position}\n`);
+  const ack = (position: number) => {
+    acknowledged = id;
+    writeSync(1, `ack ${id} ${position}\n`);
+  };
   if (seen.has(id) && !has("--no-dedup")) {
     ack(0);
     return;
@@ -58,9 +63,14 @@ function take(line: string): void {
 }
 
 if (count > 0) {
+  const burst = 20;
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 3));
   for (let id = 0; id < count; id++) {
     take(JSON.stringify({ id }));
-    if (id % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 3));
+    if (id % burst !== burst - 1) continue;
+    // Two bursts at most are under way: there is a sync for every two however slow the disk, and writes beside a running sync.
+    do await pause();
+    while (acknowledged < id - burst);
   }
   await journal.close();
 } else {
