@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
-import { AppError, unreadable } from "./errors.ts";
+import { AppError, unreadable, unwritable } from "./errors.ts";
 import type { BandCalibration, Calibration, Site } from "./model.ts";
 
 const db = z.number().min(-300).max(300);
@@ -237,6 +237,6 @@ export function saveCalibration(path: string, calibration: Calibration, leftOut?
   try {
     writeFileSync(path, calibrationText(calibration, leftOut));
   } catch (cause) {
-    throw new AppError("FILE_UNWRITABLE", `can't write the calibration ${path}`, { cause });
+    throw unwritable(`the calibration ${path}`, cause);
   }
 }

@@ -105,7 +105,7 @@ const mqttSchema = z.object({
   embedded: z
     .object({
       host: host.default("127.0.0.1"),
-      port: port.default(1883).describe("0: any free port; a taken one is replaced by a free one"),
+      port: port.default(1883).describe("0: any free port; a taken one ends the start"),
     })
     .prefault({}),
 });

@@ -80,7 +80,12 @@ export const CATALOGUE = {
     retryable: true,
     meaning: "Another process uses the data folder; two would overwrite each other's log.",
   },
-  PORT_TAKEN: { stage: "http", exit: EXIT.dependency, retryable: true, meaning: "The port to listen on is in use." },
+  PORT_TAKEN: {
+    stage: "http",
+    exit: EXIT.dependency,
+    retryable: true,
+    meaning: "The port to listen on is in use, or the address is not this machine's.",
+  },
   TOKEN_MISSING: {
     stage: "http",
     exit: EXIT.input,
@@ -107,6 +112,38 @@ const WHY_UNREADABLE: Readonly<Record<string, string>> = {
 export function unreadable(what: string, cause: unknown): AppError {
   const { code, message } = cause as NodeJS.ErrnoException;
   return new AppError("FILE_UNREADABLE", `${what}: ${WHY_UNREADABLE[code ?? ""] ?? message}`, { cause });
+}
+
+const WHY_UNWRITABLE: Readonly<Record<string, string>> = {
+  ENOENT: "the folder it would lie in is not there, or takes nothing new",
+  ENOTDIR: "a file stands where a folder should be",
+  EEXIST: "a file stands there",
+  EISDIR: "it is a folder",
+  EACCES: "no permission to write it",
+  EPERM: "no permission to write it",
+  EROFS: "its file system is read-only",
+  ENOSPC: "the disk is full",
+};
+
+/** FILE_UNWRITABLE of a file or folder (or `what` it is, and the file) with the reason in words. */
+export function unwritable(what: string, cause: unknown): AppError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new AppError("FILE_UNWRITABLE", `${what}: ${WHY_UNWRITABLE[code ?? ""] ?? message}`, { cause });
+}
+
+const WHY_UNHEARD: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "no permission for that port",
+  ENOTFOUND: "there is no such host",
+};
+
+/** PORT_TAKEN of `what` would listen there, with the reason in words and the setting that says otherwise. */
+export function unheard(what: string, at: { host: string; port: number }, setting: string, cause: unknown): AppError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const host = at.host.includes(":") ? `[${at.host}]` : at.host;
+  const why = WHY_UNHEARD[code ?? ""] ?? message;
+  return new AppError("PORT_TAKEN", `${what} can't listen on ${host}:${at.port}: ${why}; ${setting}`, { cause });
 }
 
 /** An operating error: expected badness that ends what was asked for. Programmer errors are plain `Error`s and crash. */

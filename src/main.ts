@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { CODECS } from "../sensors/index.ts";
@@ -11,7 +10,7 @@ import { type Config, learningOf, MOST_LEARNING_HOURS } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { hasSimd } from "./detect/simd.ts";
 import { Durable } from "./durable.ts";
-import { AppError } from "./errors.ts";
+import { AppError, unwritable } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { createServer, type HttpServer, type Listening } from "./http/server.ts";
 import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
@@ -40,6 +39,7 @@ import type {
 import { ServiceWatch } from "./service-watch.ts";
 import { loadSite } from "./site.ts";
 import { SteadyClock } from "./steady-clock.ts";
+import { makeFolder } from "./store/files.ts";
 import { createInfluxStore } from "./store/influx.ts";
 import { createLocalStore } from "./store/local.ts";
 import { type FolderLock, lockFolder } from "./store/lock.ts";
@@ -58,7 +58,7 @@ export interface ServiceParts {
   readonly clock?: Clock;
   /** Folder of the built console; null serves the API alone. */
   readonly consoleDir: string | null;
-  /** Take another port when the configured one is in use. */
+  /** Take free ports where the configured ones are in use: for whoever says where it listens, as the demo does. */
   readonly portFallback?: boolean;
   readonly onAlert?: (change: AlertChange) => void;
   /** The service can't go on and must not acknowledge any more. Default: the process ends with exit code 70. */
@@ -110,17 +110,6 @@ function checkLearning(learning: LearningBlocks, site: Site, nowMs: number): voi
   }
   if (wrong.length > 0)
     throw new AppError("CONFIG_INVALID", "the learning mode can't be as configured", { details: wrong });
-}
-
-/** Makes the data folder where it is not there yet. Throws FILE_UNWRITABLE. */
-function makeDataDir(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === "EEXIST" || code === "ENOTDIR" ? "a file stands there" : (code ?? String(cause));
-    throw new AppError("FILE_UNWRITABLE", `the data folder ${dir} can't be made: ${why}`, { cause });
-  }
 }
 
 /** Lets everything else that waits have its turn of the event loop. */
@@ -254,7 +243,9 @@ class RunningService implements Service {
   async start(): Promise<void> {
     const { config } = this;
     this.loopHistogram.enable();
-    makeDataDir(config.dataDir);
+    await makeFolder(config.dataDir).catch((cause) => {
+      throw unwritable(`the data folder ${config.dataDir}`, cause);
+    });
     this.lock = lockFolder(config.dataDir);
     try {
       await this.store.start();
@@ -277,12 +268,8 @@ class RunningService implements Service {
     const { config } = this;
     if (config.mqtt.url === null) {
       const { host, port } = config.mqtt.embedded;
-      this.broker = await startBroker({ host, port });
-      if (this.broker.insteadOf !== null) {
-        const said = { wanted: this.broker.insteadOf, port: this.broker.port };
-        // Sensors that were told the other port are not heard, unless whoever started it tells them where it is.
-        this.log[this.parts.portFallback ? "info" : "warn"](said, "MQTT port taken; another one serves");
-      }
+      // Sensors that were told another port than the one that serves would not be heard, and nobody would know.
+      this.broker = await startBroker({ host, port, fallback: this.parts.portFallback ?? false });
     }
     this.mqttUrl = config.mqtt.url ?? this.broker!.url;
     this.link = this.createLink();
@@ -896,8 +883,6 @@ class RunningService implements Service {
       },
     });
     this.listening = await this.http.listen();
-    if (this.listening.replaced)
-      this.log.info({ wanted: http.port, port: this.listening.port }, "HTTP port taken; another one serves");
   }
 
   private every(ms: number, run: () => void): void {

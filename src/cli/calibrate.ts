@@ -11,6 +11,7 @@ import { type Rehearsal, rehearse, UNREHEARSED_WIDENING } from "../fuse/rehearse
 import type { BandCalibration, BandId, Calibration, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readLabels } from "../trace/index.ts";
+import { outFile } from "./out.ts";
 import { leftOutOf, listed, PacketReader } from "./packets.ts";
 
 interface Options {
@@ -30,6 +31,7 @@ export function addCalibrate(program: Command): void {
     .requiredOption("--out <file>", "calibration file to write")
     .option("--json", "what was learned as JSON on stdout")
     .action(async (trace: string, options: Options) => {
+      await outFile(options.out);
       const site = loadSite(options.site);
       const labels = await readLabels(options.labels);
       const { calibration, leftOut, notes } = await learn(trace, labels, site);

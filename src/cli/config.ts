@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type LoadedConfig, loadConfig } from "../config.ts";
 import { nearest, problemText } from "../document.ts";
 import { AppError } from "../errors.ts";
 import { loadSiteWithWarnings } from "../site.ts";
+import { writeOut } from "./out.ts";
 import { referenceFiles } from "./reference.ts";
 import { jsonSchemaOf, SCHEMAS } from "./schemas.ts";
 
@@ -41,7 +40,7 @@ export function addConfig(program: Command): void {
     .command("reference")
     .description("Write the generated reference pages and schemas.")
     .requiredOption("--out <dir>", "folder to write to")
-    .action(({ out }: { out: string }) => writeReference(out));
+    .action(({ out }: { out: string }) => writeOut(out, referenceFiles()));
 }
 
 /** Adds the options that say where settings come from. */
@@ -81,16 +80,4 @@ function check({ config }: LoadedConfig, options: SourceOptions): void {
   const { site, warnings } = loadSiteWithWarnings(config.site);
   for (const warning of warnings) process.stderr.write(`${config.site}: warning: ${problemText(warning)}\n`);
   process.stdout.write(`${options.config ?? "configuration"}: ok: site '${site.id}' from ${config.site}\n`);
-}
-
-function writeReference(out: string): void {
-  for (const [name, text] of Object.entries(referenceFiles())) {
-    const path = join(out, name);
-    try {
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, text);
-    } catch (cause) {
-      throw new AppError("FILE_UNWRITABLE", `can't write ${path}: ${(cause as Error).message}`, { cause });
-    }
-  }
 }

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import type { Command } from "commander";
 import { SeriesCsv, SeriesError } from "../detect/csv.ts";
-import { AppError, unreadable } from "../errors.ts";
+import { AppError, unreadable, unwritable } from "../errors.ts";
 
 export function addDetect(program: Command): void {
   program
@@ -63,7 +63,6 @@ function attempt<T>(code: "FILE_UNREADABLE" | "FILE_UNWRITABLE", file: string, a
   } catch (error) {
     // The reader of our stdout has gone: that ends the output, it is no error (as in src/cli/index.ts).
     if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(0);
-    if (code === "FILE_UNREADABLE") throw unreadable(file, error);
-    throw new AppError(code, `${file}: ${(error as Error).message}`, { cause: error });
+    throw code === "FILE_UNREADABLE" ? unreadable(file, error) : unwritable(file, error);
   }
 }

@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { Command } from "commander";
 import { loadCalibration } from "../calibration.ts";
-import { AppError } from "../errors.ts";
+import { AppError, unwritable } from "../errors.ts";
 import { Follower, type PacketWindow } from "../fuse/follow.ts";
 import { Locator } from "../fuse/locate.ts";
 import { PlanFollower } from "../fuse/planfollow.ts";
@@ -66,7 +66,7 @@ function open(path: string): number {
   try {
     return openSync(path, "w");
   } catch (cause) {
-    throw new AppError("FILE_UNWRITABLE", `can't write ${path}`, { cause });
+    throw unwritable(path, cause);
   }
 }
 

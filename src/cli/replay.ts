@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { matchRun } from "../../simulator/score.ts";
 import { loadCalibration } from "../calibration.ts";
@@ -14,6 +13,7 @@ import { openTrace, readTruth } from "../trace/index.ts";
 import { type PlayControl, type PlayProgress, playTrace } from "../trace/play.ts";
 import { type ShapeOptions, shape } from "../trace/shape.ts";
 import { lossesOf } from "./loss.ts";
+import { outFolder, writeOut } from "./out.ts";
 import { bar, progressLine, untilInterrupted, watchKeys } from "./progress.ts";
 import { brokerOf } from "./record.ts";
 import { addScoreOptions, publishScore, replayCommand, type ScoreFlags, thresholdsOf } from "./scoring.ts";
@@ -248,6 +248,7 @@ function summarise(end: PlayProgress, flags: ReplayFlags, wallMs: number, stoppe
 
 async function replayHere(path: string, sitePath: string, flags: ReplayFlags, part: ShapeOptions): Promise<void> {
   thresholdsOf(flags); // a mistyped threshold shows before the work
+  if (flags.out !== undefined) await outFolder(flags.out);
   const site = loadSite(sitePath);
   checkSensors(flags, site);
   const calibration = flags.calibration === undefined ? null : loadCalibration(flags.calibration, site);
@@ -269,7 +270,8 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
     },
   ).finally(() => line.done());
   const text = alertsJsonl(end.alerts);
-  if (flags.out !== undefined) writeOut(flags.out, { "alerts.jsonl": text, "search-list.json": searchListJson(end) });
+  if (flags.out !== undefined)
+    await writeOut(flags.out, { "alerts.jsonl": text, "search-list.json": searchListJson(end) });
   const wallMs = performance.now() - beganMs;
   const spanMs = Number.isFinite(end.fromMs) ? end.untilMs - end.fromMs : 0;
   process.stderr.write(
@@ -305,15 +307,6 @@ function checkSameSite(path: string, recorded: string, given: string): void {
   );
 }
 
-function writeOut(dir: string, files: Readonly<Record<string, string>>): void {
-  try {
-    mkdirSync(dir, { recursive: true });
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
-  } catch (error) {
-    throw new AppError("FILE_UNWRITABLE", `${dir}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
 async function scoreHere(
   path: string,
   sitePath: string,
@@ -346,5 +339,5 @@ async function scoreHere(
   const match = (alerts: ReplayResult["alerts"]) => matchRun({ alerts, truth, site, fromMs, untilMs, command });
   const rows = match(run.end.alerts);
   const losses = flags.eachSensorOut ? await lossesOf(path, part, run, rows, match) : undefined;
-  publishScore(basename(path).replace(/\.jsonl(\.gz|\.zst)?$/, ""), [rows], flags, { losses });
+  await publishScore(basename(path).replace(/\.jsonl(\.gz|\.zst)?$/, ""), [rows], flags, { losses });
 }

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { matchRun } from "../../simulator/score.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, readTruth } from "../trace/index.ts";
+import { outFolder } from "./out.ts";
 import { addScoreOptions, publishScore, readAlerts, replayCommand, type ScoreFlags, thresholdsOf } from "./scoring.ts";
 
 interface Flags extends ScoreFlags {
@@ -34,6 +35,7 @@ export function addScore(program: Command): void {
 
 async function score(flags: Flags): Promise<void> {
   thresholdsOf(flags); // a mistyped threshold shows before the work
+  if (flags.out !== undefined) await outFolder(flags.out);
   const site = flags.site === undefined ? null : loadSite(flags.site);
   const truth = await readTruth(flags.truth);
   const alerts = await readAlerts(flags.alerts);
@@ -47,7 +49,7 @@ async function score(flags: Flags): Promise<void> {
       ? {}
       : { command: replayCommand({ trace, site: flags.site, truth: flags.truth }) }),
   });
-  publishScore(basename(flags.truth).replace(/\.truth\.jsonl$/, ""), [rows], flags);
+  await publishScore(basename(flags.truth).replace(/\.truth\.jsonl$/, ""), [rows], flags);
 }
 
 /** The trace that lies beside a truth file under the same name, or null. */

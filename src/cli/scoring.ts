@@ -1,5 +1,5 @@
 /** What `score` and `replay --truth` share: thresholds, baseline, and the three forms of a score. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { type ReportInput, reportHtml, reportMarkdown, showFigure } from "../../simulator/report.ts";
@@ -19,6 +19,7 @@ import {
 } from "../../simulator/score.ts";
 import { AppError, unreadable } from "../errors.ts";
 import { readJsonLines } from "../trace/index.ts";
+import { writeOut } from "./out.ts";
 
 export interface ScoreFlags {
   readonly out?: string;
@@ -96,12 +97,12 @@ export function readAlerts(path: string): Promise<AlertLine[]> {
  * Writes score.json, score.md and score.html where `--out` says, prints the score, and ends with exit 99 where a threshold
  * is missed.
  */
-export function publishScore(
+export async function publishScore(
   title: string,
   rows: readonly RunRows[],
   flags: ScoreFlags,
   more: { readonly parts?: ReportInput["parts"]; readonly losses?: readonly SensorLoss[] | undefined } = {},
-): void {
+): Promise<void> {
   const thresholds = thresholdsOf(flags);
   const score = summarise(rows);
   const changes = flags.baseline === undefined ? undefined : compareScores(readScore(flags.baseline), score);
@@ -116,16 +117,12 @@ export function publishScore(
     ...(more.losses === undefined ? {} : { losses: more.losses }),
   };
   if (flags.out !== undefined) {
-    try {
-      mkdirSync(flags.out, { recursive: true });
-      writeFileSync(join(flags.out, "score.json"), scoreJson(score));
-      if (more.losses !== undefined)
-        writeFileSync(join(flags.out, "loss.json"), `${JSON.stringify(more.losses, null, 1)}\n`);
-      writeFileSync(join(flags.out, "score.md"), reportMarkdown(input));
-      writeFileSync(join(flags.out, "score.html"), reportHtml(input));
-    } catch (error) {
-      throw new AppError("FILE_UNWRITABLE", `${flags.out}: ${(error as Error).message}`, { cause: error });
-    }
+    await writeOut(flags.out, {
+      "score.json": scoreJson(score),
+      ...(more.losses === undefined ? {} : { "loss.json": `${JSON.stringify(more.losses, null, 1)}\n` }),
+      "score.md": reportMarkdown(input),
+      "score.html": reportHtml(input),
+    });
   }
   if (flags.json) process.stdout.write(scoreJson(score));
   else process.stdout.write(terminalTable(input));

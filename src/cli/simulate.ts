@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ScenarioError, type Simulation, scenarioNames, simulate } from "../../simulator/index.ts";
 import { loadScenario } from "../../simulator/scenario.ts";
 import { AppError } from "../errors.ts";
 import { createTraceWriter, writeTruth } from "../trace/index.ts";
+import { writeOut } from "./out.ts";
 
 interface Flags {
   readonly seed: number;
@@ -77,19 +77,13 @@ async function write(name: string, flags: Flags, out: string): Promise<void> {
   });
   const truth = join(out, `${plan.name}.truth.jsonl`);
   const trace = join(out, `${plan.name}.${flags.format}`);
-  try {
-    mkdirSync(out, { recursive: true });
-    writeFileSync(join(out, "site.yaml"), sim.site);
-    await writeTruth(truth, sim.truth);
-    const count = await writeTrace(sim, trace);
-    const done = { trace, truth, site: join(out, "site.yaml"), messages: count };
-    if (flags.json)
-      process.stdout.write(`${JSON.stringify({ ...done, episodes: sim.truth.length, faults: sim.faults })}\n`);
-    else process.stdout.write(`${done.trace}\n${done.truth}\n${done.site}\n`);
-  } catch (cause) {
-    if (cause instanceof AppError || (cause as NodeJS.ErrnoException).code === undefined) throw cause;
-    throw new AppError("FILE_UNWRITABLE", `can't write to ${out}: ${(cause as Error).message}`, { cause });
-  }
+  await writeOut(out, { "site.yaml": sim.site });
+  await writeTruth(truth, sim.truth);
+  const count = await writeTrace(sim, trace);
+  const done = { trace, truth, site: join(out, "site.yaml"), messages: count };
+  if (flags.json)
+    process.stdout.write(`${JSON.stringify({ ...done, episodes: sim.truth.length, faults: sim.faults })}\n`);
+  else process.stdout.write(`${done.trace}\n${done.truth}\n${done.site}\n`);
 }
 
 async function writeTrace(sim: Simulation, path: string): Promise<number> {

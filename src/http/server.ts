@@ -18,7 +18,7 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import type { Clock } from "../contracts.ts";
-import { AppError } from "../errors.ts";
+import { AppError, unheard } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { DEFAULT_OPTIONS, type HttpOptions, MIN_TOKEN_LENGTH } from "./options.ts";
 import { handleError, handleNotFound } from "./problem.ts";
@@ -217,9 +217,8 @@ async function listen(app: FastifyInstance, options: HttpOptions): Promise<Liste
   try {
     await app.listen({ host: options.host, port: options.port });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    if (!options.fallback) {
-      throw new AppError("PORT_TAKEN", `port ${options.port} on ${options.host} is in use`, { cause: error });
+    if (!options.fallback || (error as NodeJS.ErrnoException).code !== "EADDRINUSE") {
+      throw unheard("HTTP", options, "http.port sets another one (0: any free one)", error);
     }
     await app.listen({ host: options.host, port: 0 });
     replaced = true;

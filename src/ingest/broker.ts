@@ -4,13 +4,15 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes } from "aedes";
-import { AppError } from "../errors.ts";
+import { unheard } from "../errors.ts";
 
 export interface BrokerOptions {
   /** Loopback unless told otherwise: there is no password. */
   readonly host?: string;
-  /** 0: any free port. A taken port is replaced by a free one. */
+  /** 0: any free port. */
   readonly port?: number;
+  /** Take a free port where the wanted one is in use; else that is an error. */
+  readonly fallback?: boolean;
   readonly maxConnections?: number;
 }
 
@@ -28,7 +30,7 @@ export interface EmbeddedBroker {
 /** Messages that wait for a client while its session is being set up; aedes' default of 42 is a few seconds of a block. */
 const QUEUE_LIMIT = 100_000;
 
-/** Starts the broker. Throws `AppError` PORT_TAKEN when the address can't be listened on at all. */
+/** Starts the broker. Throws `AppError` PORT_TAKEN when the address can't be listened on. */
 export async function startBroker(options: BrokerOptions = {}): Promise<EmbeddedBroker> {
   const host = options.host ?? "127.0.0.1";
   const wanted = options.port ?? 1883;
@@ -47,11 +49,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Embedded
   server.maxConnections = options.maxConnections ?? 10_000;
   let port: number;
   try {
-    port = await listen(server, host, wanted);
+    port = await listen(server, host, wanted, options.fallback ?? false);
   } catch (cause) {
     await new Promise<void>((resolve) => aedes.close(() => resolve()));
-    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message;
-    throw new AppError("PORT_TAKEN", `the embedded broker can't listen on ${host}:${wanted}: ${why}`, { cause });
+    const setting = "mqtt.url names a broker that is there already, mqtt.embedded.port another port (0: any free one)";
+    throw unheard("the embedded broker", { host, port: wanted }, setting, cause);
   }
   const shown = host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host;
   return {
@@ -69,12 +71,12 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Embedded
   };
 }
 
-/** Listens on the wanted port, or on any free one when it is taken. */
-async function listen(server: Server, host: string, wanted: number): Promise<number> {
+/** Listens on the wanted port or, with `fallback`, on any free one when it is taken. */
+async function listen(server: Server, host: string, wanted: number, fallback: boolean): Promise<number> {
   try {
     return await tryListen(server, host, wanted);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    if (!fallback || (error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     return tryListen(server, host, 0);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 
 export interface LayerFile {
   /** Writes all bytes at `position`; short writes are continued. */
@@ -100,6 +101,26 @@ class DiskFile implements LayerFile {
   }
 }
 
+/**
+ * Makes a folder, and what is missing above it. `mkdir` with `recursive` does not do for a path that somebody typed: where a folder
+ * that is there answers ENOENT to a new one, as /proc does, Node's goes up and down for ever and never gives an answer.
+ */
+export async function makeFolder(dir: string): Promise<void> {
+  const isThere = () =>
+    stat(dir)
+      .then((found) => found.isDirectory())
+      .catch(() => false);
+  if (await isThere()) return;
+  const above = dirname(resolve(dir));
+  if (above !== resolve(dir)) await makeFolder(above);
+  try {
+    await mkdir(dir);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!(await isThere())) throw error;
+  }
+}
+
 /** The machine's own disk. */
 export const diskFiles: FileLayer = {
   async open(path, mode) {
@@ -111,9 +132,7 @@ export const diskFiles: FileLayer = {
           : constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
     return new DiskFile(await open(path, flags, 0o640));
   },
-  async mkdir(dir) {
-    await mkdir(dir, { recursive: true });
-  },
+  mkdir: makeFolder,
   async list(dir) {
     return (await readdir(dir)).sort();
   },

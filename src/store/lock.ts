@@ -2,10 +2,10 @@
  * One process for each folder: a lock that the kernel holds for this process (a POSIX record lock, taken by SQLite), so that
  * it goes with the process however that ends, is never stale and needs no look at process numbers, which repeat.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import Database from "libsql";
-import { AppError } from "../errors.ts";
+import { AppError, unwritable } from "../errors.ts";
 
 export interface FolderLock {
   release(): void;
@@ -48,17 +48,29 @@ function take(file: string): (() => void) | null {
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     db?.close();
-    const { code, message } = error as { code?: string; message: string };
+    const { code } = error as { code?: string };
     if (code === "SQLITE_BUSY") return null;
-    const why =
-      code === "SQLITE_NOTADB" ? `${file} is no lock of cellward: delete it` : `can't lock ${file}: ${message}`;
-    throw new AppError("FILE_UNWRITABLE", why, { cause: error });
+    if (code === "SQLITE_NOTADB")
+      throw new AppError("FILE_UNWRITABLE", `${file} is no lock of cellward: delete it`, { cause: error });
+    throw unlockable(file, error);
   }
   const taken = db;
   return () => {
     taken.exec("ROLLBACK");
     taken.close();
   };
+}
+
+/** Why there can be no lock: the library says only that it can't, the file system says more. */
+function unlockable(file: string, error: unknown): AppError {
+  try {
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+  } catch (cause) {
+    return unwritable(file, cause);
+  }
+  return new AppError("FILE_UNWRITABLE", `${file}: no lock can be made there: ${(error as Error).message}`, {
+    cause: error,
+  });
 }
 
 function ownerText(file: string): string {

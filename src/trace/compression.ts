@@ -10,7 +10,7 @@ import { open } from "node:fs/promises";
 import { createGunzip, createGzip, constants as zlibConstants } from "node:zlib";
 import { Zstd } from "@hpcc-js/wasm-zstd";
 import { Decompress } from "fzstd";
-import { AppError, unreadable } from "../errors.ts";
+import { type AppError, unreadable, unwritable } from "../errors.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -156,7 +156,7 @@ export async function openSink(path: string): Promise<ByteSink> {
     file.once("open", () => resolve());
     file.once("error", reject);
   }).catch((error) => {
-    throw new AppError("FILE_UNWRITABLE", `${path}: ${(error as Error).message}`, { cause: error });
+    throw unwritable(path, error);
   });
   if (compression === "gzip") return gzipSink(path, file);
   if (compression === "zstd") return zstdSink(path, file, await Zstd.load());
@@ -218,7 +218,7 @@ function watch(path: string, file: WriteStream) {
   let failed: AppError | null = null;
   const waiting = new Set<(error: AppError) => void>();
   file.on("error", (error) => {
-    failed ??= new AppError("FILE_UNWRITABLE", `${path}: ${error.message}`, { cause: error });
+    failed ??= unwritable(path, error);
     for (const reject of waiting) reject(failed);
     waiting.clear();
   });

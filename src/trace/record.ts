@@ -1,7 +1,7 @@
 /** Records a broker's traffic as a trace. */
 import { writeFileSync } from "node:fs";
 import type { Clock } from "../contracts.ts";
-import { AppError } from "../errors.ts";
+import { AppError, unwritable } from "../errors.ts";
 import { type BrokerAddress, connectBroker } from "./broker.ts";
 import { createTraceWriter, type TraceWriter } from "./writer.ts";
 
@@ -43,7 +43,7 @@ export async function recordTrace(options: RecordOptions): Promise<RecordProgres
   try {
     writeFileSync(path, "");
   } catch (error) {
-    throw new AppError("FILE_UNWRITABLE", `${path}: ${(error as Error).message}`, { cause: error });
+    throw unwritable(path, error);
   }
   const startMs = clock.nowMs();
   const link = await connectBroker(options.broker);

@@ -165,12 +165,17 @@ describe("link and embedded broker, over TCP", () => {
     expect(wills[0]).toBe("lost");
   });
 
-  it("a taken port: is replaced by a free one, and said", async () => {
+  it("a taken port: an error that says what else could be set; with `fallback` a free one instead, and said", async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", () => resolve()));
     cleanups.push(() => holder.close());
     const taken = (holder.address() as { port: number }).port;
-    const made = await broker(taken);
+    await expect(startBroker({ port: taken })).rejects.toMatchObject({
+      code: "PORT_TAKEN",
+      message: expect.stringContaining("the port is in use; mqtt.url names a broker"),
+    });
+    const made = await startBroker({ port: taken, fallback: true });
+    cleanups.push(() => made.close());
     expect(made.insteadOf).toBe(taken);
     expect(made.port).not.toBe(taken);
     expect(made.host).toBe("127.0.0.1");

@@ -12,11 +12,11 @@ import { toySiteText } from "../support/toy-block.ts";
 const services = servicesOfTests();
 
 /** A house in a folder of its own, with a configuration that a test can add to. */
-function house(more = ""): { readonly dir: string; readonly config: string } {
+function house(more = "", brokerPort = 0, data = "data"): { readonly dir: string; readonly config: string } {
   const dir = services.dir();
   writeFileSync(join(dir, "site.yaml"), toySiteText());
   const config = join(dir, "cellward.yaml");
-  writeFileSync(config, `site: site.yaml\ndata_dir: data\nmqtt: {embedded: {port: 0}}\n${more}`);
+  writeFileSync(config, `site: site.yaml\ndata_dir: ${data}\nmqtt: {embedded: {port: ${brokerPort}}}\n${more}`);
   return { dir, config };
 }
 
@@ -52,7 +52,25 @@ describe("start of the service", () => {
     await new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));
     services.atEnd(() => new Promise((resolve) => other.close(resolve)));
     const { code, stderr } = await refused(house(`http: {port: ${port}}\n`).config);
-    expect(stderr).toContain(`PORT_TAKEN: port ${port} on 127.0.0.1 is in use`);
+    expect(stderr).toContain(`PORT_TAKEN: HTTP can't listen on 127.0.0.1:${port}: the port is in use; http.port sets`);
+    expect(code).toBe(4);
+  });
+
+  it("the port of the embedded broker is taken: it says so and ends, for sensors would publish to somebody else", async () => {
+    const port = await freePort();
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));
+    services.atEnd(() => new Promise((resolve) => other.close(resolve)));
+    const { code, stderr } = await refused(house("http: {port: 0}\n", port).config);
+    expect(stderr).toContain(
+      `PORT_TAKEN: the embedded broker can't listen on 127.0.0.1:${port}: the port is in use; mqtt.url`,
+    );
+    expect(code).toBe(4);
+  });
+
+  it("an address that is not this machine's: named, for HTTP as for the broker", async () => {
+    const { code, stderr } = await refused(house('http: {host: 192.0.2.1, token: "0123456789abcdef"}\n').config);
+    expect(stderr).toContain("PORT_TAKEN: HTTP can't listen on 192.0.2.1:8080: this machine has no such address");
     expect(code).toBe(4);
   });
 
@@ -75,8 +93,12 @@ describe("start of the service", () => {
     const file = house();
     writeFileSync(join(file.dir, "data"), "not a folder");
     const taken = await refused(file.config);
-    expect(taken.stderr).toContain(`FILE_UNWRITABLE: the data folder ${join(file.dir, "data")}`);
+    expect(taken.stderr).toContain(`FILE_UNWRITABLE: the data folder ${join(file.dir, "data")}: a file stands there`);
     expect(taken.code).toBe(3);
+    // Node's own way of making folders never came back from there.
+    const nowhere = await refused(house("", 0, "/proc/cellward").config);
+    expect(nowhere.stderr).toContain("FILE_UNWRITABLE: the data folder /proc/cellward: ");
+    expect(nowhere.code).toBe(3);
     const damaged = house();
     mkdirSync(join(damaged.dir, "data"));
     writeFileSync(join(damaged.dir, "data", "lock"), "x".repeat(3000));
