@@ -1,4 +1,15 @@
-import type { Alert, AlertChange, Command, CommandResult, Fix, Outcome, SensorId, Severity, Track } from "../model.ts";
+import type {
+  Alert,
+  AlertChange,
+  Candidate,
+  Command,
+  CommandResult,
+  Fix,
+  Outcome,
+  SensorId,
+  Severity,
+  Track,
+} from "../model.ts";
 
 /**
  * The life of one alert, as a pure reducer over independent facts (ISA-18.2 / OPC UA Part 9: activity, acknowledgement,
@@ -86,9 +97,11 @@ export function withTrack(
   setAside: readonly SensorId[] = [],
 ): Alert {
   const fix = track.fix;
-  const cell = named(alert.cell, fix);
   const lowered =
     severity === "low" ? (alert.evidence?.lowered ?? { at: track.lastEvidenceMs, cell: alert.cell }) : null;
+  const likeliest = named(alert.cell, fix);
+  // What is left of the place told before sends nobody to its door any more, nor does a phone that is used there next join this alert.
+  const cell = lowered !== null && fix.pOutside > (likeliest?.p ?? 0) ? null : (likeliest?.cell ?? null);
   return {
     ...alert,
     severity,
@@ -136,10 +149,10 @@ const RENAME_ODDS = 2;
  * The cell that an alert names: the likeliest, but the one it named before for as long as no other is clearly likelier, so that two
  * equal neighbours do not send an officer to and fro. `candidates` always say which is likeliest now.
  */
-function named(before: string | null, fix: Fix): string | null {
+function named(before: string | null, fix: Fix): Candidate | undefined {
   const top = fix.candidates[0];
   const was = fix.candidates.find((c) => c.cell === before);
-  return was && top && top.p < RENAME_ODDS * was.p ? was.cell : (top?.cell ?? null);
+  return was && top && top.p < RENAME_ODDS * was.p ? was : top;
 }
 
 function positionOf(fix: Fix): Alert["position"] {
@@ -152,6 +165,9 @@ function positionOf(fix: Fix): Alert["position"] {
   };
 }
 
+/** Another place that is less likely is not worth a word: it would read 0 %. */
+const LEAST_TOLD_P = 0.005;
+
 /** One sentence: where, how sure, and why. */
 function describe(
   track: Track,
@@ -159,13 +175,16 @@ function describe(
   setAside: readonly SensorId[],
   lowered: { readonly cell: string | null } | null,
 ): string {
-  const top = track.fix.candidates.find((c) => c.cell === cell);
   const strongest = track.sensors[0];
-  const where = top ? `${top.cell} (${Math.round(top.p * 100)} %)` : "outside";
-  const rest = track.fix.candidates
-    .filter((c) => c.cell !== cell)
+  const percent = (p: number) => `${Math.round(p * 100)} %`;
+  const outside = { cell: null, p: track.fix.pOutside };
+  const places = [...track.fix.candidates, outside].sort((a, b) => b.p - a.p);
+  const { p } = places.find((c) => c.cell === cell) ?? outside;
+  const where = `${cell === null ? "outside" : `in ${cell}`} (${percent(p)})`;
+  const rest = places
+    .filter((c) => c.cell !== cell && c.p >= LEAST_TOLD_P)
     .slice(0, 2)
-    .map((c) => `${c.cell} ${Math.round(c.p * 100)} %`)
+    .map((c) => `${c.cell ?? "outside"} ${percent(c.p)}`)
     .join(", ");
   const why = strongest
     ? `${track.sensors.length} ${track.sensors.length === 1 ? "sensor hears" : "sensors hear"} it, ` +
@@ -174,7 +193,7 @@ function describe(
   const without = setAside.length > 0 ? ` Set aside, as others contradict: ${setAside.join(", ")}.` : "";
   const before =
     lowered === null ? "" : ` Lowered: told as in ${lowered.cell ?? "no cell"} before, now where nobody is held.`;
-  return `Phone in use in ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.${without}${before}`;
+  return `Phone in use ${where}${rest ? `, else ${rest}` : ""}: ${why} in ${track.bands.join(", ")}.${without}${before}`;
 }
 
 /** Whether a change is worth telling: the facts an officer acts on, not every wobble of a probability. */

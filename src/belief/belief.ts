@@ -132,14 +132,16 @@ export class Belief {
     if (outcome === null || (kind !== "phone-active" && kind !== "phone-found")) return;
     this.#record.alert(kind, outcome);
     if (outcome === "staff" || outcome === "false") this.#dismiss(id);
+    // Of an alert that was lowered since, the cell that it had sent somebody to.
+    const cell = alert.cell ?? alert.evidence?.lowered?.cell ?? null;
     const searched = outcome === "found" || outcome === "not-found" ? outcome : null;
     const pass = this.#evidence.find((e) => e.kind === "pass" && e.id === id);
     if (pass?.kind === "pass") {
       // That a person carried something else than a phone is as good as nothing found.
       const told = searched ?? (outcome === "false" || outcome === "staff" ? "not-found" : null);
       this.#take({ ...pass, searched: told });
-    } else if (searched !== null && alert.cell !== null) {
-      this.search(alert.cell, searched === "found", tMs, id);
+    } else if (searched !== null && cell !== null) {
+      this.search(cell, searched === "found", tMs, id);
     }
   }
 

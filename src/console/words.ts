@@ -56,13 +56,9 @@ export function activityWords(alert: Alert): string {
   return alert.activity === null ? "" : ACTIVITIES[alert.activity];
 }
 
-/**
- * Whether a phone is rather outside than in the cell its alert names: in none, or lowered since, when the cell is only what is left of
- * where it was told before.
- */
+/** Whether a phone is told to be outside: its alert names no cell. */
 export function isOutside(alert: Alert): boolean {
-  if (alert.kind !== "phone-active") return false;
-  return alert.cell === null || (alert.evidence?.lowered !== undefined && (alert.p_outside ?? 0) > (cellP(alert) ?? 0));
+  return alert.kind === "phone-active" && alert.cell === null;
 }
 
 /** Where it is, in one name: outside, the alert's cell, or for what has neither the block or the kind of alert. */

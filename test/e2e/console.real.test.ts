@@ -250,7 +250,7 @@ describe("console", () => {
     service.put(told);
     const evidence = { ...told.evidence!, lowered: { at: t, cell: "b1-1-05" } };
     const candidates = [{ cell: "b1-1-05", p: 0.05 }];
-    service.put({ ...told, version: 2, severity: "low", candidates, p_outside: 0.9, evidence });
+    service.put({ ...told, version: 2, severity: "low", cell: null, candidates, p_outside: 0.9, evidence });
     await page.getByText(/^Lowered at .*: told as in b1-1-05 before, now where nobody is held\.$/).waitFor();
     expect(await cells(page)).toEqual(["outside"]);
     expect(await page.locator(".zone.alert").count()).toBe(0);

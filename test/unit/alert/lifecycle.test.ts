@@ -80,6 +80,26 @@ describe("alert lifecycle", () => {
     expect(again.text).not.toContain("Lowered");
   });
 
+  it("lowered, and rather outside than in what is left of its cell: names no cell, and its text says outside; back: the cell again", () => {
+    const told = withTrack(fresh(), track(0.9), "high", 0.5);
+    const left = (p: number, pOutside: number): Track => ({
+      ...track(p),
+      fix: { ...track(p).fix, candidates: [{ cell: "b1-0-01", p }], pOutside },
+    });
+    const away = withTrack(told, left(0.1, 0.88), "low", 0.5);
+    expect(away.cell).toBeNull();
+    expect(away.text).toMatch(/^Phone in use outside \(88 %\), else b1-0-01 10 %: /);
+    expect(away.text).toContain("Lowered: told as in b1-0-01 before");
+    expect(worthTelling(told, away)).toBe(true);
+    const back = withTrack(away, left(0.6, 0.35), "high", 0.5);
+    expect(back.cell).toBe("b1-0-01");
+    expect(back.text).toMatch(/^Phone in use in b1-0-01 \(60 %\), else outside 35 %: /);
+    // Not lowered, a search still pays: its cell stays, and how likely outside is stands beside it.
+    const unsure = withTrack(told, left(0.4, 0.58), "high", 0.5);
+    expect(unsure.cell).toBe("b1-0-01");
+    expect(unsure.text).toMatch(/^Phone in use in b1-0-01 \(40 %\), else outside 58 %: /);
+  });
+
   it("two equal neighbours take turns as the likeliest: the alert goes on naming the first, until the odds are two to one", () => {
     const first = withTrack(fresh(), track(0.55), "high", 0.5);
     expect(first.cell).toBe("b1-0-01");
