@@ -1,6 +1,7 @@
 import type { SensorLook } from "./alert/health.ts";
 import type { Misplaced } from "./alert/placement.ts";
 import type { BandId, Birth, ChannelStatus, ReadingBatch, Rollup, SensorId, SensorState } from "./model.ts";
+import { came, delayMs, isUnderWay, nothingUnderWay, REORDER_MS, type UnderWay } from "./underway.ts";
 
 /**
  * The pipeline's filing room: one lane a sensor, in which batches wait until their window of event time is judged, then
@@ -45,11 +46,6 @@ export interface LanesOptions {
   readonly onLate: (batch: ReadingBatch) => void;
 }
 
-/**
- * How long an eager window waits for event-driven sensors, which never show that they have nothing more to say. Two seconds
- * is the usual reorder time of MQTT sensor networks (Sparkplug: "as little as a couple of seconds").
- */
-const REORDER_MS = 2000;
 /** A periodic sensor that has missed this many of its periods is not waited for. */
 const MISSED_PERIODS = 3;
 /**
@@ -90,6 +86,7 @@ interface Lane {
   returnedMs: number;
   /** Time that the last batch spanned: how long the next one may take to come. */
   spanMs: number;
+  readonly underWay: UnderWay;
   drainedMs: number;
   /** From when to when it was heard in time, oldest first. */
   covered: { readonly fromMs: number; untilMs: number }[];
@@ -164,6 +161,7 @@ export class Lanes {
     if (nowMs - lane.lastArrivalMs > patienceMs(lane)) lane.returnedMs = nowMs;
     lane.lastArrivalMs = nowMs;
     lane.spanMs = batch.dtMs * (batch.count - 1);
+    came(lane.underWay, batch, nowMs, this.options.holdMs);
     const open = this.firstOpen(lane);
     let fresh = batch;
     if (batch.tsMs < open) {
@@ -203,9 +201,15 @@ export class Lanes {
     if (nowMs >= endMs + holdMs) return endMs;
     let waitedFor = 0;
     for (const lane of this.lanes.values()) {
-      if (lane.periodMs === 0 || !lane.online) continue;
       const period = lane.periodMs;
-      if (period === null) return eager && nowMs >= endMs + REORDER_MS ? endMs : null;
+      if (!lane.online) continue;
+      if (isUnderWay(lane.underWay, this.judgedMs, endMs, period ?? 0, nowMs)) return null;
+      if (period === 0) continue;
+      if (period === null) {
+        if (!eager || nowMs < endMs + REORDER_MS) return null;
+        waitedFor++;
+        continue;
+      }
       if (eager && nowMs - lane.lastArrivalMs > patienceMs(lane)) continue;
       if ((eager ? lane.lastTsMs + period : lane.lastTsMs) < endMs) return null;
       waitedFor++;
@@ -380,6 +384,7 @@ export class Lanes {
         lastArrivalMs: Number.NEGATIVE_INFINITY,
         returnedMs: Number.NEGATIVE_INFINITY,
         spanMs: 0,
+        underWay: nothingUnderWay(),
         drainedMs: Number.NEGATIVE_INFINITY,
         covered: [],
         pending: [],
@@ -485,7 +490,8 @@ export class Lanes {
     for (const { slots, slotOf: _, ...lane } of this.lanes.values()) {
       const saved = slots.map(({ channel: _, ...slot }) => slot);
       const covered = lane.covered.map((c) => ({ ...c }));
-      lanes.push({ ...lane, pending: [...lane.pending], covered, slots: saved });
+      const underWay = { ...lane.underWay };
+      lanes.push({ ...lane, underWay, pending: [...lane.pending], covered, slots: saved });
     }
     return { judgedMs: this.judgedMs, lanes };
   }
@@ -498,6 +504,7 @@ export class Lanes {
       const lane = Object.assign(this.lane(saved.block, saved.sensor), saved, {
         pending: [...saved.pending],
         covered: saved.covered.map((c) => ({ ...c })),
+        underWay: { ...nothingUnderWay(), ...saved.underWay },
       });
       for (const slot of slots) Object.assign(this.slot(lane, slot.band), slot);
     }
@@ -506,7 +513,8 @@ export class Lanes {
 
 /** How long after its last message a sensor is waited for. */
 function patienceMs(lane: Lane): number {
-  return Math.max(REORDER_MS, MISSED_PERIODS * (lane.periodMs ?? 0)) + lane.spanMs;
+  const periodMs = lane.periodMs ?? 0;
+  return Math.max(REORDER_MS, MISSED_PERIODS * periodMs, delayMs(lane.underWay) + periodMs) + lane.spanMs;
 }
 
 /** Adds `count` values to a second's sums. Mean of power, not of dBm. */

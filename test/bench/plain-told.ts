@@ -168,7 +168,7 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
         const made = single(reading, next[sensor]!);
         if (made === null) continue;
         next[sensor]!++;
-        yield made;
+        if (way.lost?.(reading) !== true) yield made;
         continue;
       }
       const of = open[sensor]!;

@@ -78,7 +78,9 @@ export interface Way {
   readonly point?: (xM: number, yM: number) => Point;
   /** How much later than else a message of a reading comes, ms. */
   readonly lateMs?: (reading: Reading) => number;
-  /** What becomes of the readings; null: it never arrives. */
+  /** Whether a message is sent and never arrives. */
+  readonly lost?: (reading: Reading) => boolean;
+  /** What becomes of the readings; null: it is never sent. */
   readonly becomes?: (reading: Reading, block: PlainBlock) => Reading | null;
 }
 
@@ -86,6 +88,8 @@ export interface Way {
 const of = (sensor: number, purpose: number) => mulberry32(1000 * purpose + sensor)();
 /** The same between -1 and 1. */
 const about = (sensor: number, purpose: number) => 2 * of(sensor, purpose) - 1;
+const isLost = (r: Reading) => of(r.sensor, 10 + r.seq) < 1 / 12;
+const lateMs = (r: Reading) => Math.floor(LATE_MS * of(r.sensor, 1e5 + r.seq));
 const secondOf = (r: Reading) => (r.tsMs - START_MS) / 1000;
 
 const round = (v: number) => Math.round(10 * v) / 10;
@@ -153,8 +157,10 @@ export const WAYS: Readonly<Record<string, Way>> = {
       return { ...r, tsMs: Math.round(r.tsMs + CLOCK_OFF_MS * about(r.sensor, 1) + driftMs) };
     },
   },
-  /** One reading in twelve never arrives. */
+  /** One reading in twelve is never made. */
   lossy: { becomes: (r) => (of(r.sensor, 10 + r.seq) < 1 / 12 ? null : r) },
+  /** One message in twelve never arrives. */
+  losing: { live: true, lost: isLost },
   cut: {
     becomes: (r) => {
       const [fromMs, toMs] = CUT_S.map((s) => START_MS + 1000 * s) as [number, number];
@@ -209,7 +215,9 @@ export const WAYS: Readonly<Record<string, Way>> = {
   "only cells": { site: onlyCells },
   off: { offS: [600, 720] },
   twice: { twice: true },
-  disorder: { lateMs: (r) => Math.floor(LATE_MS * of(r.sensor, 1e5 + r.seq)) },
+  disorder: { lateMs },
+  "disorder live": { lateMs, live: true },
+  "disorder and losing": { lateMs, lost: isLost, live: true },
   floats: { becomes: (r) => scaled(r, (v, b) => v + Math.round(1e5 * about(r.sensor, 2e5 + 3 * r.seq + b)) / 2e6) },
   /** Clocks that tell whole seconds: several readings have one instant. */
   seconds: { becomes: (r) => ({ ...r, tsMs: 1000 * Math.floor(r.tsMs / 1000) }) },
