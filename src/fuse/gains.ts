@@ -145,7 +145,7 @@ function groupDoors(site: Site, group: PlaceGroup, places: Places): ZoneDoor[] {
   const { floor } = group;
   const { geometry } = places;
   const stated = doorsNear(site, geometry, group.zone, floor);
-  const assumed = stated.length === 0 ? assumedDoor(site, geometry, group.zone) : null;
+  const assumed = stated.length === 0 ? assumedDoor(site, geometry, group.zone, floor) : null;
   return (assumed === null ? stated : [-1]).map((index) => {
     const door = assumed ?? places.plan.doors(floor)[index]!;
     const square = squareOf(places, `door ${door.nx > 0} ${door.ny > 0}`, floor, door.xM, door.yM);

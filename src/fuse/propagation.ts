@@ -6,7 +6,7 @@
  * in one), with the walls and slabs left on those legs. Both are added as powers, because behind concrete the way through
  * the door is the stronger one. Without the door path, walls several rooms away look far more telling than they are.
  */
-import type { Band, Door, Floor, LossDb, Site, Wall } from "../model.ts";
+import type { Band, Door, Floor, LossDb, Site, Wall, Zone } from "../model.ts";
 
 /** Near field and body: closer than this, distance says nothing more. */
 const NEAREST_M = 0.7;
@@ -319,6 +319,13 @@ function doorRange(wall: Wall): { from: number; to: number; door: Door } | null 
   return { from: (door.atM - door.widthM / 2) / length, to: (door.atM + door.widthM / 2) / length, door };
 }
 
+/** A cell or another room, the box around it with some reach beyond, and its middle. */
+export interface FloorRoom {
+  readonly zone: Zone;
+  readonly box: { readonly x0: number; readonly y0: number; readonly x1: number; readonly y1: number };
+  readonly middle: readonly [xM: number, yM: number];
+}
+
 /** Tunable parts of the propagation model; calibration overrides them. */
 export interface PathLoss {
   /** Path-loss exponent n. */
@@ -341,6 +348,8 @@ export class PlanGeometry {
   /** What was found of zones and their doors, by zone: indices into their floor's doors, and doors assumed where none is stated. */
   readonly doorsOfZone = new Map<string, readonly number[]>();
   readonly assumedDoors = new Map<string, DoorPoint | null>();
+  /** Rooms by floor, as they are searched for doors. */
+  readonly roomsOfFloor = new Map<number, readonly FloorRoom[]>();
   readonly #obstacles = new Obstacles();
   readonly #floors: PlanFloor[];
   readonly #sets = new CrossingSets();
@@ -428,6 +437,13 @@ export class PlanGeometry {
 
   doors(floor: number): readonly FloorDoor[] {
     return this.#floors[floor]!.doors;
+  }
+
+  /** Whether nothing stands between two points of a floor, no door either. Records nothing. */
+  isClear(floor: number, ax: number, ay: number, bx: number, by: number): boolean {
+    const counts = this.#counts.fill(0);
+    this.#floors[floor]!.hash.cross(ax, ay, bx, by, counts, this.#lowestDb, Number.POSITIVE_INFINITY);
+    return counts.every((n) => n === 0);
   }
 
   /**

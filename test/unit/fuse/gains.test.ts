@@ -188,3 +188,59 @@ describe("gains of a plan without doors", () => {
     expect(Math.sqrt(square / count)).toBeLessThan(2);
   });
 });
+
+describe("gains of a room that is drawn in parts", () => {
+  /** Front and back of each cell as two zones, with no wall between them. */
+  const parted = (of: Site): Site => ({
+    ...of,
+    zones: of.zones.flatMap((z) => {
+      if (z.kind !== "cell") return [z];
+      const ys = z.polygon.map((p) => p[1]);
+      const [lo, hi] = [Math.min(...ys), Math.max(...ys)];
+      const half = (from: number, to: number) => z.polygon.map(([x, y]) => [x, y === lo ? from : to] as const);
+      const middle = (lo + hi) / 2;
+      return [
+        { ...z, id: `${z.id}-a`, polygon: half(lo, middle) },
+        { ...z, id: `${z.id}-b`, polygon: half(middle, hi) },
+      ];
+    }),
+  });
+
+  it.each([
+    ["doors stated", (s: Site): Site => s],
+    ["doors left out", (s: Site): Site => ({ ...s, walls: s.walls.map((w) => ({ ...w, door: null })) })],
+  ])("%s: both parts have the way through the room's door", (_, told) => {
+    const whole = told(corridorSite());
+    const path = { exponent: 2, wallFactor: 1, slabFactor: 1 };
+    const losses = (of: Site) => {
+      const places = whole.zones
+        .filter((z) => z.kind === "cell")
+        .flatMap((z) => {
+          const [[x0, y0], , [x1, y1]] = z.polygon as [readonly number[], unknown, readonly number[]];
+          return [0.3, 0.8].map((share) => [(x0! + x1!) / 2 + 0.3, y0! + share * (y1! - y0!)] as const);
+        });
+      return places.map(([x, y]) => {
+        const zone = of.zones.find(
+          (z) =>
+            z.kind === "cell" &&
+            Math.min(...z.polygon.map((p) => p[0])) < x &&
+            x < Math.max(...z.polygon.map((p) => p[0])) &&
+            Math.min(...z.polygon.map((p) => p[1])) < y &&
+            y < Math.max(...z.polygon.map((p) => p[1])),
+        )!;
+        const at = { xM: Float64Array.of(x), yM: Float64Array.of(y), zM: 1.2 };
+        const lost = new Float64Array(of.sensors.length);
+        walkPaths(of, [{ zone: zone.id, floor: 0, open: false, ...at }], of.sensors, of.bands[0]!, (_p, s, d, w, f) => {
+          lost[s] = path.exponent * d + w + f;
+        });
+        return lost;
+      });
+    };
+    const [one, two] = [losses(whole), losses(parted(whole))];
+    one.forEach((lost, i) => {
+      lost.forEach((db, s) => {
+        expect(Math.abs(two[i]![s]! - db)).toBeLessThan(0.01);
+      });
+    });
+  });
+});
