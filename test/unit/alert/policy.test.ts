@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { open, withTrack } from "../../../src/alert/lifecycle.ts";
 import { POLICY_DEFAULTS, Policy } from "../../../src/alert/policy.ts";
 import type { Track } from "../../../src/model.ts";
 import { box, sensor, site, zone } from "../fuse/world.ts";
@@ -53,6 +54,73 @@ describe("policy", () => {
   it("a phone more likely in a cell than in the corridor: alerted after the patience", () => {
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs - 1000)).toBe(false);
     expect(POLICY.opens(track({}), POLICY_DEFAULTS.patienceMs)).toBe(true);
+  });
+
+  describe("one incident per door", () => {
+    const cells = ["c1", "c2", "c3", "c4", "c5", "c6"];
+    const policy = new Policy(
+      site({
+        zones: [
+          ...cells.map((id, i) => zone(id, box(3 * i, 0, 3 * i + 3, 4))),
+          zone("hall", box(0, 4, 18, 7), { kind: "corridor" }),
+        ],
+      }),
+    );
+    /** The likeliest first. */
+    const at = (p: Record<string, number>): Track["fix"] => ({
+      ...sure(1),
+      candidates: Object.entries(p).map(([cell, share]) => ({ cell, p: share })),
+    });
+    const alertAt = (fix: Track["fix"]) =>
+      withTrack(
+        open({
+          id: "a",
+          site: "s",
+          block: "b1",
+          kind: "phone-active",
+          severity: "medium",
+          text: "",
+          tMs: 0,
+          firstEvidenceMs: 0,
+          latched: true,
+        }),
+        track({ fix }),
+        "medium",
+        0.5,
+      );
+    const joins = (one: Track["fix"], other: Track["fix"]) =>
+      policy.sameIncident(track({ id: "u", fix: one }), [alertAt(other)]) !== null;
+
+    it("likely in the same cell: joined, also behind a corridor that leads", () => {
+      expect(joins(at({ c1: 0.7, c2: 0.3 }), at({ c1: 0.6, c2: 0.4 }))).toBe(true);
+      expect(joins(at({ hall: 0.5, c1: 0.4, c2: 0.1 }), at({ hall: 0.5, c1: 0.4, c2: 0.1 }))).toBe(true);
+    });
+
+    it("another cell leads: two", () => {
+      expect(joins(at({ c1: 0.7, c2: 0.3 }), at({ c2: 0.6, c1: 0.4 }))).toBe(false);
+    });
+
+    it("behind a corridor that leads both, anywhere along it: two", () => {
+      expect(joins(at({ hall: 0.4, c1: 0.35, c2: 0.25 }), at({ hall: 0.4, c4: 0.35, c5: 0.25 }))).toBe(false);
+    });
+
+    it("the same cell leads, but either may be anywhere: two", () => {
+      const anywhere = at({ c1: 0.17, c2: 0.16, c3: 0.16, c4: 0.16, c5: 0.16, c6: 0.16 });
+      expect(joins(anywhere, anywhere)).toBe(false);
+    });
+
+    it("the cell that the alert still names counts, not one that has just become as likely", () => {
+      const before = alertAt(at({ c1: 0.55, c2: 0.45 }));
+      const renamed = withTrack(before, track({ fix: at({ c2: 0.55, c1: 0.45 }) }), "medium", 0.5);
+      expect(renamed.cell).toBe("c1");
+      expect(policy.sameIncident(track({ id: "u", fix: at({ c1: 0.8, c2: 0.2 }) }), [renamed])).toBe(renamed);
+      expect(policy.sameIncident(track({ id: "u", fix: at({ c2: 0.8, c1: 0.2 }) }), [renamed])).toBeNull();
+    });
+
+    it("an alert that is over is joined by nobody", () => {
+      const over = { ...alertAt(at({ c1: 0.9, c2: 0.1 })), active: false };
+      expect(policy.sameIncident(track({ id: "u", fix: at({ c1: 0.9, c2: 0.1 }) }), [over])).toBeNull();
+    });
   });
 
   describe("heard outdoors", () => {
