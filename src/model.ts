@@ -470,6 +470,8 @@ export interface Alert {
   readonly site: SiteId;
   readonly block: BlockId | null;
   readonly kind: AlertKind;
+  /** Extension: the sensor whose fault or tampering it is, or whose scan; absent where it is not one sensor's. */
+  readonly sensor?: SensorId;
   readonly severity: Severity;
   readonly cell: ZoneId | null;
   readonly candidates: readonly Candidate[];

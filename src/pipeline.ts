@@ -236,6 +236,7 @@ export class BlockPipeline {
     const percent = (p: number) => `${(100 * p).toFixed(p < 0.1 ? 1 : 0)} %`;
     const score = scan.score === null ? "" : `, score ${scan.score}`;
     this.alerts.found(id, place, {
+      sensor: scan.sensor,
       severity: scanSeverity(told.p),
       text: `Scanner ${scan.sensor} (${scan.method}) found something${where}${score}; its alarms multiply the odds of a phone by ${told.oddsRatio.toFixed(1)}, to ${percent(told.p)}.`,
       tMs: scan.tsMs,

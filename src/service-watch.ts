@@ -172,7 +172,8 @@ export class ServiceWatch {
     severity: Severity,
     text: string,
   ): void {
-    this.judge(at, { key: `${key}-${id}`, block, kind: "sensor-fault", severity, text }, holds, holdMs);
+    const fault: BookedFault = { key: `${key}-${id}`, block, kind: "sensor-fault", sensor: id, severity, text };
+    this.judge(at, fault, holds, holdMs);
   }
 
   private judge({ nowMs, monotonicMs }: At, fault: BookedFault, holds: boolean, holdMs: number): void {

@@ -50,7 +50,7 @@ export interface BookOptions {
   readonly onClosed: (alert: Alert, nowMs: number) => void;
 }
 
-/** Open alerts are bounded: past this, the oldest that nobody needs to see any more goes first. */
+/** Open alerts are bounded: past this, the oldest that is over goes first, one that somebody has seen before others. */
 const MAX_OPEN_ALERTS = 1000;
 /** Closed ones that are remembered, against late readings of the same use. */
 const MAX_SETTLED = 200;
@@ -125,7 +125,10 @@ export class AlertBook {
   judged(endMs: number): void {
     // What was not sure enough to open at once opens when its time is up, also when the phone has fallen silent since.
     for (const track of this.waiting.values()) {
-      if (this.opens(track, endMs)) this.track(track, false, endMs);
+      if (!this.opens(track, endMs)) continue;
+      this.raise(track, endMs);
+      const alert = this.alertOfTrack.get(track.id);
+      if (alert !== undefined) this.use(track, alert);
     }
     for (const alert of this.alerts.values()) {
       const expired = expireShelf(alert, endMs);
@@ -161,7 +164,11 @@ export class AlertBook {
   }
 
   /** A scanner's hit: an alert of its own, which latches, as a search must answer it. Under an id that is open it says nothing new. */
-  found(id: string, place: ZoneId | null, hit: { severity: Severity; text: string; tMs: number }): void {
+  found(
+    id: string,
+    place: ZoneId | null,
+    hit: { sensor: SensorId; severity: Severity; text: string; tMs: number },
+  ): void {
     if (this.alerts.has(id)) return;
     const alert = this.opened({ id, kind: "phone-found", ...hit, firstEvidenceMs: hit.tMs, latched: true });
     const candidates = place === null ? [] : [{ cell: place, p: 1 }];
@@ -170,10 +177,9 @@ export class AlertBook {
 
   fault(fault: Fault, tMs: number): void {
     const id = `${this.o.block}-${tMs.toString(36)}-${fault.key.replace(":", "-")}`;
-    const { kind, severity, text } = fault;
     this.alertOfFault.set(fault.key, id);
-    const latched = kind === "tamper";
-    this.tell("new", null, this.opened({ id, kind, severity, text, tMs, firstEvidenceMs: tMs, latched }), tMs);
+    const latched = fault.kind === "tamper";
+    this.tell("new", null, this.opened({ ...fault, id, tMs, firstEvidenceMs: tMs, latched }), tMs);
   }
 
   faultEnded(key: string, endMs: number): void {
@@ -209,12 +215,14 @@ export class AlertBook {
     }
   }
 
-  /** A track that feeds no alert: it opens one, joins one, is counted only, or waits. */
+  /** A track that feeds no alert: it should open one, or waits. */
   private consider(track: Track, tMs: number): void {
-    if (!this.opens(track, tMs)) {
-      this.waiting.set(track.id, track);
-      return;
-    }
+    if (this.opens(track, tMs)) this.raise(track, tMs);
+    else this.waiting.set(track.id, track);
+  }
+
+  /** A track that should open an alert: it opens one, joins one, or is counted only. */
+  private raise(track: Track, tMs: number): void {
     this.waiting.delete(track.id);
     if (this.o.learning.active(tMs)) {
       this.o.learning.count(track, tMs);
@@ -318,11 +326,9 @@ export class AlertBook {
     }
     this.alerts.set(alert.id, alert);
     if (this.alerts.size <= MAX_OPEN_ALERTS) return;
-    for (const old of this.alerts.values()) {
-      if (old.active) continue;
-      this.alerts.delete(old.id);
-      break;
-    }
+    const ended = [...this.alerts.values()].filter((a) => !a.active);
+    const least = ended.find((a) => a.acked) ?? ended[0];
+    if (least) this.alerts.delete(least.id);
   }
 
   /** Everything needed to go on as if never stopped; survives structured cloning. */

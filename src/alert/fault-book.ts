@@ -47,28 +47,17 @@ export class FaultBook {
   raise(fault: BookedFault, tMs: number): void {
     const id = `${PREFIX}${fault.key}-${Math.floor(tMs).toString(36)}`;
     if (this.openByKey.has(fault.key) || this.seen.has(id)) return;
-    const { block, kind, severity, text } = fault;
-    const latched = kind === "tamper";
-    const alert = open({
-      id,
-      site: this.site,
-      block,
-      kind,
-      severity,
-      text,
-      tMs,
-      firstEvidenceMs: tMs,
-      latched,
-    });
+    const latched = fault.kind === "tamper";
+    const alert = open({ ...fault, id, site: this.site, tMs, firstEvidenceMs: tMs, latched });
     this.tell("new", null, alert, tMs);
   }
 
-  /** The condition is over: the alert closes, or, where somebody must have seen it, stays until then. */
+  /** The condition is over: the alert closes, or, where it latches, stays until somebody closes it. */
   end(key: string, tMs: number): void {
     const alert = this.openByKey.get(key);
     if (!alert?.active) return;
     const after = { ...alert, active: false, last_evidence_at: tMs };
-    this.tell("end", alert, alert.latched && !alert.acked ? after : close(after, tMs), tMs);
+    this.tell("end", alert, alert.latched ? after : close(after, tMs), tMs);
   }
 
   isOpen(key: string): boolean {
@@ -78,7 +67,7 @@ export class FaultBook {
   /** Two readings came under one number: a second device uses the sensor's name, or somebody injects messages. */
   conflict(block: BlockId, sensor: SensorId, tMs: number): void {
     const text = `Two different readings came from ${sensor} under one number: a second device uses its name, or messages are injected.`;
-    this.raise({ key: `conflict-${sensor}`, block, kind: "tamper", severity: "critical", text }, tMs);
+    this.raise({ key: `conflict-${sensor}`, block, kind: "tamper", sensor, severity: "critical", text }, tMs);
   }
 
   expireShelves(nowMs: number): void {

@@ -41,6 +41,8 @@ export interface Fault {
   /** Stable identity of the condition within the block. */
   readonly key: string;
   readonly kind: "sensor-fault" | "service-fault" | "tamper";
+  /** Whose condition it is; absent where it is not one sensor's. */
+  readonly sensor?: SensorId;
   readonly severity: Severity;
   readonly text: string;
 }
@@ -110,52 +112,31 @@ export class SensorHealth {
     if (tMs - this.floorsMs >= FLOOR_LOOK_MS) this.lookAtFloors(tMs, all);
     for (const s of all) {
       if (s.lastTsMs === Number.NEGATIVE_INFINITY) continue; // never heard: commissioning's business, not an officer's
-      if (s.tamper)
-        add(
-          found,
-          fault(`tamper:${s.sensor}`, "tamper", "critical", `Sensor ${s.sensor} reports that its case was opened.`),
-        );
+      if (s.tamper) {
+        const text = `Sensor ${s.sensor} reports that its case was opened.`;
+        add(found, { ...sensorFault("tamper", s.sensor, text), kind: "tamper", severity: "critical" });
+      }
       if (s.periodMs !== 0) {
         periodic++;
         const limitMs = Math.max(this.options.silentMs, SILENT_PERIODS * (s.periodMs ?? 1000));
         if (!s.online || tMs - s.lastTsMs > limitMs) {
           gone.add(s.sensor);
           const why = s.online ? `has sent nothing for ${Math.round((tMs - s.lastTsMs) / 1000)} s` : "is offline";
-          silent.push(
-            fault(
-              `silent:${s.sensor}`,
-              "sensor-fault",
-              "medium",
-              `Sensor ${s.sensor} ${why}: the cells it covers are watched by its neighbours only.`,
-            ),
-          );
+          const text = `Sensor ${s.sensor} ${why}: the cells it covers are watched by its neighbours only.`;
+          silent.push(sensorFault("silent", s.sensor, text));
           continue;
         }
       }
       const stuck = s.channels.filter((c) => c.status === "stuck").map((c) => c.band);
       if (stuck.length > 0) {
-        add(
-          found,
-          fault(
-            `stuck:${s.sensor}`,
-            "sensor-fault",
-            "medium",
-            `Sensor ${s.sensor} reports the same value over and over in ${stuck.join(", ")}: it is not measuring there.`,
-          ),
-        );
+        const text = `Sensor ${s.sensor} reports the same value over and over in ${stuck.join(", ")}: it is not measuring there.`;
+        add(found, sensorFault("stuck", s.sensor, text));
       }
     }
     this.addReception(found, all, gone, tMs);
     if (periodic >= COMMON_FROM && silent.length > periodic / 2) {
-      add(
-        found,
-        fault(
-          "blind",
-          "service-fault",
-          "critical",
-          `${silent.length} of ${periodic} sensors are silent: the block is blind. Look at its network and broker first.`,
-        ),
-      );
+      const text = `${silent.length} of ${periodic} sensors are silent: the block is blind. Look at its network and broker first.`;
+      add(found, { key: "blind", kind: "service-fault", severity: "critical", text });
     } else {
       for (const f of silent) add(found, f);
       this.addZones(found, gone);
@@ -180,7 +161,7 @@ export class SensorHealth {
           misplaced === "moved"
             ? `Sensor ${sensor} hears phones where it used not to, and not where it used to: was it moved? Cells near it may be mistaken.`
             : `Sensor ${sensor} hears phones much weaker than it used to, its neighbours do not: look for something that covers it.`;
-        add(found, fault(`${misplaced}:${sensor}`, "sensor-fault", "medium", text));
+        add(found, sensorFault(misplaced, sensor, text));
       }
       if (distrust) {
         const { offsetDb } = distrust;
@@ -189,11 +170,11 @@ export class SensorHealth {
             ? "does not fit what the others hear of phones, now too loud, now too weak: does it hang where the site file says?"
             : `reads some ${Math.abs(offsetDb)} dB too ${offsetDb > 0 ? "much" : "little"} for what the others hear: look at its gain, antenna and cover.`;
         const text = `Sensor ${sensor} ${what} It is set aside when phones are located.`;
-        add(found, fault(`distrusted:${sensor}`, "sensor-fault", "medium", text));
+        add(found, sensorFault("distrusted", sensor, text));
       }
       if (saturation !== undefined && saturation !== null && saturation > this.options.saturation) {
         const text = `Sensor ${sensor} is overdriven ${Math.round(100 * saturation)} % of the time: it hears little else.`;
-        add(found, fault(`saturated:${sensor}`, "sensor-fault", "medium", text));
+        add(found, sensorFault("saturated", sensor, text));
       }
       const shift = this.shifted.get(sensor);
       if (!shift || tMs - shift.sinceMs < this.options.shiftMs) continue;
@@ -202,7 +183,7 @@ export class SensorHealth {
         shift.db < 0
           ? `Sensor ${sensor} hears ${db} dB less than it used to, its neighbours do not: look for a lost antenna or a cover.`
           : `The noise at ${sensor} is ${db} dB higher than it used to be, at its neighbours it is not: it hears weak phones no more.`;
-      add(found, fault(`${shift.db < 0 ? "deaf" : "drowned"}:${sensor}`, "sensor-fault", "medium", text));
+      add(found, sensorFault(shift.db < 0 ? "deaf" : "drowned", sensor, text));
     }
   }
 
@@ -219,7 +200,7 @@ export class SensorHealth {
     // Another set of zones is another fault: who reads the alert must see which.
     const key = `zones:${blind.length}-${blind[0]!.zone}`;
     const text = `No sensor near ${named}${more} works: a phone there is heard from afar at best.`;
-    add(found, fault(key, "service-fault", "high", text));
+    add(found, { key, kind: "service-fault", severity: "high", text });
   }
 
   /** Compares every sensor's floors with their own past and with the block's. */
@@ -282,8 +263,8 @@ export class SensorHealth {
   }
 }
 
-function fault(key: string, kind: Fault["kind"], severity: Severity, text: string): Fault {
-  return { key, kind, severity, text };
+function sensorFault(name: string, sensor: SensorId, text: string): Fault {
+  return { key: `${name}:${sensor}`, kind: "sensor-fault", sensor, severity: "medium", text };
 }
 
 function add(found: Map<string, Fault>, f: Fault): void {

@@ -13,7 +13,8 @@ import type {
 
 /**
  * The life of one alert, as a pure reducer over independent facts (ISA-18.2 / OPC UA Part 9: activity, acknowledgement,
- * latching, shelving, suppression and service state are separate, and the display state is derived, never stored).
+ * latching, shelving, suppression and service state are separate, and the display state is derived, never stored). A latched alert
+ * stays open, ended and acknowledged in either order, until somebody closes it with what came of it.
  *
  * Nothing here reads a clock: every function takes the time of the fact.
  */
@@ -21,35 +22,18 @@ import type {
 /** Longest time that a shelf may last: one shift (ISA-18.2 practice). */
 export const MAX_SHELF_MS = 8 * 3600_000;
 
-export type DisplayState =
-  | "out-of-service"
-  | "suppressed"
-  | "shelved"
-  | "unacked"
-  | "acked"
-  | "returned-unacked"
-  | "normal";
-
-/** The ISA-18.2 state to show; the order of the tests is the standard's precedence. */
-export function displayState(alert: Alert, nowMs: number): DisplayState {
-  if (alert.out_of_service) return "out-of-service";
-  if (alert.shelved_until !== null && alert.shelved_until > nowMs) return "shelved";
-  if (alert.suppressed_by !== null) return "suppressed";
-  if (alert.active) return alert.acked ? "acked" : "unacked";
-  return alert.acked ? "normal" : "returned-unacked";
-}
-
 /** What opens an alert: identity and classification; everything else starts at its neutral value. */
 export interface Opening {
   readonly id: string;
   readonly site: string;
   readonly block: string | null;
   readonly kind: Alert["kind"];
+  readonly sensor?: SensorId | undefined;
   readonly severity: Severity;
   readonly text: string;
   readonly tMs: number;
   readonly firstEvidenceMs: number;
-  /** Detection alerts latch: they stay until somebody has seen them. Fault alerts go when the fault goes. */
+  /** Alerts of phones and of tampering latch: they stay until somebody closes them. Other faults go when the fault goes. */
   readonly latched: boolean;
 }
 
@@ -60,6 +44,7 @@ export function open(opening: Opening): Alert {
     site: opening.site,
     block: opening.block,
     kind: opening.kind,
+    ...(opening.sensor !== undefined && { sensor: opening.sensor }),
     severity: opening.severity,
     cell: null,
     candidates: [],
@@ -220,11 +205,6 @@ export function changed(type: AlertChange["type"], before: Alert | null, after: 
   return { type, before, after: before === null ? after : { ...after, version: before.version + 1 } };
 }
 
-/** True once nothing is left to do: not active, and seen by somebody where it had to be seen. */
-export function canClose(alert: Alert): boolean {
-  return !alert.active && (alert.acked || !alert.latched);
-}
-
 /** Closes at `tMs`; the outcome stays what somebody recorded, or null. */
 export function close(alert: Alert, tMs: number, outcome: Outcome | null = alert.outcome): Alert {
   return { ...alert, active: false, latched: false, closed_at: tMs, outcome };
@@ -245,8 +225,8 @@ export function applyCommand(alert: Alert, command: Command, nowMs: number): Com
   let after: Alert;
   switch (command.type) {
     case "ack":
+      // Seen is not answered: whoever goes to look must still be able to say what came of it.
       after = { ...alert, acked: true, acked_by: command.by };
-      if (canClose(after)) after = close(after, nowMs);
       break;
     case "shelve":
       if (!(command.untilMs > nowMs)) return refuse("command-invalid", "a shelf must end in the future");

@@ -98,7 +98,7 @@ function Where({ alert }: { alert: Alert }) {
   const named = alert.candidates.slice(0, 6);
   const outside = alert.p_outside ?? 0;
   const away = isOutside(alert);
-  const own = (cell: string) => !away && cell === alert.cell;
+  const own = (cell: string) => cell === alert.cell;
   const left = Math.max(0, 1 - outside - named.reduce((sum, c) => sum + c.p, 0));
   return (
     <>

@@ -35,7 +35,7 @@ import {
 
 function others(alert: Alert): string {
   const away = isOutside(alert);
-  const list = alert.candidates.filter((c) => away || c.cell !== alert.cell).slice(0, 3);
+  const list = alert.candidates.filter((c) => c.cell !== alert.cell).slice(0, 3);
   const words = list.map((c) => `${c.cell} ${percent(c.p)}`);
   if (!away && alert.p_outside !== null && alert.p_outside >= 0.01) words.push(`outside ${percent(alert.p_outside)}`);
   return words.join(" · ");

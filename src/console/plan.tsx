@@ -19,7 +19,7 @@ import {
 } from "./geometry.ts";
 import { openAlerts, select, selectedAlert, selection, sensors, site, zones } from "./state.ts";
 import type { Alert, SensorStateName, Severity, ZoneWire } from "./wire.ts";
-import { cellP, isOutside, loudest, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
+import { cellP, loudest, percent, sensorStateWords, shortZone, stateWords, worst } from "./words.ts";
 
 interface Maybe {
   readonly p: number;
@@ -31,8 +31,7 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
   const own = new Map<string, Place>();
   const maybe = new Map<string, Maybe>();
   for (const alert of alerts) {
-    const away = isOutside(alert);
-    if (alert.cell !== null && !away) {
+    if (alert.cell !== null) {
       const before = own.get(alert.cell);
       own.set(alert.cell, {
         severity: before === undefined ? alert.severity : worst(before.severity, alert.severity),
@@ -43,8 +42,7 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
     // In a flood, and once acknowledged, only the chosen alert's neighbours stay shaded: they are for the search.
     if ((alert.acked || alerts.length > CROWD) && alert.id !== chosen?.id) continue;
     for (const { cell, p } of alert.candidates) {
-      if ((away || cell !== alert.cell) && p > (maybe.get(cell)?.p ?? 0))
-        maybe.set(cell, { p, severity: alert.severity });
+      if (cell !== alert.cell && p > (maybe.get(cell)?.p ?? 0)) maybe.set(cell, { p, severity: alert.severity });
     }
   }
   return { own, maybe };
@@ -140,7 +138,8 @@ function Sensor({
   state: SensorStateName;
   excess: number | null;
 }) {
-  const chosen = selection.value?.type === "sensor" && selection.value.id === id;
+  // Also where the chosen alert is of its fault: somebody has to go there.
+  const chosen = selection.value?.type === "sensor" ? selection.value.id === id : selectedAlert.value?.sensor === id;
   return (
     // biome-ignore lint/a11y/useSemanticElements: inside a drawing there are no buttons
     <g

@@ -61,9 +61,9 @@ export function isOutside(alert: Alert): boolean {
   return alert.kind === "phone-active" && alert.cell === null;
 }
 
-/** Where it is, in one name: outside, the alert's cell, or for what has neither the block or the kind of alert. */
+/** Where it is, in one name: outside, the alert's cell, or for what has neither the sensor, the block or the kind of alert. */
 export function placeWords(alert: Alert): string {
-  return isOutside(alert) ? "outside" : (alert.cell ?? alert.block ?? kindWords(alert));
+  return isOutside(alert) ? "outside" : (alert.cell ?? alert.sensor ?? alert.block ?? kindWords(alert));
 }
 
 /** How probable that place is; null where there is nothing to be said of it. */

@@ -15,6 +15,10 @@ export const alertSchema = z
     site: z.string(),
     block: z.string().nullable(),
     kind: z.enum(["phone-active", "phone-found", "sensor-fault", "service-fault", "tamper"]),
+    sensor: z
+      .string()
+      .optional()
+      .meta({ description: "Whose fault, tampering or scan it is; left out where it is not one sensor's" }),
     severity,
     cell: z.string().nullable(),
     candidates: z.array(z.object({ cell: z.string(), p: z.number() })).readonly(),

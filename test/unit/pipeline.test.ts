@@ -152,16 +152,22 @@ describe("pipeline", () => {
     expect(summary(changes(events))).toEqual(summary(whole));
   });
 
-  it("a command: acknowledged in the pipeline that holds the alert, and told as an update", () => {
+  it("commands: acknowledged and closed in the pipeline that holds the alert, and told as updates", () => {
     const made = pipeline();
     const emitters = [{ fromMs: s(60), untilMs: s(90), xM: 6.2, yM: 2, eirpDbm: 0 }];
     play(made, toyReadings(site, emitters, { fromMs: T0, untilMs: s(200), seed: 1 }));
     const [alert] = made.openAlerts();
     expect(alert).toMatchObject({ active: false, acked: false });
-    const result = made.command({ type: "ack", alert: alert!.id, version: alert!.version, by: "officer" }, s(201));
-    expect(result).toMatchObject({ ok: true });
+    const { id, version } = alert!;
+    expect(made.command({ type: "ack", alert: id, version, by: "officer" }, s(201))).toMatchObject({ ok: true });
+    expect(made.openAlerts()).toMatchObject([{ id, acked: true }]);
+    const close = { type: "close", alert: id, version: version + 1, by: "officer", outcome: "found" } as const;
+    expect(made.command(close, s(202))).toMatchObject({ ok: true });
     expect(made.openAlerts()).toEqual([]);
-    expect(changes(made.tick(s(201)))).toMatchObject([{ type: "update", after: { closed_at: s(201) } }]);
+    expect(changes(made.tick(s(202)))).toMatchObject([
+      { type: "update", after: { acked: true, closed_at: null } },
+      { type: "update", after: { closed_at: s(202), outcome: "found" } },
+    ]);
   });
 
   it("every reading rolled up: the seconds' counts add up to what was offered", () => {
@@ -257,7 +263,7 @@ describe("pipeline: what is believed of the cells", () => {
     made.scan(scan(2, true, "c1-1"));
     made.scan(scan(2, true, "c1-1"));
     expect(p("c1-1")).toBeGreaterThan(2 * p("c0-3"));
-    expect(made.openAlerts()).toMatchObject([{ kind: "phone-found", cell: "c1-1" }]);
+    expect(made.openAlerts()).toMatchObject([{ kind: "phone-found", cell: "c1-1", sensor: scan(2, true).sensor }]);
     expect(made.openAlerts()[0]!.text).toContain("multiply the odds of a phone by 3.4, to 28 %");
   });
 

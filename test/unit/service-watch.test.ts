@@ -104,10 +104,11 @@ it("service watch: the machine's clock was set, readings refused as from the fut
 });
 
 it("service watch: one wrong clock: that sensor's fault after a minute; most of them: one fault, of the machine's clock", () => {
-  const { state, pass } = house();
+  const { state, pass, book } = house();
   state.off.set("s2", 1500);
   expect(pass(50)).toEqual([]);
   expect(pass(30)).toEqual(["new clock-s2"]);
+  expect(book.openAlerts()).toMatchObject([{ kind: "sensor-fault", sensor: "s2" }]);
   for (const id of ["s1", "s3", "s4"]) state.off.set(id, -5000);
   const told = pass(200);
   expect(told).toContain("new service-clocks");

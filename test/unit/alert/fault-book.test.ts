@@ -30,7 +30,13 @@ it("fault book: numbers used twice: a tamper alert that stays until somebody has
   book.conflict("b1", "s1", T + 500);
   const [opened, ...more] = changes(book);
   expect(more).toEqual([]);
-  expect(opened!.after).toMatchObject({ kind: "tamper", severity: "critical", block: "b1", latched: true });
+  expect(opened!.after).toMatchObject({
+    kind: "tamper",
+    severity: "critical",
+    block: "b1",
+    sensor: "s1",
+    latched: true,
+  });
   const { id, version } = opened!.after;
   expect(book.command({ type: "ack", alert: id, version: version + 1, by: "x" }, T).ok).toBe(false);
   expect(book.command({ type: "close", alert: id, version, by: "x", outcome: "found" }, T + 9).ok).toBe(true);

@@ -18,7 +18,7 @@ describe("sensor health", () => {
     const others = ["s2", "s3", "s4", "s5"].map((id) => sensor(id, T + 100_000));
     expect(health.look(T + 15_000, [sensor("s1", T), ...others]).opened).toEqual([]);
     const { opened } = health.look(T + 15_001, [sensor("s1", T), ...others]);
-    expect(opened.map((f) => [f.key, f.kind])).toEqual([["silent:s1", "sensor-fault"]]);
+    expect(opened).toMatchObject([{ key: "silent:s1", kind: "sensor-fault", sensor: "s1" }]);
     expect(health.look(T + 16_000, [sensor("s1", T), ...others])).toEqual({ opened: [], ended: [] });
     expect(health.look(T + 17_000, [sensor("s1", T + 17_000), ...others]).ended.map((f) => f.key)).toEqual([
       "silent:s1",
@@ -31,7 +31,9 @@ describe("sensor health", () => {
       T + 60_000,
       ["s1", "s2", "s3", "s4", "s5"].map((id) => sensor(id, id === "s5" ? T + 60_000 : T)),
     );
-    expect(opened.map((f) => [f.key, f.kind, f.severity])).toEqual([["blind", "service-fault", "critical"]]);
+    expect(opened.map((f) => [f.key, f.kind, f.severity, f.sensor])).toEqual([
+      ["blind", "service-fault", "critical", undefined],
+    ]);
   });
 
   it("event-driven sensors: their silence says nothing", () => {
@@ -48,6 +50,7 @@ describe("sensor health", () => {
     const look = sensor("s1", T, { tamper: true, channels: [{ band: "gsm900-ul", status: "stuck", floorDbm: -100 }] });
     const { opened } = new SensorHealth().look(T, [look]);
     expect(opened.map((f) => f.kind).sort()).toEqual(["sensor-fault", "tamper"]);
+    expect(opened.map((f) => f.sensor)).toEqual(["s1", "s1"]);
     expect(opened.find((f) => f.kind === "sensor-fault")!.text).toContain("gsm900-ul");
   });
 

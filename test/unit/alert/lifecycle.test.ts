@@ -1,10 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
   applyCommand,
-  canClose,
   changed,
   close,
-  displayState,
   expireShelf,
   MAX_SHELF_MS,
   open,
@@ -116,23 +114,41 @@ describe("alert lifecycle", () => {
   });
 
   it("a new detection alert: active, unacknowledged, latched", () => {
-    expect(displayState(fresh(), T)).toBe("unacked");
-    expect(canClose(fresh())).toBe(false);
+    expect(fresh()).toMatchObject({ active: true, acked: false, latched: true, closed_at: null });
   });
 
-  it("a phone that stopped before anybody looked: stays on the screen until acknowledged", () => {
-    const ended = { ...fresh(), active: false };
-    expect(displayState(ended, T)).toBe("returned-unacked");
-    expect(canClose(ended)).toBe(false);
-    const result = applyCommand(ended, { type: "ack", alert: ended.id, version: 1, by: "officer" }, T + 1);
-    expect(result.ok && result.alert.closed_at).toBe(T + 1);
+  it("whose fault it is: the alert names the sensor; of no one sensor: no such field", () => {
+    const opening = { id: "x", site: "demo", block: "b1", severity: "medium", text: "", latched: false } as const;
+    const times = { tMs: T, firstEvidenceMs: T };
+    expect(open({ ...opening, ...times, kind: "sensor-fault", sensor: "b1-s04" }).sensor).toBe("b1-s04");
+    expect(open({ ...opening, ...times, kind: "service-fault" })).not.toHaveProperty("sensor");
   });
 
-  it("acknowledging an active alert: seen, not closed", () => {
-    const result = applyCommand(fresh(), { type: "ack", alert: "b1-x-0", version: 1, by: "officer" }, T);
-    expect(
-      result.ok && [result.alert.acked, result.alert.active, result.alert.closed_at, result.alert.version],
-    ).toEqual([true, true, null, 2]);
+  it("acknowledged before or after its end: seen, not closed, so that what came of it can still be told; closed: over", () => {
+    const ack = (alert: Alert) => {
+      const result = applyCommand(
+        alert,
+        { type: "ack", alert: alert.id, version: alert.version, by: "officer" },
+        T + 1,
+      );
+      if (!result.ok) throw new Error(result.detail);
+      return result.alert;
+    };
+    const after = ack({ ...fresh(), active: false });
+    const before = { ...ack(fresh()), active: false };
+    for (const alert of [after, before]) {
+      expect(alert).toMatchObject({ active: false, acked: true, acked_by: "officer", latched: true, closed_at: null });
+      const found = {
+        type: "close",
+        alert: alert.id,
+        version: alert.version,
+        by: "officer",
+        outcome: "found",
+      } as const;
+      expect(applyCommand(alert, found, T + 2)).toMatchObject({
+        alert: { closed_at: T + 2, outcome: "found", latched: false, version: 3 },
+      });
+    }
   });
 
   it("a command for an older version: refused, with both versions named", () => {
@@ -151,8 +167,8 @@ describe("alert lifecycle", () => {
     expect(shelve(T + 60_000, " ").ok).toBe(false);
     const shelved = shelve(T + 60_000, "works");
     if (!shelved.ok) throw new Error(shelved.detail);
-    expect(displayState(shelved.alert, T + 1)).toBe("shelved");
-    expect(displayState(expireShelf(shelved.alert, T + 60_000), T + 60_000)).toBe("unacked");
+    expect(expireShelf(shelved.alert, T + 59_999).shelved_until).toBe(T + 60_000);
+    expect(expireShelf(shelved.alert, T + 60_000).shelved_until).toBeNull();
   });
 
   it("acknowledging and shelving are independent facts", () => {

@@ -41,10 +41,11 @@ describe("console words", () => {
     );
   });
 
-  it("place: a phone in no cell is outside; what is no phone has its block, or says what it is", () => {
+  it("place: a phone in no cell is outside; what is no phone has its sensor or block, or says what it is", () => {
     expect(placeWords(alert({}))).toBe("b1-1-05");
     expect(placeWords(alert({ cell: null, candidates: [] }))).toBe("outside");
-    expect(placeWords(alert({ cell: null, kind: "sensor-fault" }))).toBe("b1");
+    expect(placeWords(alert({ cell: null, kind: "sensor-fault", sensor: "b1-s04" }))).toBe("b1-s04");
+    expect(placeWords(alert({ cell: null, kind: "service-fault" }))).toBe("b1");
     const lowered = { at: 1, cell: "b1-1-05" };
     const evidence = { ...alert({}).evidence!, lowered };
     const left = { evidence, cell: null, candidates: [{ cell: "b1-1-05", p: 0.05 }], p_outside: 0.9 };
