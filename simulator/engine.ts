@@ -29,6 +29,8 @@ export interface EngineInput {
   readonly startMs: number;
   readonly endMs: number;
   readonly batch: number;
+  /** From the begin of a cycle to that of the next. */
+  readonly cycleMs: number;
   /** Episodes of a cycle; cycles are asked for in order. */
   cycle(n: number): readonly Episode[];
 }
@@ -147,8 +149,8 @@ export class Engine {
 
   /** Brings in the episodes that overlap the slot and drops those that are over. */
   private advance(t0: number, period: number): void {
-    const cycleMs = this.in.scenario.duration_s * 1000;
-    while (this.cycles * cycleMs < t0 + period && this.in.startMs + this.cycles * cycleMs < this.in.endMs) {
+    const { cycleMs, startMs, endMs } = this.in;
+    while (this.cycles * cycleMs < t0 + period && startMs + this.cycles * cycleMs < endMs) {
       this.episodes = this.episodes.slice(this.nextEpisode).concat(this.in.cycle(this.cycles));
       this.nextEpisode = 0;
       this.cycles++;

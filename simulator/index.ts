@@ -120,7 +120,7 @@ export function simulate(scenario: string | ScenarioInput, seed: number, options
   const spec = receiverSpec(plan);
   const riceK = plan.radio.rice_k ?? RICE_K;
   const world = new World(site, plan, seed);
-  const cycleMs = plan.duration_s * 1000;
+  const cycleMs = (plan.duration_s + plan.rest_s) * 1000;
   const truth: TruthEpisode[] = [];
   let told = 0;
   let kept: { readonly n: number; readonly episodes: Episode[] } | null = null;
@@ -149,7 +149,17 @@ export function simulate(scenario: string | ScenarioInput, seed: number, options
     faults: new Faults(site, plan, seed).describe(),
     physics: physics(site, radio, receiver, spec, riceK),
     messages: () =>
-      new Engine({ site, scenario: plan, seed, receiver: receiver(), startMs, endMs, batch, cycle }).messages(),
+      new Engine({
+        site,
+        scenario: plan,
+        seed,
+        receiver: receiver(),
+        startMs,
+        endMs,
+        batch,
+        cycle,
+        cycleMs,
+      }).messages(),
   };
 }
 

@@ -157,6 +157,8 @@ export const scenarioSchema = z.strictObject({
   duration_s: z.number().positive(),
   /** Begins again for ever, with new chance each time. */
   loop: z.boolean().default(false),
+  /** After a round nothing happens for so long before the next. */
+  rest_s: seconds.default(0),
   batch: z.int().min(1).max(1000).default(1),
   receiver: z
     .strictObject({

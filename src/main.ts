@@ -91,7 +91,7 @@ const ACK_MS = 2_000;
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 9;
+const STATE_FORMAT = 10;
 /** Metrics tell how the event loop was held up in this and the last span of so long. */
 const LOOP_SPAN_MS = 60_000;
 const STOP_DEADLINE_MS = 8000;

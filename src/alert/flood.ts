@@ -10,7 +10,10 @@ import type { Alert } from "../model.ts";
 const WINDOW_MS = 600_000;
 /** Begins with more than ten in ten minutes; the tenth annunciation is the flood's own. */
 const MOST = 10;
-/** Alerts of low and medium severity get half of the room: many small faults must not silence a phone. */
+/**
+ * Alerts of low and medium severity get half of the room: many small faults must not silence a phone. Counted by themselves: where a few
+ * phones have been told of, a small fault more is no flood.
+ */
 const MOST_MINOR = 5;
 /** Ends with fewer than five in ten minutes. */
 const CALM = 5;
@@ -26,6 +29,8 @@ export class AlarmFlood {
   /** Openings of the last ten minutes, oldest first; beyond what decides, more say nothing more. */
   private openedMs: number[] = [];
   private annunciatedMs: number[] = [];
+  /** Those among them of low and medium severity. */
+  private minorMs: number[] = [];
   private flood: string | null = null;
 
   /** Takes note of an alert that opens at `tMs`; `floodId` names a flood that would begin now. */
@@ -34,9 +39,11 @@ export class AlarmFlood {
     this.openedMs.push(tMs);
     if (this.openedMs.length > 1000) this.openedMs.shift();
     const { severity } = alert;
-    const room = severity === "critical" ? Number.POSITIVE_INFINITY : severity === "high" ? MOST - 1 : MOST_MINOR;
-    if (this.annunciatedMs.length < room) {
+    const minor = severity === "low" || severity === "medium";
+    const hasRoom = this.annunciatedMs.length < MOST - 1 && !(minor && this.minorMs.length >= MOST_MINOR);
+    if (hasRoom || severity === "critical") {
       this.annunciatedMs.push(tMs);
+      if (minor) this.minorMs.push(tMs);
       return { suppressedBy: null, begins: false };
     }
     const begins = this.flood === null;
@@ -56,17 +63,25 @@ export class AlarmFlood {
   }
 
   snapshot(): unknown {
-    return { openedMs: [...this.openedMs], annunciatedMs: [...this.annunciatedMs], flood: this.flood };
+    const { openedMs, annunciatedMs, minorMs, flood } = this;
+    return { openedMs: [...openedMs], annunciatedMs: [...annunciatedMs], minorMs: [...minorMs], flood };
   }
 
   restore(snapshot: unknown): void {
-    const data = snapshot as { openedMs: number[]; annunciatedMs: number[]; flood: string | null };
+    const data = snapshot as {
+      openedMs: number[];
+      annunciatedMs: number[];
+      minorMs: number[];
+      flood: string | null;
+    };
     this.openedMs = [...data.openedMs];
     this.annunciatedMs = [...data.annunciatedMs];
+    this.minorMs = [...data.minorMs];
     this.flood = data.flood;
   }
 
   private forget(tMs: number): void {
-    for (const times of [this.openedMs, this.annunciatedMs]) while (tMs - times[0]! >= WINDOW_MS) times.shift();
+    for (const times of [this.openedMs, this.annunciatedMs, this.minorMs])
+      while (tMs - times[0]! >= WINDOW_MS) times.shift();
   }
 }

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import type { MqttClient } from "mqtt";
 import type { SimMessage, TruthEpisode } from "../../simulator/index.ts";
 import { EXIT } from "../errors.ts";
-import type { AlertChange } from "../model.ts";
+import type { Alert, AlertChange } from "../model.ts";
 import { consoleDir, untilStopped } from "./run.ts";
 import { integer, scenarioAsUsage } from "./simulate.ts";
 import { parseDuration, parsePort } from "./units.ts";
@@ -79,7 +79,11 @@ async function demo(flags: DemoFlags): Promise<void> {
     say("");
     // The block begins once the service is up: what was sent before nobody would judge.
     const simulation = simulate(flags.scenario, flags.seed, { startMs: Date.now() + START_IN_MS });
-    const shown = shower(simulation.truth, { startMs: simulation.startMs, timeZone: service.site.timezone, say });
+    const { sensors, timezone } = service.site;
+    const measured = new Set(sensors.flatMap((s) => s.bands));
+    const { startMs, scenario } = simulation;
+    const round = { lastsMs: 1000 * scenario.duration_s, restsMs: scenario.loop ? 1000 * scenario.rest_s : 0 };
+    const shown = shower(simulation.truth, { startMs, timeZone: timezone, measured, round, say });
     show = shown;
     const client = await mqtt.connectAsync(service.mqttUrl, { clientId: "cellward-demo-block" });
     const player = play(simulation.messages(), client, () => shown.truth());
@@ -160,45 +164,73 @@ interface Telling {
   readonly startMs: number;
   /** The house's own: the console shows the same time. */
   readonly timeZone: string;
+  /** Bands that any sensor measures. */
+  readonly measured: ReadonlySet<string>;
+  /** What happens again and again, and how long nothing does before the next time. */
+  readonly round: { readonly lastsMs: number; readonly restsMs: number };
   say(line: string): void;
 }
 
+/** A phone may be on so long before the evidence that its alert begins with: clocks and windows differ. */
+const BEFORE_MS = 2000;
+
 /** Prints alerts as they come, each beside the phone of the simulated truth that it can only be. */
-export function shower(truth: readonly TruthEpisode[], { startMs, timeZone, say }: Telling) {
+export function shower(truth: readonly TruthEpisode[], { startMs, timeZone, measured, round, say }: Telling) {
   let told = 0;
+  let rounds = 0;
+  let unheard = 0;
   let right = 0;
   let wrong = 0;
   const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone });
   const clock = (ms: number) => time.format(ms);
+  const who = (e: TruthEpisode) => (e.legitimate ? `${e.emitter} (allowed)` : e.emitter);
+  const where = (e: TruthEpisode) => e.cell ?? "the street";
+  /** Transmissions that have begun since the last look. */
+  const tellTruth = (): void => {
+    for (; told < truth.length && truth[told]!.start <= Date.now(); told++) {
+      const e = truth[told]!;
+      const deaf = measured.has(e.band) ? "" : ", a band that no sensor here measures";
+      if (deaf !== "") unheard++;
+      say(`${clock(e.start)}  truth  ${who(e)} ${e.activity} in ${where(e)}, ${e.band}${deaf}`);
+    }
+  };
+  /** Minutes without a line are meant. */
+  const tellRest = (): void => {
+    const overMs = startMs + rounds * (round.lastsMs + round.restsMs) + round.lastsMs;
+    if (round.restsMs === 0 || Date.now() < overMs) return;
+    rounds++;
+    say(`${clock(overMs)}  Nobody transmits until ${clock(overMs + round.restsMs)}; then the block wakes up again.`);
+  };
+  /** Who was on in an alert's bands meanwhile. */
+  const onDuring = ({ bands, first_evidence_at, last_evidence_at }: Alert) =>
+    truth.filter(
+      (e) => bands.includes(e.band) && e.start <= last_evidence_at && e.end >= first_evidence_at - BEFORE_MS,
+    );
+  const verdict = (alert: Alert, on: readonly TruthEpisode[]): string => {
+    if (alert.kind !== "phone-active") return "";
+    if (on.length === 0) return "  [no phone was on]";
+    const there = on.filter((e) => e.cell === alert.cell);
+    if (there.some((e) => !e.legitimate)) return "  [right cell]";
+    const phones = on.filter((e) => !e.legitimate);
+    return `  [truth: ${(phones.length > 0 ? phones.map(where) : on.map((e) => `${who(e)} in ${where(e)}`)).join(", ")}]`;
+  };
   return {
-    /** Transmissions that have begun since the last look. */
+    /** Once a second. */
     truth(): void {
-      for (; told < truth.length && truth[told]!.start <= Date.now(); told++) {
-        const e = truth[told]!;
-        const who = e.legitimate ? `${e.emitter} (allowed)` : e.emitter;
-        say(`${clock(e.start)}  truth  ${who} ${e.activity} in ${e.cell ?? "the street"}, ${e.band}`);
-      }
+      tellTruth();
+      tellRest();
     },
     alert({ type, before, after }: AlertChange): void {
       // Each wobble of a probability is for the console; here, what sends somebody to another door.
       if (type === "update" && before?.cell === after.cell && before.severity === after.severity) return;
-      const on = truth.filter(
-        (e) => !e.legitimate && e.start <= after.last_evidence_at && e.end >= after.first_evidence_at - 2000,
-      );
-      const hit = on.some((e) => e.cell === after.cell);
-      const verdict =
-        after.kind !== "phone-active"
-          ? ""
-          : on.length === 0
-            ? "  [no phone was on]"
-            : hit
-              ? "  [right cell]"
-              : `  [truth: ${on.map((e) => e.cell).join(", ")}]`;
+      tellTruth();
+      const on = onDuring(after);
+      const hit = on.some((e) => !e.legitimate && e.cell === after.cell);
       if (type === "new" && after.kind === "phone-active") hit ? right++ : wrong++;
       const delay = type === "new" ? ` after ${((after.opened_at - after.first_evidence_at) / 1000).toFixed(1)} s` : "";
-      say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}${verdict}`);
+      say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}${verdict(after, on)}`);
     },
     summary: () =>
-      `${told} transmissions in ${Math.round((Date.now() - startMs) / 1000)} s; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,
+      `${told} transmissions in ${Math.round((Date.now() - startMs) / 1000)} s${unheard > 0 ? `, ${unheard} of them on bands that no sensor measures` : ""}; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,
   };
 }

@@ -66,6 +66,12 @@ it("alarm flood: many sensors fail: their faults are held back first, a phone is
   expect(flood.admit({ severity: "high" }, T + 100, "f").suppressedBy).toBeNull();
 });
 
+it("alarm flood: a few phones and then a small fault: no flood, and it is announced", () => {
+  const flood = new AlarmFlood();
+  for (let m = 0; m < 6; m++) flood.admit({ severity: "high" }, T + 60_000 * m, "f");
+  expect(flood.admit({ severity: "medium" }, T + 400_000, "f")).toEqual({ suppressedBy: null, begins: false });
+});
+
 it("alarm flood: one alert a minute: no flood; taken up from a snapshot: goes on", () => {
   let flood = new AlarmFlood();
   for (let m = 0; m < 60; m++) {
