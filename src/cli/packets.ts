@@ -16,13 +16,22 @@ const ABOVE_FLOOR_DB = 6;
 /** Thermal noise in a hertz is -174 dBm; receivers burn at some 10 to 30 dBm. */
 const LEAST_DBM = -200;
 const MOST_DBM = 30;
-/** The quiet is the lower quartile of so many instants. */
+/**
+ * The quiet is the lower quartile of so many instants, and the lowest such of the last so many of those windows: an emitter that is on
+ * all the time would be taken for the quiet of the last two minutes. The lowest of 30 is a quarter of the noise's spread too low.
+ */
 const FLOOR_WINDOW = 120;
+const FLOOR_WINDOWS = 30;
+/** Instants after which the quartile is looked at anew. */
+const FLOOR_STEP = 10;
 
 interface Channel {
   /** Ring of the newest levels, for the floor. */
   readonly ring: number[];
   next: number;
+  /** Lowest quartile of the window being filled, and those of the windows before. */
+  least: number;
+  readonly before: number[];
   floorDbm: number;
 }
 
@@ -133,7 +142,8 @@ export class PacketReader {
       this.ignored++;
       return;
     }
-    if (this.#state(sensor).periodMs === 0) {
+    const { periodMs } = this.#state(sensor);
+    if (periodMs <= 0) {
       packets.push({ tMs, sensor, band, levelDbm });
       return;
     }
@@ -141,22 +151,32 @@ export class PacketReader {
     if (levelDbm < floorDbm + ABOVE_FLOOR_DB) return;
     // What the emitter adds to the noise: powers subtract.
     const signal = 10 * Math.log10(10 ** (levelDbm / 10) - 10 ** (floorDbm / 10));
-    packets.push({ tMs, sensor, band, levelDbm: signal });
+    // What sensors report once a period is of one emission, at whatever phase each of them reports.
+    packets.push({ tMs: Math.floor(tMs / periodMs) * periodMs + 1, sensor, band, levelDbm: signal });
   }
 
-  /** Lower quartile of the channel's newest levels. */
+  /** The channel's quiet so far. */
   #floor(sensor: SensorId, band: BandId, levelDbm: number): number {
     const key = `${sensor} ${band}`;
     let channel = this.#channels.get(key);
     if (channel === undefined) {
-      channel = { ring: [], next: 0, floorDbm: levelDbm };
+      channel = { ring: [], next: 0, least: Number.POSITIVE_INFINITY, before: [], floorDbm: levelDbm };
       this.#channels.set(key, channel);
     }
-    channel.ring[channel.next] = levelDbm;
+    const { ring, before } = channel;
+    ring[channel.next] = levelDbm;
     channel.next = (channel.next + 1) % FLOOR_WINDOW;
-    if (channel.next % 10 === 0 || channel.ring.length < 20) {
-      const sorted = [...channel.ring].sort((a, b) => a - b);
-      channel.floorDbm = sorted[Math.floor(sorted.length / 4)]!;
+    if (channel.next % FLOOR_STEP === 0 || ring.length < 20) {
+      const sorted = [...ring].sort((a, b) => a - b);
+      const quartile = sorted[Math.floor(sorted.length / 4)]!;
+      // Of few instants it is no quiet that lasts.
+      channel.least = ring.length < FLOOR_WINDOW ? quartile : Math.min(channel.least, quartile);
+      channel.floorDbm = Math.min(channel.least, ...before);
+      if (channel.next === 0) {
+        before.push(channel.least);
+        if (before.length > FLOOR_WINDOWS) before.shift();
+        channel.least = quartile;
+      }
     }
     return channel.floorDbm;
   }
