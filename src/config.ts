@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { inspect } from "node:util";
 import { z } from "zod";
+import { counted } from "./counted.ts";
 import {
   nearest,
   type Path,
@@ -410,7 +411,7 @@ function readFile(file: string, problems: Problem[]): { value: unknown; lineOf: 
 }
 
 function invalid(name: string, problems: readonly Problem[]): AppError {
-  return new AppError("CONFIG_INVALID", `${name}: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, {
+  return new AppError("CONFIG_INVALID", `${name}: ${counted(problems.length, "problem")}`, {
     details: problems.map(problemText),
   });
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import mqtt from "mqtt";
 import { type Config, learningOf } from "./config.ts";
 import type { Clock } from "./contracts.ts";
+import { counted } from "./counted.ts";
 import { readBeat } from "./heartbeat.ts";
 import type { Site } from "./model.ts";
 import { diskFiles, readOnly } from "./store/files.ts";
@@ -51,7 +52,11 @@ export async function diagnose(config: Config, site: Site, clock: Clock): Promis
   await checkBroker(config, add);
   await checkStore(config, add);
   const sensors = site.sensors.length;
-  add("site", sensors > 0 ? "ok" : "warn", `${site.id}: ${site.blocks.length} blocks, ${sensors} sensors`);
+  add(
+    "site",
+    sensors > 0 ? "ok" : "warn",
+    `${site.id}: ${counted(site.blocks.length, "block")}, ${counted(sensors, "sensor")}`,
+  );
   const ledger = beat === null ? null : await checkLedger(config, beat.url, add);
   checkLearning(config, site, ledger, clock, add);
   return { checks, ledger };
@@ -85,8 +90,8 @@ async function checkLog(config: Config, clock: Clock, running: boolean, add: Add
     const { damage, tornBytes, frames, begin, end } = recovery;
     const places = damage.slice(0, 5).map((d) => `${d.from} to ${d.to}`);
     const torn = tornBytes > 0 ? `, ${tornBytes} bytes of a torn end${running ? " (being written)" : ""}` : "";
-    if (damage.length > 0) add("log", "fail", `damaged at ${places.join("; ")} (${damage.length} places)`);
-    else add("log", "ok", `${frames} frames from ${begin} to ${end}, all sound${torn}`);
+    if (damage.length > 0) add("log", "fail", `damaged at ${places.join("; ")} (${counted(damage.length, "place")})`);
+    else add("log", "ok", `${counted(frames, "frame")} from ${begin} to ${end}, all sound${torn}`);
   } catch (error) {
     add("log", "fail", `can't be read: ${(error as Error).message}`);
   }
@@ -164,8 +169,8 @@ function checkLearning(config: Config, site: Site, ledger: Diagnosis["ledger"], 
     const until = read("learning_until_seconds", id);
     const end =
       until === 0 ? "until some time after its first reading" : `until ${new Date(until * 1000).toISOString()}`;
-    const counted = read("learning_alerts_total", id);
-    add("learning", "warn", `block ${id} raises no alarm for phones ${end}; ${counted} alerts counted so far`);
+    const alerts = counted(read("learning_alerts_total", id), "alert");
+    add("learning", "warn", `block ${id} raises no alarm for phones ${end}; ${alerts} counted so far`);
   }
   const wanted = learningOf(config);
   if (learning.length > 0) return;

@@ -4,6 +4,7 @@
  * blip is not news, and ends when the condition has been gone for as long. Looks are a second apart, on the monotonic clock.
  */
 import type { BookedFault, FaultBook } from "./alert/fault-book.ts";
+import { counted } from "./counted.ts";
 import type { BlockId, SensorId, Severity } from "./model.ts";
 
 export interface WatchLimits {
@@ -136,7 +137,7 @@ export class ServiceWatch {
       const flood = this.floods.get(id);
       const flooding = flood !== undefined && at.monotonicMs - flood.lastMs < FLOOD_END_MS;
       if (flood && !flooding) this.floods.delete(id);
-      const much = `${id} sends more than its quota: ${flood?.messages ?? 0} messages were refused.`;
+      const much = `${id} sends more than its quota: ${counted(flood?.messages ?? 0, "message")} refused.`;
       this.sensor(at, id, block, "flood", flooding, 0, "medium", much);
       const starts = this.startsOf(id, at.monotonicMs);
       const again = `${id} has started ${starts} times within ${Math.round(limits.rebootWindowMs / 60_000)} minutes.`;

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { counted } from "./counted.ts";
 import {
   nearest,
   type Path,
@@ -248,7 +249,7 @@ export function loadSiteWithWarnings(path: string): { site: Site; warnings: read
   const result = parseSite(text, path);
   if (result.ok) return { site: result.site, warnings: result.warnings };
   const count = result.problems.length;
-  throw new AppError("SITE_INVALID", `${path}: ${count} problem${count === 1 ? "" : "s"}`, {
+  throw new AppError("SITE_INVALID", `${path}: ${counted(count, "problem")}`, {
     details: result.problems.map(problemText),
   });
 }
@@ -736,7 +737,7 @@ function checkCoverage(zones: readonly Zone[], sensors: readonly SensorSite[], r
   const more = bare.length > 10 ? ` and ${bare.length - 10} more` : "";
   report.warn(
     ["zones"],
-    `${bare.length} of ${zones.length} zones have no sensor of their own (${names}${more}); phones there are placed by the sensors around`,
+    `${bare.length} of ${counted(zones.length, "zone")} without a sensor of their own (${names}${more}); phones there are placed by the sensors around`,
   );
 }
 

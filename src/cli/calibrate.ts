@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { outOfReach, pointText, saveCalibration } from "../calibration.ts";
 import type { LabelEpisode } from "../contracts.ts";
+import { counted } from "../counted.ts";
 import { AppError } from "../errors.ts";
 import { cutBursts, type Packet } from "../fuse/bursts.ts";
 import { fitBand, type LabelledPoint } from "../fuse/fit.ts";
@@ -94,11 +95,11 @@ function notesOf(
   const far = labels.filter((l) => !near.includes(l)).map((l) => placeOf(site, l));
   if (far.length > 0) {
     notes.push(
-      `${far.length} of ${labels.length} labels are far outside the site: the first is at ${pointText(far[0]!)}`,
+      `${far.length} of ${counted(labels.length, "label")} far outside the site: the first is at ${pointText(far[0]!)}`,
     );
   }
   const silent = near.filter((_, i) => ![...heard.values()].some((byLabel) => byLabel[i]!.length > 0)).length;
-  if (silent > 0) notes.push(`${silent} of ${near.length} labels: nothing was heard between start and end`);
+  if (silent > 0) notes.push(`${silent} of ${counted(near.length, "label")}: nothing was heard between start and end`);
   const spoke = new Set([...heard.values()].flat(2).map((p) => p.sensor));
   const mute = site.sensors.filter((s) => s.type === "rf" && s.positionM !== null && !spoke.has(s.id));
   if (spoke.size > 0 && mute.length > 0) {
@@ -113,7 +114,8 @@ function spanText(labels: readonly LabelEpisode[], [from, to]: readonly [number,
   const start = labels.reduce((least, l) => Math.min(least, l.start), Infinity);
   const end = labels.reduce((most, l) => Math.max(most, l.end), -Infinity);
   const places = new Set(labels.map((l) => `${l.floor} ${l.x_m} ${l.y_m}`)).size;
-  const of = labels.length === 0 ? "no labels" : `${places} places labelled from ${iso(start)} to ${iso(end)}`;
+  const of =
+    labels.length === 0 ? "no labels" : `${counted(places, "place")} labelled from ${iso(start)} to ${iso(end)}`;
   return `${of}; ${from > to ? "no readings" : `readings from ${iso(from)} to ${iso(to)}`}`;
 }
 
@@ -192,7 +194,7 @@ function report(calibration: Calibration, leftOut: Calibrated["leftOut"]): strin
       const f = (x: number, digits = 1): string => x.toFixed(digits);
       const heard = b.points.reduce((sum, p) => sum + p.levels.filter((l) => l.heard > 0).length, 0);
       return [
-        `${b.band}: ${b.points.length} points, ${b.sensors.length} sensors, ${heard} levels heard`,
+        `${b.band}: ${counted(b.points.length, "point")}, ${counted(b.sensors.length, "sensor")}, ${counted(heard, "level")} heard`,
         `  power at 1 m ${f(b.powerDbm)} dBm, spread between points ${f(b.pointPowerSdDb)} dB, between bursts ${f(b.burstPowerSdDb)} dB`,
         `  exponent ${f(b.exponent, 2)}, walls x ${f(b.wallFactor, 2)}, slabs x ${f(b.slabFactor, 2)}`,
         `  residual map ${f(b.shadowSdDb)} dB over ${f(b.shadowLengthM)} m, not repeating ${f(b.nuggetSdDb)} dB, sensor offsets ${f(b.offsetSdDb)} dB, fading ${f(b.fadingSdDb)} dB`,

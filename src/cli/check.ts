@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { counted } from "../counted.ts";
 import { problemText } from "../document.ts";
 import { AppError, EXIT, unreadable } from "../errors.ts";
 import type { Site } from "../model.ts";
@@ -35,12 +36,12 @@ function check(file: string, options: { json?: boolean; strict?: boolean }): voi
   if (!options.strict)
     for (const warning of warnings) process.stderr.write(`${file}: warning: ${problemText(warning)}\n`);
   if (problems.length > 0) {
-    throw new AppError("SITE_INVALID", `${file}: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, {
+    throw new AppError("SITE_INVALID", `${file}: ${counted(problems.length, "problem")}`, {
       details: problems.map(problemText),
     });
   }
   if (!result.ok) return;
-  const parts = Object.entries(countsOf(result.site)).map(([name, n]) => `${n} ${n === 1 ? name.slice(0, -1) : name}`);
+  const parts = Object.entries(countsOf(result.site)).map(([name, n]) => counted(n, name.slice(0, -1), name));
   process.stdout.write(`${file}: ok: site '${result.site.id}' with ${parts.join(", ")}\n`);
 }
 

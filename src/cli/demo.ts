@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { MqttClient } from "mqtt";
 import type { SimMessage, TruthEpisode } from "../../simulator/index.ts";
+import { counted } from "../counted.ts";
 import { EXIT } from "../errors.ts";
 import type { Alert, AlertChange } from "../model.ts";
 import { consoleDir, untilStopped } from "./run.ts";
@@ -231,6 +232,6 @@ export function shower(truth: readonly TruthEpisode[], { startMs, timeZone, meas
       say(`${clock(Date.now())}  ALERT  ${type}${delay}: ${after.text}${verdict(after, on)}`);
     },
     summary: () =>
-      `${told} transmissions in ${Math.round((Date.now() - startMs) / 1000)} s${unheard > 0 ? `, ${unheard} of them on bands that no sensor measures` : ""}; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,
+      `${counted(told, "transmission")} in ${Math.round((Date.now() - startMs) / 1000)} s${unheard > 0 ? `, ${unheard} of them on bands that no sensor measures` : ""}; alerts that opened on the right cell: ${right}, on another: ${wrong}.`,
   };
 }

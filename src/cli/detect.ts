@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import type { Command } from "commander";
+import { counted } from "../counted.ts";
 import { SeriesCsv, SeriesError } from "../detect/csv.ts";
 import { AppError, unreadable, unwritable } from "../errors.ts";
 
@@ -40,7 +41,9 @@ function detect(file: string, options: { column: string; out?: string; json?: bo
   }
   const summary = { rows: csv.rows, alarms: csv.alarms };
   process.stderr.write(
-    options.json ? `${JSON.stringify(summary)}\n` : `cellward: ${summary.rows} rows, ${summary.alarms} alarms\n`,
+    options.json
+      ? `${JSON.stringify(summary)}\n`
+      : `cellward: ${counted(summary.rows, "row")}, ${counted(summary.alarms, "alarm")}\n`,
   );
 }
 

@@ -2,6 +2,7 @@
  * Packets out of a trace, for the verbs that locate without alerting: what each sensor heard of each band, and which sensors
  * were measuring it.
  */
+import { counted } from "../counted.ts";
 import type { Packet } from "../fuse/bursts.ts";
 import type { BandId, SensorId, Site } from "../model.ts";
 import type { TraceMessage } from "../trace/index.ts";
@@ -187,10 +188,12 @@ export function leftOutOf(reader: PacketReader): string[] {
   const lines: string[] = [];
   if (reader.strangers.size > 0) {
     const messages = [...reader.strangers.values()].reduce((a, b) => a + b, 0);
-    lines.push(`${messages} messages of sensors that the site file lacks: ${listed([...reader.strangers.keys()])}`);
+    lines.push(
+      `${counted(messages, "message")} of sensors that the site file lacks: ${listed([...reader.strangers.keys()])}`,
+    );
   }
   if (reader.ignored > 0) {
-    lines.push(`${reader.ignored} readings without a level between ${LEAST_DBM} and ${MOST_DBM} dBm`);
+    lines.push(`${counted(reader.ignored, "reading")} without a level between ${LEAST_DBM} and ${MOST_DBM} dBm`);
   }
   return lines;
 }

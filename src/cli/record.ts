@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { wallClock } from "../clock.ts";
+import { counted } from "../counted.ts";
 import type { BrokerAddress } from "../trace/broker.ts";
 import { withoutPassword } from "../trace/broker.ts";
 import { recordTrace } from "../trace/record.ts";
@@ -72,13 +73,13 @@ async function record(flags: RecordFlags): Promise<void> {
       onProgress: (p) =>
         line.show(
           () =>
-            `${showDuration(performance.now() - startedMs)}  ${p.messages} messages, ${(p.bytes / 1e6).toFixed(1)} MB${p.reconnects > 0 ? `, connection lost ${p.reconnects} times` : ""}`,
+            `${showDuration(performance.now() - startedMs)}  ${counted(p.messages, "message")}, ${(p.bytes / 1e6).toFixed(1)} MB${p.reconnects > 0 ? `, connection lost ${counted(p.reconnects, "time")}` : ""}`,
         ),
     });
     line.done();
     if (flags.json) process.stdout.write(`${JSON.stringify({ out: flags.out, ...total })}\n`);
     process.stderr.write(
-      `${flags.out}: ${total.messages} messages${total.reconnects > 0 ? `; the connection was lost ${total.reconnects} times, what was sent meanwhile is missing` : ""}\n`,
+      `${flags.out}: ${counted(total.messages, "message")}${total.reconnects > 0 ? `; the connection was lost ${counted(total.reconnects, "time")}, what was sent meanwhile is missing` : ""}\n`,
     );
   } finally {
     clearTimeout(timer);

@@ -5,6 +5,7 @@ import { matchRun } from "../../simulator/score.ts";
 import { loadCalibration } from "../calibration.ts";
 import { wallClock } from "../clock.ts";
 import type { TruthEpisode } from "../contracts.ts";
+import { counted } from "../counted.ts";
 import { AppError } from "../errors.ts";
 import type { Calibration, Site } from "../model.ts";
 import { alertsJsonl, type ReplayResult, replayInProcess, searchListJson } from "../replay.ts";
@@ -240,7 +241,7 @@ function summarise(end: PlayProgress, flags: ReplayFlags, wallMs: number, stoppe
   };
   if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   process.stderr.write(
-    `${stopped ? "stopped: " : ""}${end.sent} messages sent, ${end.acked} acknowledged, ${showDuration(summary.trace_ms)} of trace in ${showDuration(wallMs)}\n`,
+    `${stopped ? "stopped: " : ""}${counted(end.sent, "message")} sent, ${end.acked} acknowledged, ${showDuration(summary.trace_ms)} of trace in ${showDuration(wallMs)}\n`,
   );
 }
 
@@ -265,7 +266,7 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
       onProgress: (tMs, messages) =>
         line.show(() => {
           const speed = (tMs - trace.header.start) / (performance.now() - beganMs);
-          return `${bar(trace.readShare())}  ${showTime(tMs)}  ${speed.toFixed(0)}x  ${messages} messages`;
+          return `${bar(trace.readShare())}  ${showTime(tMs)}  ${speed.toFixed(0)}x  ${counted(messages, "message")}`;
         }),
     },
   ).finally(() => line.done());
@@ -275,7 +276,7 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
   const wallMs = performance.now() - beganMs;
   const spanMs = Number.isFinite(end.fromMs) ? end.untilMs - end.fromMs : 0;
   process.stderr.write(
-    `${end.ledger.messages} messages, ${showDuration(spanMs)} of trace in ${showDuration(wallMs)} (${(spanMs / Math.max(1, wallMs)).toFixed(0)}x); alert events ${end.alerts.length}, sha256 ${createHash("sha256").update(text).digest("hex").slice(0, 16)}\n`,
+    `${counted(end.ledger.messages, "message")}, ${showDuration(spanMs)} of trace in ${showDuration(wallMs)} (${(spanMs / Math.max(1, wallMs)).toFixed(0)}x); alert events ${end.alerts.length}, sha256 ${createHash("sha256").update(text).digest("hex").slice(0, 16)}\n`,
   );
   for (const reject of end.rejects) process.stderr.write(`  refused: ${JSON.stringify(reject).slice(0, 300)}\n`);
   if (truth !== null) {

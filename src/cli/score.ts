@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import { matchRun } from "../../simulator/score.ts";
 import { loadSite } from "../site.ts";
@@ -39,7 +39,7 @@ async function score(flags: Flags): Promise<void> {
   const site = flags.site === undefined ? null : loadSite(flags.site);
   const truth = await readTruth(flags.truth);
   const alerts = await readAlerts(flags.alerts);
-  const trace = flags.trace ?? traceBeside(flags.truth);
+  const trace = flags.trace ?? traceBeside(flags);
   const rows = matchRun({
     alerts,
     truth,
@@ -52,9 +52,10 @@ async function score(flags: Flags): Promise<void> {
   await publishScore(basename(flags.truth).replace(/\.truth\.jsonl$/, ""), [rows], flags);
 }
 
-/** The trace that lies beside a truth file under the same name, or null. */
-function traceBeside(truthPath: string): string | null {
-  const stem = truthPath.replace(/\.truth\.jsonl$/, "");
-  if (stem === truthPath) return null;
-  return [`${stem}.jsonl`, `${stem}.jsonl.gz`, `${stem}.jsonl.zst`].find((path) => existsSync(path)) ?? null;
+/** The trace that lies beside a truth file under the same name, or null; alerts may have been given that name. */
+function traceBeside({ truth, alerts }: Flags): string | null {
+  const stem = truth.replace(/\.truth\.jsonl$/, "");
+  if (stem === truth) return null;
+  const names = [`${stem}.jsonl`, `${stem}.jsonl.gz`, `${stem}.jsonl.zst`];
+  return names.find((path) => existsSync(path) && resolve(path) !== resolve(alerts)) ?? null;
 }

@@ -17,6 +17,7 @@ import {
   summarise,
   type Threshold,
 } from "../../simulator/score.ts";
+import { counted } from "../counted.ts";
 import { AppError, unreadable } from "../errors.ts";
 import { readJsonLines } from "../trace/index.ts";
 import { writeOut } from "./out.ts";
@@ -129,7 +130,7 @@ export async function publishScore(
   if (flags.out !== undefined) process.stderr.write(`${join(flags.out, "score.html")}\n`);
   const missed = checked.filter((c) => !c.ok);
   if (missed.length > 0) {
-    throw new AppError("THRESHOLD_MISSED", `${missed.length} of ${checked.length} thresholds missed`, {
+    throw new AppError("THRESHOLD_MISSED", `${missed.length} of ${counted(checked.length, "threshold")} missed`, {
       details: missed.map((m) => `${m.text}: it is ${m.value ?? "without a value"}`),
     });
   }
@@ -140,7 +141,7 @@ function terminalTable(input: ReportInput): string {
   const { score } = input;
   const { uses } = score.detection;
   const lines = [
-    `${input.title}: ${uses.hits} of ${uses.n} uses found, ${score.alerts.false} false alerts, ${score.alerts.doubles} doubles in ${score.span.block_days} block-days`,
+    `${input.title}: ${uses.hits} of ${counted(uses.n, "use")} found, ${counted(score.alerts.false, "false alert")}, ${counted(score.alerts.doubles, "double")} in ${counted(score.span.block_days, "block-day")}`,
   ];
   for (const f of figures(score)) {
     if (f.value === null) continue;

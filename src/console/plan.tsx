@@ -48,6 +48,9 @@ function placesOf(alerts: readonly Alert[], chosen: Alert | null) {
   return { own, maybe };
 }
 
+/** Width of a bold letter, of its size. */
+const BOLD = 0.7;
+
 function Zone({
   zone,
   place,
@@ -73,6 +76,7 @@ function Zone({
   const unsure = p !== null && p < 0.5;
   const state =
     place === undefined ? "" : `alert sev-${place.severity}${place.acked ? " acked" : ""}${unsure ? " unsure" : ""}`;
+  const odds = place !== undefined ? percent(p ?? 0) : maybe !== undefined ? percent(maybe.p) : null;
   const chosen = place !== undefined && selection.value?.type === "alert" && selection.value.id === place.alert.id;
   const open = place === undefined ? undefined : () => select({ type: "alert", id: place.alert.id });
   return (
@@ -111,14 +115,9 @@ function Zone({
       >
         {label}
       </text>
-      {place !== undefined && (
-        <text class="odds" x={x} y={y + 0.95} font-size={Math.min(0.85, w * 0.3)}>
-          {percent(p ?? 0)}
-        </text>
-      )}
-      {maybe !== undefined && place === undefined && (
-        <text class="odds" x={x} y={y + 0.95} font-size={Math.min(0.8, w * 0.3)}>
-          {percent(maybe.p)}
+      {odds !== null && (
+        <text class="odds" x={x} y={y + 0.95} font-size={Math.min(0.85, (w * 0.9) / (BOLD * odds.length))}>
+          {odds}
         </text>
       )}
     </g>

@@ -17,6 +17,20 @@ beforeAll(() => {
 });
 
 describe("cellward score", () => {
+  it("one of a kind: in the singular", async () => {
+    const one = join(dir, "one");
+    writeFileSync(`${one}.jsonl`, lines([raise(alert("a1", 3, 300, 360), 304)]));
+    writeFileSync(`${one}.truth.jsonl`, lines([episode("e1", "p1", 100, 160, 3)]));
+    const missed = ["--threshold", "recall>=0.5"];
+    const end = await callCli(["score", "--alerts", `${one}.jsonl`, "--truth", `${one}.truth.jsonl`, ...missed]);
+    expect(end.stdout).toContain("one: 0 of 1 use found, 1 false alert, 0 doubles");
+    expect(end.stderr).toContain("THRESHOLD_MISSED: 1 of 1 threshold missed");
+    expect(end.code).toBe(99);
+    const series = join(dir, "one.csv");
+    writeFileSync(series, "timestamp,value\n2026-03-02 08:00:00,1\n");
+    expect((await callCli(["detect", series])).stderr).toBe("cellward: 1 row, 0 alarms\n");
+  });
+
   it("score: table on stdout, files where asked, exit 0", async () => {
     const out = join(dir, "out");
     const end = await callCli([

@@ -174,6 +174,9 @@ describe("http reads", () => {
     const refs = [...JSON.stringify(doc).matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((m) => m[1]!);
     expect(refs.length).toBeGreaterThan(5);
     for (const ref of refs) expect(doc.components.schemas).toHaveProperty(ref);
+    // Each once: what no route takes stood there a second time as "AlertInput".
+    expect(Object.keys(doc.components.schemas).sort()).toEqual([...new Set(refs)].sort());
+    expect(Object.keys(doc.components.schemas).filter((name) => name.endsWith("Input"))).toEqual([]);
     const names = ["alerts", "sensors", "zones", "channels", "history", "rejects", "site", "stream"];
     for (const name of names) expect(doc.paths).toHaveProperty(`/api/v1/${name}`);
     for (const verb of ["ack", "shelve", "unshelve", "close"]) {
