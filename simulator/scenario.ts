@@ -211,8 +211,9 @@ const FOLDER = fileURLToPath(new URL("./scenarios/", import.meta.url));
 /** What is wrong with a scenario: every problem, one a line. */
 export class ScenarioError extends Error {
   readonly problems: readonly string[];
-  constructor(message: string, problems: readonly string[] = []) {
-    super(message);
+  /** `cause`: what the file system threw, where a file of the caller's can't be read. */
+  constructor(message: string, problems: readonly string[] = [], options?: { readonly cause: unknown }) {
+    super(message, options);
     this.name = "ScenarioError";
     this.problems = problems;
   }
@@ -242,8 +243,8 @@ export function loadScenario(nameOrPath: string): { scenario: Scenario; siteText
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const detail = named ? [`known: ${scenarioNames().join(", ")}`] : [(cause as Error).message];
-    throw new ScenarioError(`no scenario '${nameOrPath}'`, detail);
+    if (named) throw new ScenarioError(`no scenario '${nameOrPath}'`, [`known: ${scenarioNames().join(", ")}`]);
+    throw new ScenarioError(`the scenario ${nameOrPath}`, [(cause as Error).message], { cause });
   }
   let document: unknown;
   try {
@@ -262,6 +263,6 @@ function readSiteFile(scenario: Scenario, path: string): string | null {
   try {
     return readFileSync(sitePath, "utf8");
   } catch (cause) {
-    throw new ScenarioError(`the scenario's site file ${scenario.site.file} can't be read`, [(cause as Error).message]);
+    throw new ScenarioError(`the scenario's site file ${scenario.site.file}`, [(cause as Error).message], { cause });
   }
 }

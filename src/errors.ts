@@ -44,6 +44,12 @@ export const CATALOGUE = {
     retryable: false,
     meaning: "A trace or truth file is damaged or of another version; the line is named.",
   },
+  SCENARIO_INVALID: {
+    stage: "cli",
+    exit: EXIT.input,
+    retryable: false,
+    meaning: "A scenario file can't be used; every problem is named.",
+  },
   CALIBRATION_INVALID: {
     stage: "fuse",
     exit: EXIT.input,

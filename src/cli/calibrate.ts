@@ -32,7 +32,7 @@ export function addCalibrate(program: Command): void {
     .requiredOption("--out <file>", "calibration file to write")
     .option("--json", "what was learned as JSON on stdout")
     .action(async (trace: string, options: Options) => {
-      await outFile(options.out);
+      await outFile(options.out, [trace, options.labels, options.site]);
       const site = loadSite(options.site);
       const labels = await readLabels(options.labels);
       const { calibration, leftOut, notes } = await learn(trace, labels, site);

@@ -8,7 +8,7 @@ import { counted } from "../counted.ts";
 import { EXIT } from "../errors.ts";
 import type { Alert, AlertChange } from "../model.ts";
 import { consoleDir, untilStopped } from "./run.ts";
-import { integer, scenarioAsUsage } from "./simulate.ts";
+import { integer, scenarioProblem } from "./simulate.ts";
 import { parseDuration, parsePort } from "./units.ts";
 import { packageVersion } from "./version.ts";
 
@@ -42,7 +42,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const { default: mqtt } = await import("mqtt");
   const dir = mkdtempSync(join(tmpdir(), "cellward-demo-"));
   try {
-    const { site } = scenarioOf(() => simulate(flags.scenario, flags.seed));
+    const { site } = scenarioOf(flags.scenario, () => simulate(flags.scenario, flags.seed));
     writeFileSync(join(dir, "site.yaml"), site);
     const { config } = loadConfig({
       file: null,
@@ -106,12 +106,12 @@ async function demo(flags: DemoFlags): Promise<void> {
 /** Time to connect before the simulation's first message. */
 const START_IN_MS = 500;
 
-/** An unknown scenario is a wrong command line. */
-function scenarioOf<T>(act: () => T): T {
+/** An unknown scenario is a wrong command line, a broken one bad input. */
+function scenarioOf<T>(name: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    throw scenarioAsUsage(error);
+    throw scenarioProblem(name, error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { counted } from "../counted.ts";
 import { SeriesCsv, SeriesError } from "../detect/csv.ts";
 import { AppError, unreadable, unwritable } from "../errors.ts";
+import { outFile } from "./out.ts";
 
 export function addDetect(program: Command): void {
   program
@@ -18,7 +19,8 @@ export function addDetect(program: Command): void {
 
 const CHUNK_BYTES = 262_144;
 
-function detect(file: string, options: { column: string; out?: string; json?: boolean }): void {
+async function detect(file: string, options: { column: string; out?: string; json?: boolean }): Promise<void> {
+  if (options.out !== undefined) await outFile(options.out, [file]);
   const input = attempt("FILE_UNREADABLE", file, () => openSync(file, "r"));
   const csv = new SeriesCsv(options.column);
   let output = -1;

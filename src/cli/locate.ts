@@ -9,6 +9,7 @@ import { PlanFollower } from "../fuse/planfollow.ts";
 import type { BandId, Calibration, Fix, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, type TraceMessage } from "../trace/index.ts";
+import { outFile } from "./out.ts";
 import { type BandPacket, leftOutOf, PacketReader } from "./packets.ts";
 
 interface Options {
@@ -34,23 +35,22 @@ export function addLocate(program: Command): void {
       if (!Number.isInteger(everyMs) || everyMs < 10 || everyMs > 3_600_000) {
         throw new AppError("USAGE", `--every is '${options.every}'; it takes whole milliseconds from 10 to 3600000`);
       }
+      await outFile(options.out, [
+        trace,
+        options.site,
+        ...(options.calibration === undefined ? [] : [options.calibration]),
+      ]);
       const site = loadSite(options.site);
       if (options.emitterBand !== undefined && !site.bands.some((b) => b.id === options.emitterBand)) {
         throw new AppError("USAGE", `the site knows no band '${options.emitterBand}'`);
       }
       const calibration = options.calibration === undefined ? null : loadCalibration(options.calibration, site);
+      const opened = await openTrace(trace);
       const out = open(options.out);
       const reader = new PacketReader(site);
       let lines = 0;
       try {
-        for await (const line of locate(
-          await openTrace(trace),
-          site,
-          calibration,
-          everyMs,
-          options.emitterBand ?? null,
-          reader,
-        )) {
+        for await (const line of locate(opened, site, calibration, everyMs, options.emitterBand ?? null, reader)) {
           lines++;
           writeSync(out, `${JSON.stringify(line)}\n`);
         }

@@ -1,7 +1,7 @@
 /** What verbs leave in places that the caller names. Errors: FILE_UNWRITABLE, with the reason in words. */
 import { access, constants, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { unwritable } from "../errors.ts";
+import { AppError, unwritable } from "../errors.ts";
 import { makeFolder } from "../store/files.ts";
 
 /** Makes a folder for results, before the work: a place that can't be written should not show after an hour. */
@@ -14,10 +14,19 @@ export async function outFolder(dir: string): Promise<void> {
   }
 }
 
-/** Whether a result file can be written, as far as can be told without writing it. */
-export async function outFile(path: string): Promise<void> {
+/**
+ * Whether a result file can be written, as far as can be told without writing it, and is none of the files that are read: what is there
+ * must not be lost before there is something better. Errors besides: USAGE.
+ */
+export async function outFile(path: string, inputs: readonly string[] = []): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  for (const input of inputs) {
+    const read = await stat(input).catch(() => null);
+    if (found !== null && read?.ino === found.ino && read.dev === found.dev && found.isFile()) {
+      throw new AppError("USAGE", `--out ${path} is the file that is read; it would be lost`);
+    }
+  }
   try {
-    const found = await stat(path).catch(() => null);
     if (found?.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR" });
     await access(found === null ? dirname(resolve(path)) : path, constants.W_OK);
   } catch (cause) {

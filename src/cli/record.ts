@@ -4,6 +4,7 @@ import { counted } from "../counted.ts";
 import type { BrokerAddress } from "../trace/broker.ts";
 import { withoutPassword } from "../trace/broker.ts";
 import { recordTrace } from "../trace/record.ts";
+import { outFile } from "./out.ts";
 import { progressLine, untilInterrupted } from "./progress.ts";
 import { collect, parseDuration, showDuration } from "./units.ts";
 
@@ -53,6 +54,7 @@ export function brokerOf(url: string, flags: { readonly username?: string; reado
 }
 
 async function record(flags: RecordFlags): Promise<void> {
+  await outFile(flags.out);
   const topics = flags.topic ?? ["cellward/v1/#"];
   const stop = untilInterrupted();
   const line = progressLine();

@@ -278,6 +278,8 @@ async function replayHere(path: string, sitePath: string, flags: ReplayFlags, pa
   process.stderr.write(
     `${counted(end.ledger.messages, "message")}, ${showDuration(spanMs)} of trace in ${showDuration(wallMs)} (${(spanMs / Math.max(1, wallMs)).toFixed(0)}x); alert events ${end.alerts.length}, sha256 ${createHash("sha256").update(text).digest("hex").slice(0, 16)}\n`,
   );
+  if (end.ledger.messages === 0)
+    process.stderr.write("  nothing was replayed: no message lies in that part of the trace\n");
   for (const reject of end.rejects) process.stderr.write(`  refused: ${JSON.stringify(reject).slice(0, 300)}\n`);
   if (truth !== null) {
     await scoreHere(path, sitePath, flags, part, { site, calibration, truth, end });

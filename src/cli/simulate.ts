@@ -2,23 +2,29 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { ScenarioError, type Simulation, scenarioNames, simulate } from "../../simulator/index.ts";
 import { loadScenario } from "../../simulator/scenario.ts";
-import { AppError } from "../errors.ts";
+import { AppError, unreadable } from "../errors.ts";
 import { createTraceWriter, writeTruth } from "../trace/index.ts";
 import { writeOut } from "./out.ts";
+import { parseDuration } from "./units.ts";
 
 interface Flags {
   readonly seed: number;
   readonly out?: string;
   readonly format: "jsonl" | "jsonl.gz" | "jsonl.zst";
   readonly batch?: number;
+  /** Milliseconds. */
   readonly duration?: number;
   readonly list?: boolean;
   readonly json?: boolean;
 }
 
-const positive = (text: string): number => {
+/** Instants that a service takes in one message (`limits.max_instants`) may be fewer. */
+const MOST_INSTANTS = 1000;
+
+const batch = (text: string): number => {
   const n = Number(text);
-  if (!(n > 0)) throw new InvalidArgumentError("a number above 0 is needed");
+  if (!Number.isInteger(n) || n < 1 || n > MOST_INSTANTS)
+    throw new InvalidArgumentError(`A whole number from 1 to ${MOST_INSTANTS}.`);
   return n;
 };
 export const integer = (text: string): number => {
@@ -27,10 +33,12 @@ export const integer = (text: string): number => {
   return n;
 };
 
-/** An unknown or broken scenario is the caller's; anything else stays what it is. */
-export function scenarioAsUsage(error: unknown): unknown {
+/** A scenario that is not in the library, or a broken file, is the caller's; anything else stays what it is. */
+export function scenarioProblem(name: string, error: unknown): unknown {
   if (!(error instanceof ScenarioError)) return error;
-  return new AppError("USAGE", error.message, { details: error.problems, cause: error });
+  if (error.cause !== undefined) return unreadable(error.message, error.cause);
+  const code = /^[a-z0-9-]*$/.test(name) ? "USAGE" : "SCENARIO_INVALID";
+  return new AppError(code, error.message, { details: error.problems, cause: error });
 }
 
 export function addSimulate(program: Command): void {
@@ -41,8 +49,8 @@ export function addSimulate(program: Command): void {
     .option("--seed <n>", "same seed, same bytes", integer, 1)
     .option("--out <dir>", "folder for NAME.jsonl, NAME.truth.jsonl and site.yaml")
     .addOption(new Option("--format <f>", "of the trace").choices(["jsonl", "jsonl.gz", "jsonl.zst"]).default("jsonl"))
-    .option("--batch <n>", "instants a message; 1: one message a reading", integer)
-    .option("--duration <s>", "ends after so many seconds", positive)
+    .option("--batch <n>", "instants a message; 1: one message a reading", batch)
+    .option("--duration <time>", "ends after so long, e.g. 90, 90s, 10m", parseDuration)
     .option("--list", "lists the scenarios of the library")
     .option("--json", "machine-readable output")
     .action(async (name: string | undefined, flags: Flags) => {
@@ -52,7 +60,7 @@ export function addSimulate(program: Command): void {
         else if (flags.out === undefined) throw new AppError("USAGE", "--out DIR says where the files go");
         else await write(name, flags, flags.out);
       } catch (error) {
-        throw scenarioAsUsage(error);
+        throw scenarioProblem(name ?? "", error);
       }
     });
 }
@@ -73,7 +81,7 @@ async function write(name: string, flags: Flags, out: string): Promise<void> {
   const plan = loadScenario(name).scenario;
   const sim = simulate(name, flags.seed, {
     ...(flags.batch === undefined ? {} : { batch: flags.batch }),
-    durationS: flags.duration ?? plan.duration_s,
+    durationS: flags.duration === undefined ? plan.duration_s : flags.duration / 1000,
   });
   const truth = join(out, `${plan.name}.truth.jsonl`);
   const trace = join(out, `${plan.name}.${flags.format}`);

@@ -6,7 +6,8 @@ const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_00
 /** `90`, `90s`, `1500ms`, `10m`, `24h`, `7d`; a bare number is seconds. */
 export function parseDuration(text: string): number {
   const found = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text.trim());
-  if (!found) throw new InvalidArgumentError("A duration is a number with ms, s, m, h or d, such as 90s or 24h.");
+  if (!found || !Number.isFinite(Number(found[1])))
+    throw new InvalidArgumentError("A duration is a number with ms, s, m, h or d, such as 90s or 24h.");
   return Number(found[1]) * UNIT_MS[found[2] ?? "s"]!;
 }
 

@@ -1,7 +1,6 @@
 /** Records a broker's traffic as a trace. */
-import { writeFileSync } from "node:fs";
 import type { Clock } from "../contracts.ts";
-import { AppError, unwritable } from "../errors.ts";
+import { AppError } from "../errors.ts";
 import { type BrokerAddress, connectBroker } from "./broker.ts";
 import { createTraceWriter, type TraceWriter } from "./writer.ts";
 
@@ -40,11 +39,6 @@ const FLUSH_MS = 1000;
  */
 export async function recordTrace(options: RecordOptions): Promise<RecordProgress> {
   const { path, clock, signal } = options;
-  try {
-    writeFileSync(path, "");
-  } catch (error) {
-    throw unwritable(path, error);
-  }
   const startMs = clock.nowMs();
   const link = await connectBroker(options.broker);
   const { client } = link;

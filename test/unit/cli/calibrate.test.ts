@@ -110,9 +110,7 @@ describe("calibrate and locate: odd surveys", () => {
   });
 
   it("one place labelled again and again: refused, one place", async () => {
-    expect(await detailsOf(taught({ ...flat, labels: moved(() => ({ x_m: 4, y_m: 4 })) }))).toMatch(
-      /1 place labelled/,
-    );
+    expect(await detailsOf(taught({ ...flat, labels: moved(() => ({ x_m: 4, y_m: 4 })) }))).toMatch(/1 place labelled/);
   });
 
   it("a sensor that hears nothing: named; positions as sound as before", async () => {

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { callCli } from "../../support/cli.ts";
 
@@ -28,6 +28,28 @@ describe("files that can't be read", () => {
     expect(stderr).toMatch(/^cellward: FILE_UNREADABLE: .*(missing|folder): /);
     expect(stderr.trimEnd().endsWith(words), stderr).toBe(true);
     expect(code).toBe(3);
+  });
+
+  it("a scenario file: bad input, named; a name that the library lacks: a wrong command line", async () => {
+    const broken = join(dir, "broken.yaml");
+    writeFileSync(broken, "name: x\n");
+    const run = (name: string) => callCli(["simulate", name, "--out", join(dir, "sim")]);
+    expect(await run(folder)).toMatchObject({
+      code: 3,
+      stderr: `cellward: FILE_UNREADABLE: the scenario ${folder}: it is a folder\n`,
+    });
+    const invalid = await run(broken);
+    expect(invalid.code).toBe(3);
+    expect(invalid.stderr).toMatch(/^cellward: SCENARIO_INVALID: .*broken\.yaml is not a scenario\n {2}about: /);
+    expect(await run("nope")).toMatchObject({ code: 2, stderr: expect.stringContaining("USAGE: no scenario 'nope'") });
+  });
+
+  it("a part of a trace with nothing in it: said, for it would read as a quiet night", async () => {
+    await callCli(["simulate", "one-call", "--duration", "2s", "--out", dir]);
+    const trace = join(dir, "one-call.jsonl");
+    const { code, stderr } = await callCli(["replay", trace, "--site", join(dir, "site.yaml"), "--from", "+1h"]);
+    expect(stderr).toContain("nothing was replayed: no message lies in that part of the trace");
+    expect(code).toBe(0);
   });
 
   it("a site file without a word: said so", async () => {
@@ -65,6 +87,27 @@ describe("places that can't be written", () => {
       expect(stderr, args.join(" ")).toMatch(new RegExp(`^cellward: FILE_UNWRITABLE: .*: (${words})\n$`));
       expect(code).toBe(3);
     }
+  });
+
+  it.each([
+    ["locate", trace, "--site", site, "--out", trace],
+    ["detect", trace, "--out", trace],
+    ["calibrate", trace, "--labels", missing, "--site", site, "--out", `./${relative(".", trace)}`],
+  ])("%s: its result into the file that it reads: refused, and the file is as it was", async (...args) => {
+    await callCli([...simulated, dir]);
+    const before = readFileSync(trace, "utf8");
+    const { code, stderr } = await callCli(args);
+    expect(stderr).toContain("is the file that is read; it would be lost");
+    expect(code).toBe(2);
+    expect(readFileSync(trace, "utf8")).toBe(before);
+  });
+
+  it("a recording that can't begin, a trace that can't be read: what an earlier run wrote stays", async () => {
+    const kept = join(dir, "kept.jsonl");
+    writeFileSync(kept, "of last night\n");
+    expect((await callCli(["record", "--url", "mqtt://127.0.0.1:1", "--out", kept])).code).toBe(4);
+    expect((await callCli(["locate", missing, "--site", site, "--out", kept])).code).toBe(3);
+    expect(readFileSync(kept, "utf8")).toBe("of last night\n");
   });
 
   it.each([

@@ -28,7 +28,9 @@ describe("cellward score", () => {
     expect(end.code).toBe(99);
     const series = join(dir, "one.csv");
     writeFileSync(series, "timestamp,value\n2026-03-02 08:00:00,1\n");
-    expect((await callCli(["detect", series])).stderr).toBe("cellward: 1 row, 0 alarms\n");
+    expect((await callCli(["detect", series, "--out", join(dir, "one.out")])).stderr).toBe(
+      "cellward: 1 row, 0 alarms\n",
+    );
   });
 
   it("score: table on stdout, files where asked, exit 0", async () => {
