@@ -284,6 +284,16 @@ export class Lanes {
     return this.byBand.get(band) ?? [];
   }
 
+  /** The channel of a sensor and band that was read. */
+  channelOf(sensor: SensorId, band: BandId): number {
+    return this.lanes.get(sensor)!.slotOf.get(band)!.channel;
+  }
+
+  /** How many bands a sensor has told of. */
+  bandsOf(sensor: SensorId): number {
+    return this.lanes.get(sensor)?.slots.length ?? 0;
+  }
+
   /** Whether a sensor was heard in time from `fromMs` to `untilMs`. */
   heardIn(sensor: SensorId, fromMs: number, untilMs: number): boolean {
     const lane = this.lanes.get(sensor);

@@ -12,6 +12,7 @@ import { type BandWindow, sightingOf } from "./fuse/sighting.ts";
 import { TRACKER_DEFAULTS, type TrackChange, Tracker, type TrackerOptions } from "./fuse/tracks.ts";
 import { Trust } from "./fuse/trust.ts";
 import { vicinity } from "./fuse/vicinity.ts";
+import { Wideband } from "./fuse/wideband.ts";
 import { type ChannelDescription, Lanes } from "./lanes.ts";
 import { LateLook } from "./late.ts";
 import type {
@@ -126,6 +127,7 @@ export class BlockPipeline {
   private flushing = false;
   private readonly placement = new Placement();
   private readonly trust = new Trust((band) => this.locator.sources(band));
+  private readonly wideband = new Wideband();
   private readonly late: LateLook;
   private readonly learning: Learning;
   /** When the batch came that is being filed. */
@@ -339,7 +341,7 @@ export class BlockPipeline {
   private *judge(endMs: number): Generator<void, void> {
     yield* this.lanes.drain(endMs);
     this.detector.foresee(endMs);
-    const windows = yield* this.bandWindows(endMs);
+    const windows = this.withoutBursts(endMs, yield* this.bandWindows(endMs));
     const observed = yield* this.tracker.observe(endMs, this.options.windowMs, this.trust.believed(windows));
     const changes = observed.map(({ kind, track }): TrackChange => {
       const { activity, p } = classify(track.episodes);
@@ -483,6 +485,13 @@ export class BlockPipeline {
     return windows;
   }
 
+  /** Leaves out what rises over all bands, and ends it in its channels. */
+  private withoutBursts(endMs: number, all: readonly BandWindow[]): readonly BandWindow[] {
+    const { windows, risen } = this.wideband.without(endMs, all, (sensor) => this.lanes.bandsOf(sensor));
+    for (const { sensor, band } of risen) this.detector.calm(this.lanes.channelOf(sensor, band));
+    return windows;
+  }
+
   /** Everything there is to say since the last call. */
   take(): PipelineEvent[] {
     return this.events.splice(0);
@@ -508,6 +517,7 @@ export class BlockPipeline {
       saturation: [...this.saturation],
       placement: this.placement.snapshot(),
       trust: this.trust.snapshot(),
+      wideband: this.wideband.snapshot(),
       late: this.late.snapshot(),
       lateTracks: this.lateTracks,
       belief: this.belief.snapshot(),
@@ -527,6 +537,7 @@ export class BlockPipeline {
       saturation: [SensorId, number][];
       placement: unknown;
       trust?: unknown;
+      wideband?: unknown;
       late: unknown;
       lateTracks: { tracks: Track[]; atMs: number }[];
       belief?: unknown;
@@ -545,6 +556,7 @@ export class BlockPipeline {
     for (const sensor of data.tampered) this.tampered.add(sensor);
     this.placement.restore(data.placement);
     if (data.trust !== undefined) this.trust.restore(data.trust);
+    if (data.wideband !== undefined) this.wideband.restore(data.wideband);
     this.late.restore(data.late);
     this.lateTracks = [...data.lateTracks];
     if (data.belief !== undefined) this.belief.restore(data.belief);

@@ -63,6 +63,10 @@ const STAYS_NATS = -0.5;
 /** Rather where nobody is held than not. */
 const ECHO_FREE_P = 0.5;
 
+/** An echo is heard while its emitter is: for at least this share of its time, with the pauses of a call counted to that. */
+const ECHO_BESIDE = 0.5;
+const PAUSE_MS = 5000;
+
 /** Below this probability of all cells and yards an open alert is lowered: a search of its cell would be needless in four of five. */
 const LOWERED_P = 0.2;
 
@@ -206,14 +210,16 @@ export class Policy {
 
   /**
    * Whether a track may be what the plan has wrong of another one, outside and in the same band at the same time: an emitter in the
-   * street reaches every sensor, and whatever it does otherwise than the plan has it looks like one more emitter indoors.
+   * street reaches every sensor, and whatever it does otherwise than the plan has it looks like one more emitter indoors. Only while it is on:
+   * what goes on without it is somebody else.
    */
   maybeEcho(track: Track, others: Iterable<Track>): boolean {
     if ((this.topHeld(track)?.p ?? 0) >= this.options.sureP) return false;
     for (const other of others) {
       if (other.id === track.id || !other.confirmed || 1 - this.inHeld(other) < ECHO_FREE_P) continue;
       if (!other.bands.some((band) => track.bands.includes(band))) continue;
-      if (other.openedAtMs <= track.lastEvidenceMs && other.lastEvidenceMs >= track.openedAtMs) return true;
+      if (other.openedAtMs > track.lastEvidenceMs || other.lastEvidenceMs < track.openedAtMs) continue;
+      if (shareBeside(track, other) >= ECHO_BESIDE) return true;
     }
     return false;
   }
@@ -258,6 +264,21 @@ export class Policy {
     }
     return both > 0 ? both / (ones * others) : 0;
   }
+}
+
+/** Share of the time that a track was heard in which another one was, or had been within a pause. */
+function shareBeside(track: Track, other: Track): number {
+  let [allMs, besideMs] = [0, 0];
+  for (const { startMs, endMs } of track.episodes) {
+    allMs += endMs - startMs;
+    let untilMs = startMs;
+    for (const e of other.episodes) {
+      const fromMs = Math.max(untilMs, e.startMs - PAUSE_MS);
+      untilMs = Math.max(untilMs, Math.min(endMs, e.endMs + PAUSE_MS));
+      if (untilMs > fromMs) besideMs += untilMs - fromMs;
+    }
+  }
+  return allMs > 0 ? besideMs / allMs : 1;
 }
 
 /** A find in two searches, and in ten: what a search of a cell, and a word at the door, are worth. Choices. */

@@ -224,6 +224,23 @@ describe("policy", () => {
     expect(POLICY.maybeEcho(street, [street])).toBe(false);
   });
 
+  it("an emitter outside that is on for two seconds a minute: what goes on without it is no echo of it", () => {
+    const bursts = [0, 60, 120].map((s) => ({ startMs: 1000 * s, endMs: 1000 * s + 2000 }));
+    const fix = { ...sure(0.1), pOutside: 0.9 };
+    const lamp = track({ id: "o", fix, openedAtMs: 0, lastEvidenceMs: 122_000, episodes: bursts });
+    const heard = (...episodes: [number, number][]) =>
+      track({
+        openedAtMs: episodes[0]![0],
+        lastEvidenceMs: episodes.at(-1)![1],
+        episodes: episodes.map(([startMs, endMs]) => ({ startMs, endMs })),
+      });
+    expect(POLICY.maybeEcho(heard([61_000, 62_000]), [lamp])).toBe(true);
+    expect(POLICY.maybeEcho(heard([66_000, 67_000]), [lamp])).toBe(true);
+    expect(POLICY.maybeEcho(heard([60_000, 62_000], [64_000, 66_000], [120_000, 122_000]), [lamp])).toBe(true);
+    expect(POLICY.maybeEcho(heard([70_000, 80_000]), [lamp])).toBe(false);
+    expect(POLICY.maybeEcho(heard([60_000, 62_000], [70_000, 90_000]), [lamp])).toBe(false);
+  });
+
   it("beside a phone in a corridor or a guard room: only a sure cell is told, as beside one outside; beside one in a cell: any", () => {
     const other = (p: number) => track({ id: "o", fix: sure(p), openedAtMs: 0, lastEvidenceMs: 20_000 });
     const later = { openedAtMs: 5000, lastEvidenceMs: 15_000 };
