@@ -137,6 +137,15 @@ export function unwritable(what: string, cause: unknown): AppError {
   return new AppError("FILE_UNWRITABLE", `${what}: ${WHY_UNWRITABLE[code ?? ""] ?? message}`, { cause });
 }
 
+/** What the file system refuses, whatever is there. */
+const REFUSALS: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC"]);
+
+/** The error as FILE_UNWRITABLE where the file system refused a file or folder, say one that was made under another account; else as it is. */
+export function asRefusal(error: unknown): unknown {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return REFUSALS.has(code ?? "") && path !== undefined ? unwritable(path, error) : error;
+}
+
 const WHY_UNHEARD: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use",
   EADDRNOTAVAIL: "this machine has no such address",

@@ -10,7 +10,7 @@ import { type Config, learningOf, MOST_LEARNING_HOURS } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { hasSimd } from "./detect/simd.ts";
 import { Durable } from "./durable.ts";
-import { AppError, unwritable } from "./errors.ts";
+import { AppError, asRefusal, unwritable } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { createServer, type HttpServer, type Listening } from "./http/server.ts";
 import { type EmbeddedBroker, startBroker } from "./ingest/broker.ts";
@@ -260,7 +260,7 @@ class RunningService implements Service {
       } catch (also) {
         this.log.warn({ err: also }, "the start failed, and not all was let go of");
       }
-      throw error;
+      throw asRefusal(error);
     }
   }
 

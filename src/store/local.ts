@@ -13,7 +13,7 @@ import type {
   StoreStatus,
   TimeSeriesStore,
 } from "../contracts.ts";
-import { AppError } from "../errors.ts";
+import { AppError, asRefusal } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Alert, ReadingBatch, Rollup } from "../model.ts";
 import { decodeBatch, encodeBatch, halvesOf } from "./batches.ts";
@@ -85,7 +85,7 @@ class EmbeddedStore implements LocalStore {
     });
   }
 
-  /** Opens what is there, repairing torn ends. Rejects with STORE_UNAVAILABLE where the folder can't be used. */
+  /** Opens what is there, repairing torn ends. Rejects with FILE_UNWRITABLE or STORE_UNAVAILABLE where the folder can't be used. */
   async start(): Promise<void> {
     try {
       await this.rollups.start();
@@ -94,14 +94,11 @@ class EmbeddedStore implements LocalStore {
         const record = JSON.parse(frame.payload.toString()) as AlertRecord;
         this.noteEvent(record, frame.position);
       }
-    } catch (error) {
-      throw new AppError(
-        "STORE_UNAVAILABLE",
-        `the store in ${this.o.dir} can't be opened: ${(error as Error).message}`,
-        {
-          cause: error,
-        },
-      );
+    } catch (cause) {
+      const refusal = asRefusal(cause);
+      if (refusal instanceof AppError) throw refusal;
+      const why = (cause as Error).message;
+      throw new AppError("STORE_UNAVAILABLE", `the store in ${this.o.dir} can't be opened: ${why}`, { cause });
     }
     this.timer = setInterval(() => {
       this.tending = this.rollups.tend().catch((error: Error) => this.fail(error));

@@ -21,8 +21,13 @@ export function lockFolder(dir: string): FolderLock {
   if (!release) {
     throw new AppError("DATA_DIR_LOCKED", `another process uses ${dir}${ownerText(file)}: one service for each folder`);
   }
-  // For people only: the lock itself needs no content.
-  writeFileSync(`${file}.pid`, `${process.pid}\n`);
+  try {
+    // For people only: the lock itself needs no content.
+    writeFileSync(`${file}.pid`, `${process.pid}\n`);
+  } catch (cause) {
+    release();
+    throw unwritable(`${file}.pid`, cause);
+  }
   let held = true;
   return {
     release() {

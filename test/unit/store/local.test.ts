@@ -1,6 +1,7 @@
 import { readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { diskFiles } from "../../../src/store/files.ts";
 import { createLocalStore } from "../../../src/store/local.ts";
 import { alert, batch, change, handClock, rollup, silentLog, tempDir, until } from "./fixtures.ts";
 
@@ -190,5 +191,23 @@ describe("local store", () => {
         .length,
     ).toBe(0);
     await again.stop(1000);
+  });
+});
+
+it("a folder that was made under another account: FILE_UNWRITABLE with the file, not a store that may come back", async () => {
+  const path = "/data/store/recent/0000000000000000.log";
+  const refuse = async () => {
+    throw Object.assign(new Error(`EACCES: permission denied, open '${path}'`), { code: "EACCES", path });
+  };
+  const store = createLocalStore({
+    dir: tempDir(),
+    retentionDays: 30,
+    log: silentLog,
+    files: { ...diskFiles, mkdir: refuse },
+  });
+  await expect(store.start()).rejects.toMatchObject({
+    code: "FILE_UNWRITABLE",
+    message: `${path}: no permission to write it`,
+    exitCode: 3,
   });
 });
