@@ -10,6 +10,7 @@ import { type Config, learningOf } from "./config.ts";
 import type { Clock } from "./contracts.ts";
 import { counted } from "./counted.ts";
 import { readBeat } from "./heartbeat.ts";
+import { tlsOptions } from "./ingest/mqtt.ts";
 import type { Site } from "./model.ts";
 import { diskFiles, readOnly } from "./store/files.ts";
 import { InfluxClient } from "./store/influx-client.ts";
@@ -123,7 +124,7 @@ async function checkBroker({ mqtt: m, instance }: Config, add: Add): Promise<voi
         protocolVersion: m.protocolVersion,
         connectTimeout: TIMEOUT_MS,
         reconnectPeriod: 0,
-        rejectUnauthorized: m.tls.verify,
+        ...tlsOptions(m.tls),
         ...(m.username === null ? {} : { username: m.username }),
         ...(m.password === null ? {} : { password: m.password.reveal() }),
       },

@@ -1,16 +1,12 @@
-import { type Command, InvalidArgumentError } from "commander";
-import { type LoadedConfig, loadConfig } from "../config.ts";
+import type { Command } from "commander";
+import type { LoadedConfig } from "../config.ts";
 import { nearest, problemText } from "../document.ts";
 import { AppError } from "../errors.ts";
 import { loadSiteWithWarnings } from "../site.ts";
 import { writeOut } from "./out.ts";
 import { referenceFiles } from "./reference.ts";
 import { jsonSchemaOf, SCHEMAS } from "./schemas.ts";
-
-interface SourceOptions {
-  readonly config?: string;
-  readonly set: Record<string, string>;
-}
+import { loadFrom, type SourceOptions, warnOf, withSources } from "./sources.ts";
 
 export function addConfig(program: Command): void {
   const config = program
@@ -43,24 +39,10 @@ export function addConfig(program: Command): void {
     .action(({ out }: { out: string }) => writeOut(out, referenceFiles()));
 }
 
-/** Adds the options that say where settings come from. */
-function withSources(command: Command): Command {
-  return command
-    .option("--config <file>", "configuration file, YAML or JSON (or CELLWARD_CONFIG)")
-    .option("--set <setting=value>", "one setting, e.g. --set http.port=8081; may be repeated", collectSetting, {});
-}
-
-function collectSetting(text: string, before: Record<string, string>): Record<string, string> {
-  const at = text.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("A setting is NAME=VALUE, such as http.port=8081.");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
-}
-
-/** Loads the configuration that these options and the environment describe; warnings go to stderr. */
+/** The configuration, with what is odd about it on stderr. */
 function load(options: SourceOptions): LoadedConfig {
-  const file = options.config ?? process.env.CELLWARD_CONFIG ?? null;
-  const loaded = loadConfig({ file, env: process.env, flags: options.set });
-  for (const warning of loaded.warnings) process.stderr.write(`cellward: warning: ${warning}\n`);
+  const loaded = loadFrom(options);
+  warnOf(loaded.warnings);
   return loaded;
 }
 

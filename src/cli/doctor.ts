@@ -1,15 +1,14 @@
 import type { Command } from "commander";
 import { EXIT } from "../errors.ts";
+import { loadFrom, type SourceOptions, warnOf, withSources } from "./sources.ts";
 
 const MARK = { ok: "ok  ", warn: "warn", fail: "FAIL" } as const;
 
 export function addDoctor(program: Command): void {
-  program
-    .command("doctor")
+  withSources(program.command("doctor"))
     .description(
       "Checks an installation, running or not: log, disk, lock, broker, database, clock, ledger. Changes nothing.",
     )
-    .requiredOption("--config <file>", "configuration of the service")
     .option("--json", "the result as JSON on stdout")
     .addHelpText(
       "after",
@@ -18,17 +17,16 @@ export function addDoctor(program: Command): void {
     .action(doctor);
 }
 
-async function doctor(options: { config: string; json?: boolean }): Promise<void> {
-  const { loadConfig } = await import("../config.ts");
+async function doctor(options: SourceOptions & { json?: boolean }): Promise<void> {
   const { wallClock } = await import("../clock.ts");
   const { loadSite } = await import("../site.ts");
   const { diagnose } = await import("../doctor.ts");
   const { packageVersion } = await import("./version.ts");
-  const { config, warnings } = loadConfig({ file: options.config, env: process.env });
+  const { config, warnings } = loadFrom(options);
   const { checks, ledger } = await diagnose(config, loadSite(config.site), wallClock);
   const failed = checks.filter((c) => c.state === "fail");
   const versions = { cellward: packageVersion(), node: process.version };
-  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  warnOf(warnings);
   if (options.json) {
     const plain = checks.map(({ name, state, detail }) => ({ name, state, detail }));
     process.stdout.write(`${JSON.stringify({ ok: failed.length === 0, versions, checks: plain, ledger }, null, 2)}\n`);

@@ -1,13 +1,11 @@
-import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { IClientOptions } from "mqtt";
 import { EXIT } from "../errors.ts";
+import { loadFrom, type SourceOptions, withSources } from "./sources.ts";
 
 export function addWatchdog(program: Command): void {
-  program
-    .command("watchdog")
+  withSources(program.command("watchdog"))
     .description("Watches the service from a process of its own and raises the alarm when it hangs or is gone.")
-    .requiredOption("--config <file>", "configuration of the service that is watched")
     .option("--after <seconds>", "say so after so many seconds without a sign of life", seconds, 6)
     .option("--exec <program>", "run this, with the words 'hangs' or 'lives' and a sentence")
     .addHelpText(
@@ -23,24 +21,21 @@ function seconds(text: string): number {
   return value;
 }
 
-async function watch(options: { config: string; after: number; exec?: string }): Promise<void> {
-  const { loadConfig } = await import("../config.ts");
+async function watch(options: SourceOptions & { after: number; exec?: string }): Promise<void> {
   const { createLogger } = await import("../log.ts");
   const { wallClock } = await import("../clock.ts");
+  const { tlsOptions } = await import("../ingest/mqtt.ts");
   const { loadSite } = await import("../site.ts");
   const { Watchdog } = await import("../watchdog.ts");
   const { untilStopped } = await import("./run.ts");
-  const { config } = loadConfig({ file: options.config, env: process.env });
+  const { config } = loadFrom(options);
   const { mqtt } = config;
-  const read = (path: string | null) => (path === null ? undefined : readFileSync(path));
   const account: IClientOptions = {
     clientId: `cellward-watchdog-${config.instance}`,
     protocolVersion: mqtt.url === null ? 4 : mqtt.protocolVersion,
     ...(mqtt.username === null ? {} : { username: mqtt.username }),
     ...(mqtt.password === null ? {} : { password: mqtt.password.reveal() }),
-    ...(mqtt.tls.ca === null ? {} : { ca: read(mqtt.tls.ca)! }),
-    ...(mqtt.tls.cert === null ? {} : { cert: read(mqtt.tls.cert)!, key: read(mqtt.tls.key)! }),
-    rejectUnauthorized: mqtt.tls.verify,
+    ...tlsOptions(mqtt.tls),
   };
   const dog = new Watchdog({
     dataDir: config.dataDir,

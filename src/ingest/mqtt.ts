@@ -9,6 +9,7 @@
 import { readFileSync } from "node:fs";
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient, Store } from "mqtt";
 import type { Clock } from "../contracts.ts";
+import { unreadable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 
 export interface Incoming {
@@ -485,12 +486,20 @@ class BrokerLink implements Link {
   }
 }
 
-function tlsOptions(tls: LinkOptions["tls"]): IClientOptions {
+/** How a client is to speak TLS. Errors: FILE_UNREADABLE. */
+export function tlsOptions(tls: LinkOptions["tls"]): IClientOptions {
   if (tls === undefined) return {};
+  const pem = (what: string, path: string) => {
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw unreadable(`${what} ${path}`, cause);
+    }
+  };
   return {
-    ...(tls.ca === null ? {} : { ca: readFileSync(tls.ca) }),
-    ...(tls.cert === null ? {} : { cert: readFileSync(tls.cert) }),
-    ...(tls.key === null ? {} : { key: readFileSync(tls.key) }),
+    ...(tls.ca === null ? {} : { ca: pem("mqtt.tls.ca", tls.ca) }),
+    ...(tls.cert === null ? {} : { cert: pem("mqtt.tls.cert", tls.cert) }),
+    ...(tls.key === null ? {} : { key: pem("mqtt.tls.key", tls.key) }),
     rejectUnauthorized: tls.verify,
     minVersion: "TLSv1.2",
   } as IClientOptions;

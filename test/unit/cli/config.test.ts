@@ -1,6 +1,6 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { main } from "../../../src/cli/index.ts";
 import { SMALL_SITE_YAML } from "../../support/site.ts";
@@ -113,5 +113,27 @@ describe("config", () => {
     expect(await cellward("config", "schema", "--of", "raeding")).toBe(2);
     expect(err).toContain("did you mean 'reading'?");
     expect(await cellward("config", "print", "--set", "x")).toBe(2);
+  });
+
+  it.each(["run", "doctor", "watchdog", "config print", "config check"])(
+    "%s: no configuration named: a wrong command line; settings and CELLWARD_CONFIG are taken by each alike",
+    async (verb) => {
+      expect(await cellward(...verb.split(" "))).toBe(2);
+      expect(err).toContain("which configuration? --config FILE, or CELLWARD_CONFIG in the environment, names it");
+      process.env.CELLWARD_CONFIG = file("odd.yaml", "site: site.yaml");
+      try {
+        expect(await cellward(...verb.split(" "), "--set", "http.prot=1")).toBe(3);
+        expect(err).toContain("--set http.prot: unknown setting; did you mean 'http.port'?");
+      } finally {
+        delete process.env.CELLWARD_CONFIG;
+      }
+    },
+  );
+
+  it("a certificate that is not there: named, by the setting that names it", async () => {
+    file("site.yaml", SMALL_SITE_YAML);
+    const path = file("tls.yaml", "site: site.yaml\nmqtt: {url: 'mqtts://127.0.0.1:1', tls: {ca: nowhere.pem}}");
+    expect(await cellward("doctor", "--config", path, "--set", `data_dir=${dirname(path)}`)).not.toBe(0);
+    expect(out).toMatch(/FAIL broker +.*mqtt\.tls\.ca .*nowhere\.pem: there is no such file/);
   });
 });
