@@ -8,6 +8,8 @@ import type { BandWindow } from "./sighting.ts";
 
 /** What stands out by less has not risen, dB: four spreads of a mean of eight looks. */
 const RISE_DB = 6;
+/** What has risen is up until it stands out by less: what stays at the one limit would rise again and again. */
+const DOWN_DB = RISE_DB / 2;
 /** Fewer bands two phones may have, by chance and with a third one on. */
 const LEAST_BANDS = 3;
 /** Of the bands of a sensor so many are up; of those that are up so many have just risen, and no fewer than two: phones may be on in the others. */
@@ -67,7 +69,7 @@ export class Wideband {
   /** What rose at one sensor, and whether it was in all its bands, now or a little before. */
   private look(tMs: number, sensor: SensorId, of: readonly ChannelEvidence[], bands: number) {
     const before = this.heard.get(sensor);
-    const up = of.filter((c) => c.excessDb >= RISE_DB);
+    const up = of.filter((c) => c.excessDb >= (before?.up.includes(c.band) ? DOWN_DB : RISE_DB));
     const fresh = up.filter((c) => !before?.up.includes(c.band));
     const all = up.length >= LEAST_BANDS && up.length >= UP_SHARE * bands;
     const begins = all && fresh.length >= Math.max(LEAST_FRESH, FRESH_SHARE * up.length) && alike(fresh);

@@ -57,6 +57,12 @@ describe("wideband", () => {
     expect(told.map((t) => t.left)).toEqual([6, 0, 0, 0, 0, 0, 6, 6, 6]);
   });
 
+  it("an amplifier's step that stays about the least rise: no burst again and again", () => {
+    const step = (k: number) => ({ s1: BANDS.map(() => 5.5 + (k % 2)), s2: [0, 0, 0] });
+    const told = looks(new Wideband(), QUIET, ...Array.from({ length: 20 }, (_, k) => step(k)));
+    expect(told.slice(-12).every((t) => t.left === 6)).toBe(true);
+  });
+
   it("a phone that was on before: left out for the window where it drowns, not ended", () => {
     const [, burst] = looks(new Wideband(), { s1: [40, 0, 0], s2: [0, 0, 0] }, { s1: [40, 25, 25], s2: [20, 20, 20] });
     expect(burst!.left).toBe(0);
