@@ -10,7 +10,7 @@ import type { BandId, Calibration, Fix, Site } from "../model.ts";
 import { loadSite } from "../site.ts";
 import { openTrace, type TraceMessage } from "../trace/index.ts";
 import { outFile } from "./out.ts";
-import { type BandPacket, leftOutOf, PacketReader } from "./packets.ts";
+import { type BandPacket, leftOutOf, listed, PacketReader } from "./packets.ts";
 
 interface Options {
   readonly site: string;
@@ -57,9 +57,15 @@ export function addLocate(program: Command): void {
       } finally {
         closeSync(out);
       }
-      const notes = [...leftOutOf(reader), ...(lines === 0 ? ["nothing was heard: no positions"] : [])];
+      const notes = [...leftOutOf(reader), ...(lines === 0 ? [nothingText(options.emitterBand, reader)] : [])];
       for (const note of notes) process.stderr.write(`locate: ${note}\n`);
     });
+}
+
+function nothingText(band: string | undefined, reader: PacketReader): string {
+  const heard = [...reader.heard.keys()];
+  if (band === undefined || heard.length === 0) return "nothing was heard: no positions";
+  return `nothing was heard in ${band}, but in ${listed(heard)}: no positions`;
 }
 
 function open(path: string): number {

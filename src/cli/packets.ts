@@ -55,10 +55,20 @@ export class PacketReader {
   ignored = 0;
   /** Messages left out: of sensors that the site file lacks, by sensor; of no more than `MOST_STRANGERS` sensors. */
   readonly strangers = new Map<SensorId, number>();
+  /** Readings by band, and those left out as of bands that the site file lacks; of no more than `MOST_STRANGERS` bands each. */
+  readonly heard = new Map<BandId, number>();
+  readonly strangeBands = new Map<BandId, number>();
+  readonly #bands: ReadonlySet<BandId>;
 
   constructor(site: Site) {
     this.#site = site;
     this.#known = new Set(site.sensors.filter((s) => s.type === "rf").map((s) => s.id));
+    this.#bands = new Set(site.bands.map((b) => b.id));
+  }
+
+  /** What the site calls its bands. */
+  get bands(): readonly BandId[] {
+    return [...this.#bands];
   }
 
   /** Packets of one message, in order of time. */
@@ -71,9 +81,7 @@ export class PacketReader {
     else if (kind === "state") this.#state(sensor).online = payload.online !== false;
     else if (kind === "reading" || kind === "readings") {
       if (!this.#known.has(sensor)) {
-        if (this.strangers.has(sensor) || this.strangers.size < MOST_STRANGERS) {
-          this.strangers.set(sensor, (this.strangers.get(sensor) ?? 0) + 1);
-        }
+        count(this.strangers, sensor);
         return [];
       }
       return kind === "reading" ? this.#reading(sensor, payload) : this.#readings(sensor, payload);
@@ -143,6 +151,9 @@ export class PacketReader {
       this.ignored++;
       return;
     }
+    const known = this.#bands.has(band);
+    count(known ? this.heard : this.strangeBands, band);
+    if (!known) return;
     const { periodMs } = this.#state(sensor);
     if (periodMs <= 0) {
       packets.push({ tMs, sensor, band, levelDbm });
@@ -183,6 +194,11 @@ export class PacketReader {
   }
 }
 
+/** One more of a name, while there are no more than `MOST_STRANGERS` of them. */
+function count(of: Map<string, number>, name: string): void {
+  if (of.has(name) || of.size < MOST_STRANGERS) of.set(name, (of.get(name) ?? 0) + 1);
+}
+
 /** What was left out of a trace, a line each, for whoever runs the verb. */
 export function leftOutOf(reader: PacketReader): string[] {
   const lines: string[] = [];
@@ -190,6 +206,12 @@ export function leftOutOf(reader: PacketReader): string[] {
     const messages = [...reader.strangers.values()].reduce((a, b) => a + b, 0);
     lines.push(
       `${counted(messages, "message")} of sensors that the site file lacks: ${listed([...reader.strangers.keys()])}`,
+    );
+  }
+  if (reader.strangeBands.size > 0) {
+    const readings = [...reader.strangeBands.values()].reduce((a, b) => a + b, 0);
+    lines.push(
+      `${readings} readings of bands that the site file lacks: ${listed([...reader.strangeBands.keys()])}; it has ${listed(reader.bands)}`,
     );
   }
   if (reader.ignored > 0) {

@@ -26,36 +26,40 @@ const truthLine = z
   .refine((line) => line.end >= line.start, "the episode ends before it starts")
   .refine((line) => line.cell !== null || line.outside === true || line.legitimate, 'cell null needs "outside":true');
 
+/** Others' programs write times with fractions and floors as numbers; both say what they mean. */
 const labelLine = z
   .looseObject({
-    start: timeMs,
-    end: timeMs,
+    start: z.number().nonnegative(),
+    end: z.number().nonnegative(),
     x_m: z.number(),
     y_m: z.number(),
     z_m: z.number().optional(),
-    floor: z.string().min(1),
+    floor: z.union([z.string().min(1), z.number().int().transform(String)], "must name a floor of the site file"),
   })
   .refine((line) => line.end >= line.start, "the label ends before it starts");
+
+const LABEL_FORM = 'a label is {"start":<epoch ms>,"end":<epoch ms>,"x_m":…,"y_m":…,"floor":"<id>"}, one a line';
 
 /** `dir/NAME.truth.jsonl` for `dir/NAME.jsonl`, `dir/NAME.jsonl.gz` or `dir/NAME.jsonl.zst`. */
 export function truthPathOf(tracePath: string): string {
   return `${tracePath.replace(/\.(gz|zst)$/, "").replace(/\.jsonl$/, "")}.truth.jsonl`;
 }
 
-/** All objects of a file of JSON lines. Errors: FILE_UNREADABLE, TRACE_INVALID with the line. */
-export async function readJsonLines<T>(path: string, check: (value: unknown) => T): Promise<T[]> {
+/** All objects of a file of JSON lines. Errors: FILE_UNREADABLE, TRACE_INVALID with the line, and with what would be right where `form` says it. */
+export async function readJsonLines<T>(path: string, check: (value: unknown) => T, form?: string): Promise<T[]> {
   const values: T[] = [];
+  const right = form === undefined ? "" : `; ${form}`;
   for await (const batch of readLines(path)) {
     for (let i = 0; i < batch.starts.length; i++) {
       const line = batch.firstLine + i;
       const parsed = checkJson(batch.bytes.subarray(batch.starts[i], batch.ends[i]));
       if (!parsed.ok) {
-        throw damaged(path, line, batch.ended ? `is not JSON (${parsed.reason})` : "the line is cut off");
+        throw damaged(path, line, batch.ended ? `is not JSON (${parsed.reason})${right}` : "the line is cut off");
       }
       try {
         values.push(check(parsed.value));
       } catch (error) {
-        throw damaged(path, line, explain(error), error);
+        throw damaged(path, line, `${explain(error)}${right}`, error);
       }
     }
   }
@@ -98,5 +102,5 @@ export async function writeTruth(path: string, episodes: Iterable<TruthEpisode>)
 
 /** Labels of a commissioning walk, in the file's order. */
 export async function readLabels(path: string): Promise<LabelEpisode[]> {
-  return readJsonLines(path, (value) => labelLine.parse(value) as unknown as LabelEpisode);
+  return readJsonLines(path, (value) => labelLine.parse(value) as unknown as LabelEpisode, LABEL_FORM);
 }

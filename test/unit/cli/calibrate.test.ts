@@ -109,6 +109,16 @@ describe("calibrate and locate: odd surveys", () => {
     expect(leftOutOf(reader).join()).toMatch(/messages of sensors that the site file lacks: s\d, s\d, s\d, s\d, s\d$/);
   });
 
+  it("a band that the site lacks: refused, and named; locate gives no positions and names it too", async () => {
+    const renamed = (trace: readonly TraceMessage[]) =>
+      JSON.parse(JSON.stringify(trace).replaceAll("bt-wifi-2400", "wifi-5")) as TraceMessage[];
+    const text = await detailsOf(taught({ ...flat, calibration: renamed(flat.calibration) }));
+    expect(text).toMatch(/readings of bands that the site file lacks: wifi-5; it has .*lte1800-ul/);
+    const reader = new PacketReader(site);
+    for await (const _ of locate(streamed(renamed(flat.track)), site, null, 2000, null, reader)) expect.unreachable();
+    expect(leftOutOf(reader).join()).toMatch(/bands that the site file lacks: wifi-5/);
+  });
+
   it("one place labelled again and again: refused, one place", async () => {
     expect(await detailsOf(taught({ ...flat, labels: moved(() => ({ x_m: 4, y_m: 4 })) }))).toMatch(/1 place labelled/);
   });

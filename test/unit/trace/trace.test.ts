@@ -390,7 +390,18 @@ describe("truth and labels", () => {
     expect(await readLabels(file(".labels.jsonl", `${JSON.stringify(label)}\n`))).toEqual([label]);
     await expect(readLabels(file(".labels.jsonl", '{"start":1}\n'))).rejects.toMatchObject({
       code: "TRACE_INVALID",
-      message: expect.stringMatching(/line 1: end: /),
+      message: expect.stringMatching(/line 1: end: .*; a label is \{"start":<epoch ms>,/),
+    });
+    await expect(readLabels(file(".labels.csv", "start,end,x,y\n"))).rejects.toMatchObject({
+      message: expect.stringMatching(/line 1: is not JSON .*; a label is \{"start":<epoch ms>,/),
+    });
+  });
+
+  it("labels: times with fractions and floors as numbers are what they say", async () => {
+    const label = { start: 1.5, end: 2.25, x_m: 1, y_m: 2, floor: 0 };
+    expect(await readLabels(file(".labels.jsonl", JSON.stringify(label)))).toEqual([{ ...label, floor: "0" }]);
+    await expect(readLabels(file(".labels.jsonl", JSON.stringify({ ...label, floor: null })))).rejects.toMatchObject({
+      message: expect.stringMatching(/line 1: floor: must name a floor of the site file/),
     });
   });
 
