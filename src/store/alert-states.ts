@@ -2,7 +2,7 @@
  * What `alert_state` shows: per zone and kind the highest level among its open alerts. Pure.
  *
  * Dashboards and alert rules read the last value of a series, so a series that had an alert gets an explicit 0 when the last
- * one ends or moves to another zone.
+ * one is closed or moves to another zone. That a phone has fallen silent does not close its alert.
  */
 import type { Alert, AlertChange } from "../model.ts";
 import { alertTags, type Lines } from "./lines.ts";
@@ -28,8 +28,8 @@ export class AlertStates {
     const { after } = change;
     const before = this.open.get(after.id)?.tags;
     const tags = alertTags(this.site, after.block, after.cell, after.kind);
-    if (change.type === "end") this.open.delete(after.id);
-    else this.open.set(after.id, { tags, alert: after });
+    if (after.closed_at === null) this.open.set(after.id, { tags, alert: after });
+    else this.open.delete(after.id);
     for (const series of new Set([before ?? tags, tags])) this.line(out, series, tMs);
   }
 
@@ -58,7 +58,9 @@ export class AlertStates {
       open++;
       if (!alert.acked) acked = 0;
       score = Math.max(score, alert.evidence?.llr ?? 0);
-      const hidden = alert.suppressed_by !== null || alert.out_of_service || (alert.shelved_until ?? 0) > tMs;
+      const aside = alert.suppressed_by !== null || alert.out_of_service || (alert.shelved_until ?? 0) > tMs;
+      // Over and seen: it waits for its outcome only.
+      const hidden = aside || (alert.acked && !alert.active);
       const own = hidden ? 0 : SEVERITY_LEVEL[alert.severity];
       if (own >= level) {
         level = own;

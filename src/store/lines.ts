@@ -175,7 +175,7 @@ export function alertEventLine(out: Lines, site: string, record: AlertRecord): v
     refuse(out, `event of alert ${after.id}`, "time can't be written");
     return;
   }
-  const level = type === "end" ? 0 : SEVERITY_LEVEL[after.severity];
+  const level = after.active ? SEVERITY_LEVEL[after.severity] : 0;
   const fields =
     `alert=${text(after.id)},version=${after.version}i,type=${text(type)},level=${level}i,` +
     `severity=${text(after.severity)},text=${text(after.text)},active=${after.active},acked=${after.acked},` +

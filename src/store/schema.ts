@@ -61,7 +61,7 @@ export const FIELDS = {
     version: "integer",
     /** new, update or end. */
     type: "string",
-    /** SEVERITY_LEVEL, 0 when the alert ended. */
+    /** SEVERITY_LEVEL, 0 once the alert has ended. */
     level: "integer",
     severity: "string",
     text: "string",
@@ -71,7 +71,10 @@ export const FIELDS = {
     json: "string",
   },
   alertState: {
-    /** Highest SEVERITY_LEVEL among the open alerts that are neither shelved, suppressed nor out of service; else 0. */
+    /**
+     * Highest SEVERITY_LEVEL among the open alerts that are neither shelved, suppressed, out of service, nor acknowledged and over;
+     * else 0.
+     */
     level: "integer",
     /** Open alerts of this zone and kind, hidden ones included. */
     open: "integer",
