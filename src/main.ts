@@ -6,6 +6,7 @@ import { Blocks, type LearningBlocks } from "./blocks.ts";
 import { loadCalibration } from "./calibration.ts";
 import { AWAY_MS, CatchUp } from "./catchup.ts";
 import { wallClock } from "./clock.ts";
+import { ClosedAlerts } from "./closed-alerts.ts";
 import { type Config, learningOf, MOST_LEARNING_HOURS } from "./config.ts";
 import type { Clock, TimeSeriesStore } from "./contracts.ts";
 import { hasSimd } from "./detect/simd.ts";
@@ -150,6 +151,7 @@ class RunningService implements Service {
   private readonly store: TimeSeriesStore;
   private readonly watch: ServiceWatch;
   private readonly listeners = new Set<(change: AlertChange) => void>();
+  private readonly closed = new ClosedAlerts();
   private readonly loopHistogram = monitorEventLoopDelay({ resolution: 10 });
   private readonly loopDelay = new LoopDelay(this.loopHistogram);
   /** The same since the last look of the watch. */
@@ -251,6 +253,7 @@ class RunningService implements Service {
       await this.store.start();
       if (config.journal.enabled) await this.openDurable();
       await this.connect();
+      void this.closed.recall(this.store, this.clock.nowMs());
     } catch (error) {
       // What still listens or waits would keep alive a process that serves nobody. Why it could not start is what counts.
       this.stopping = true;
@@ -494,6 +497,7 @@ class RunningService implements Service {
     this.store.writeAlert({ tMs, change });
     if (this.told.delete(key)) return;
     this.changes++;
+    this.closed.take(change);
     for (const listener of this.listeners) listener(change);
     this.parts.onAlert?.(change);
     if (this.durable) this.durable.alert(change);
@@ -544,6 +548,9 @@ class RunningService implements Service {
       this.durable?.command(atMs, command, this.waiting);
       this.dispatch(this.blocks.take());
     }
+    // Pressed twice, or by two people: it is not unknown.
+    if (!result.ok && result.code === "alert-unknown" && this.closed.has(command.alert))
+      return { ok: false, code: "alert-closed", detail: `alert ${command.alert} was closed` };
     return result;
   }
 
@@ -871,6 +878,7 @@ class RunningService implements Service {
         dataAgeMs: () => (this.newestMs === null ? null : this.clock.monotonicMs() - this.newestMs),
         metrics: () => metrics.metrics(),
         listeners: this.listeners,
+        closed: () => this.closed.list(),
       }),
       clock: this.clock,
       log: this.log,

@@ -4,7 +4,7 @@ import type { ReadinessCheck, SensorView, ServiceView } from "./http/service-vie
 import type { LinkStatus } from "./ingest/mqtt.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { Intake } from "./intake.ts";
-import type { AlertChange, BlockId, CellSearch, Command, CommandResult, Site } from "./model.ts";
+import type { Alert, AlertChange, BlockId, CellSearch, Command, CommandResult, Site } from "./model.ts";
 
 /** The running service as the HTTP side sees it. */
 export interface ViewSources {
@@ -24,6 +24,8 @@ export interface ViewSources {
   dataAgeMs(): number | null;
   metrics(): Promise<string>;
   readonly listeners: Set<(change: AlertChange) => void>;
+  /** The alerts that were closed last. */
+  closed(): readonly Alert[];
 }
 
 export function serviceView(s: ViewSources): ServiceView {
@@ -32,7 +34,7 @@ export function serviceView(s: ViewSources): ServiceView {
     instance: s.instance,
     startedAtMs: s.startedAtMs,
     site: s.site,
-    alerts: () => s.blocks.openAlerts(),
+    alerts: () => [...s.blocks.openAlerts(), ...s.closed()],
     command: (command) => s.command(command),
     search: (search) => s.search(search),
     searchList: (limit) => s.blocks.searchList(s.nowMs(), limit),

@@ -84,7 +84,7 @@ export interface ServiceView {
   readonly instance: string;
   readonly startedAtMs: number;
   readonly site: Site;
-  /** Open alerts, and closed ones as long as the service still holds them. */
+  /** Open alerts, and those that were closed last. */
   alerts(): readonly Alert[];
   /** What a person does to an alert. The answer says why when it is refused. */
   command(command: Command): CommandResult | Promise<CommandResult>;

@@ -16,7 +16,7 @@ const { start } = services;
 const START = Date.UTC(2026, 2, 2, 8, 0, 0);
 
 describe("service", () => {
-  it("a simulated phone: an alert on its cell over HTTP and MQTT, closed by an acknowledgement, nothing unaccounted for", async () => {
+  it("a simulated phone: an alert on its cell over HTTP and MQTT, closed with its outcome, nothing unaccounted for", async () => {
     const simulation = demoSimulation(START);
     const clock = new HandClock(START);
     const made = await start({ siteText: simulation.site, clock });
@@ -43,6 +43,14 @@ describe("service", () => {
     });
     expect(closed.status).toBe(200);
     await until("its emptying", () => retained.get(`cellward/v1/${simulation.siteId}/_alert/${alert.id}`) === "", 5000);
+    const { items } = (await made.get("/api/v1/alerts?state=closed")).body;
+    expect(items).toMatchObject([{ id: alert.id, outcome: "found" }]);
+    const { version } = items[0];
+    const again = { version, by: "officer 2", outcome: "not-found" };
+    expect(await made.post(`/api/v1/alerts/${alert.id}/close`, again)).toMatchObject({
+      status: 409,
+      body: { code: "alert-closed", alert: { outcome: "found" } },
+    });
 
     const { ledger } = made.service.intake;
     expect(ledger.messages).toBe(sent);
