@@ -10,6 +10,11 @@ import type { BandCalibration, Calibration, Site } from "./model.ts";
 
 const db = z.number().min(-300).max(300);
 const spreadDb = z.number().min(0).max(100);
+/**
+ * What stands for bursts that drowned is no level that anybody measured: with its wide spread it may lie far below all of them
+ * (`censored.ts`), up to spread^2 of 1e4 dB^2 over a forecast's some tenths of a decibel.
+ */
+const drownedDbm = z.number().min(-1e6).max(1e6);
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
 /** More than any house has labelled; bounds memory. */
 const MOST_POINTS = 5000;
@@ -51,7 +56,7 @@ const bandSchema = z.strictObject({
           id,
           z.union([
             z.tuple([db, z.number().int().nonnegative()]),
-            z.tuple([db, z.number().int().nonnegative(), spreadDb]),
+            z.tuple([drownedDbm, z.number().int().nonnegative(), spreadDb]),
           ]),
         ),
       }),

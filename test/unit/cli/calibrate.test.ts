@@ -8,6 +8,7 @@ import { locate, type PositionLine } from "../../../src/cli/locate.ts";
 import { leftOutOf, PacketReader } from "../../../src/cli/packets.ts";
 import type { LabelEpisode } from "../../../src/contracts.ts";
 import { AppError } from "../../../src/errors.ts";
+import { siteOf as siteOfBursts } from "../../../src/fuse/censored.ts";
 import type { Calibration, Site } from "../../../src/model.ts";
 import { parseSite } from "../../../src/site.ts";
 import type { TraceMessage } from "../../../src/trace/index.ts";
@@ -92,6 +93,31 @@ describe("calibrate and locate: odd surveys", () => {
     expect(() => loadCalibration(file, site)).toThrow(/far outside the site/);
     writeFileSync(file, calibrationText(calibration));
     expect(loadCalibration(file, site)).toEqual(parseCalibration(calibrationText(calibration), "text"));
+  });
+
+  it("levels that stand for drowned bursts, however far below: written files can be read again", async () => {
+    const { calibration } = await taught(flat);
+    const drowned: { levelDbm: number; sdDb: number }[] = [];
+    for (const sd of [0.3, 1, 3, 8, 20]) {
+      for (const overDb of [-40, -10, 0, 10, 20, 40, 80]) {
+        for (const missed of [1, 2, 30]) {
+          for (const share of [0.05, 0.5, 0.8, 0.99]) {
+            const receiver = { floorDbm: -95, share, packetDb: 4 };
+            const found = siteOfBursts({ heard: 0, levelDbm: Number.NaN, missed }, receiver, -95 + overDb, sd * sd);
+            drowned.push({ levelDbm: found.levelDbm, sdDb: Math.sqrt(found.variance) });
+          }
+        }
+      }
+    }
+    // As a walk of 1,400 labels of half a second had it.
+    drowned.push({ levelDbm: -813.317, sdDb: 72.808 });
+    const [band] = calibration.bands;
+    const points = drowned.map((d) => ({
+      ...band!.points[0]!,
+      levels: [{ sensor: "s0", heard: 0, ...d }],
+    }));
+    const text = calibrationText({ ...calibration, bands: [{ ...band!, points }] });
+    expect(parseCalibration(text, "drowned").bands[0]!.points).toHaveLength(drowned.length);
   });
 
   it("labels of another day: refused, with both times", async () => {
