@@ -124,7 +124,12 @@ export function told(block: PlainBlock, readings: readonly Reading[], way: Way):
     const r = block.bands.flatMap((_, b) => {
       if ((way.events && reading.peakDbm[b]! <= HEARS_DBM) || !has(reading.sensor, reading.seq, b)) return [];
       const values = valuesOf(reading, b);
-      return [{ b: label(b), ...Object.fromEntries(columns.map((c) => [c, values[c]])) }];
+      return [
+        {
+          b: label(b),
+          ...Object.fromEntries(columns.flatMap((c) => (way.lacks?.(reading, c) ? [] : [[c, values[c]]]))),
+        },
+      ];
     });
     if (r.length === 0) return null;
     return message(reading.atMs + (way.lateMs?.(reading) ?? 0), reading.sensor, "reading", {

@@ -37,6 +37,8 @@ const RANGE_DBM = [-95, -30] as const;
 /** Units differ by up to this, or change by it then: an aerial's plug, an amplifier's step, dB and s. */
 const UNIT_DB = 6;
 const CHANGE_S = 700;
+/** How far a clock jumps back that is set by hand or by a second source of time. */
+const BACK_MS = 6000;
 /** Another load of the cell outside, or a base of a cordless phone, comes on then and stays. */
 const LOAD_DB = 5;
 /** Messages come late by up to this, ms: less than a live window waits. */
@@ -73,6 +75,8 @@ export interface Way {
   readonly label?: (band: string) => string;
   /** Whether a reading of a sensor has a band at all. */
   readonly has?: (sensor: number, seq: number, band: number) => boolean;
+  /** Whether a reading lacks a column. */
+  readonly lacks?: (reading: Reading, column: Column) => boolean;
   /** What becomes of the site file, and of the points of the truth. */
   readonly site?: (site: PlainSite) => PlainSite;
   readonly point?: (xM: number, yM: number) => Point;
@@ -203,6 +207,31 @@ export const WAYS: Readonly<Record<string, Way>> = {
   dect: {
     becomes: (r, block) =>
       secondOf(r) > CHANGE_S ? beside(r, (b) => (b === 2 ? baseDbm(block, r) : -200), BASE_DUTY) : r,
+  },
+  /** Clocks of a quarter of the sensors jump back by six seconds, once. */
+  "jump back": {
+    becomes: (r) => (r.sensor % 4 === 1 && secondOf(r) > CHANGE_S ? { ...r, tsMs: r.tsMs - BACK_MS } : r),
+  },
+  "jump back live": {
+    live: true,
+    becomes: (r) => (r.sensor % 4 === 1 && secondOf(r) > CHANGE_S ? { ...r, tsMs: r.tsMs - BACK_MS } : r),
+  },
+  /** Firmware under load tells one value of all bands, the highest, in one reading of twenty. */
+  overloaded: {
+    becomes: (r) => {
+      if (of(r.sensor, 4e5 + r.seq) >= 1 / 20) return r;
+      const [rms, peak, duty] = [r.rmsDbm, r.peakDbm, r.duty].map((v) => Math.max(...v)) as [number, number, number];
+      return {
+        ...r,
+        rmsDbm: r.rmsDbm.map(() => rms),
+        peakDbm: r.peakDbm.map(() => peak),
+        duty: r.duty.map(() => duty),
+      };
+    },
+  },
+  /** A third of the readings lack a mean or a peak. */
+  gappy: {
+    lacks: (r, column) => column !== "duty" && of(r.sensor, 5e5 + r.seq + (column === "rms_dbm" ? 0 : 7e5)) < 1 / 3,
   },
   storeys: { site: storeys },
   swapped: { site: swapped },
