@@ -6,10 +6,14 @@ import type { BandCalibration, Calibration, Fix, Site } from "../model.ts";
 import type { Burst } from "./bursts.ts";
 import type { LabelledPoint } from "./fit.ts";
 import { Follower } from "./follow.ts";
+import type { Grid } from "./grid.ts";
+import { median } from "./linalg.ts";
 import { Locator } from "./locate.ts";
 
 /** Maps left out a share of the points each; points of one share lie apart. */
 const FOLDS = 5;
+/** Sides of the tiles whose points are left out together, m, each by half larger than the one before. */
+const TILES_M = [1, 1.5, 2.2, 3.3, 5, 7.5, 11];
 /** Fewer than these can't be rehearsed. */
 const LEAST_POINTS = 10;
 /** Points walked through, and settings tried. */
@@ -30,6 +34,8 @@ const NARROWER = 0.5;
 const PACE_M_PER_S = 0.7;
 const MOST_WINDOWS = 4;
 const MOST_HOP_MS = 10_000;
+/** Labels further apart are no steps of one walk. */
+const MOST_STEP_M = 1.5;
 /** Squared standardised error beyond which a miss counts no worse: one bad point must not decide. */
 const CAP = 16;
 
@@ -59,15 +65,18 @@ export function rehearse(
   site: Site,
   calibration: Calibration,
   band: BandCalibration,
-  labelled: readonly LabelledPoint[],
+  points: readonly LabelledPoint[],
 ): Rehearsal | null {
+  const labelled = stopsOf(points);
   const route = nearestRoute(labelled).slice(0, MOST_POINTS);
   if (route.length < LEAST_POINTS) return null;
-  const fold = foldOf(band, labelled);
   const one: Calibration = { ...calibration, bands: [band] };
+  const { grid } = new Locator(site, { block: null, calibration: one, pOutside: 0 });
+  const folds = foldsOf(band.points, site, grid);
+  const fold = foldOf(band, labelled, folds);
   const locators = Array.from(
     { length: FOLDS },
-    (_, k) => new Locator(site, { block: null, calibration: one, pOutside: 0, leftOut: (p) => p % FOLDS === k }),
+    (_, k) => new Locator(site, { block: null, calibration: one, pOutside: 0, leftOut: (p) => folds[p] === k }),
   );
   let best: (Rehearsal & { score: number }) | null = null;
   for (const persistenceMs of PERSISTENCES_MS) {
@@ -81,8 +90,58 @@ export function rehearse(
   return rehearsal;
 }
 
+/**
+ * Share of each calibration point. A left-out point should be as far from those that are kept as a phone in use is from all of them; where
+ * somebody labelled every step of a walk, the next label is a foot away, and whatever is left out one by one is known from its neighbours.
+ * Points are then left out by tiles, the smallest that bring it so far. Cost: points squared, and points times candidates.
+ */
+export function foldsOf(points: readonly Place[], site: Site, grid: Grid): readonly number[] {
+  const inUseM = median(distancesInUse(points, site, grid));
+  let folds = points.map((_, i) => i % FOLDS);
+  for (const sideM of TILES_M) {
+    if (median(distancesLeftOut(points, folds)) >= inUseM) break;
+    folds = points.map((p) => tileFold(p, sideM));
+  }
+  return folds;
+}
+
+/** Neighbouring tiles are of different shares, by sides and by corners. */
+function tileFold(p: Place, sideM: number): number {
+  const n = Math.floor(p.xM / sideM) + 2 * Math.floor(p.yM / sideM);
+  return ((n % FOLDS) + FOLDS) % FOLDS;
+}
+
+type Place = { readonly xM: number; readonly yM: number; readonly floor: string };
+
+const apartM = (a: Place, b: Place) => Math.hypot(a.xM - b.xM, a.yM - b.yM);
+
+/** From each point to the nearest one of another share, on its floor. */
+function distancesLeftOut(points: readonly Place[], folds: readonly number[]): number[] {
+  return points.map((p, i) =>
+    points.reduce(
+      (least, q, j) => (folds[j] !== folds[i] && q.floor === p.floor ? Math.min(least, apartM(p, q)) : least),
+      Number.POSITIVE_INFINITY,
+    ),
+  );
+}
+
+/** From each place in the house to the nearest point, on floors that have any. */
+function distancesInUse(points: readonly Place[], site: Site, grid: Grid): number[] {
+  const out: number[] = [];
+  for (let c = 0; c < grid.size; c++) {
+    if (grid.zones[grid.zone[c]!]!.kind === "outside") continue;
+    const at = { xM: grid.xM[c]!, yM: grid.yM[c]!, floor: site.floors[grid.floor[c]!]!.id };
+    const least = points.reduce(
+      (m, p) => (p.floor === at.floor ? Math.min(m, apartM(p, at)) : m),
+      Number.POSITIVE_INFINITY,
+    );
+    if (Number.isFinite(least)) out.push(least);
+  }
+  return out;
+}
+
 /** Share of each labelled point: that of the calibration point nearest to it. */
-function foldOf(band: BandCalibration, labelled: readonly LabelledPoint[]): number[] {
+function foldOf(band: BandCalibration, labelled: readonly LabelledPoint[], folds: readonly number[]): number[] {
   return labelled.map((l) => {
     let best = 0;
     let least = Number.POSITIVE_INFINITY;
@@ -93,7 +152,34 @@ function foldOf(band: BandCalibration, labelled: readonly LabelledPoint[]): numb
         best = i;
       }
     });
-    return best % FOLDS;
+    return folds[best]!;
+  });
+}
+
+/**
+ * Labels of somebody who walked, each too short for a window, joined to stops of about a window at their mean place; a label that is as long, or has
+ * none next to it in time and place, is a stop of its own.
+ */
+function stopsOf(points: readonly LabelledPoint[]): LabelledPoint[] {
+  const timed = points.map((p) => ({ p, fromMs: p.bursts[0]?.[0]?.tMs ?? 0, toMs: p.bursts.at(-1)?.[0]?.tMs ?? 0 }));
+  timed.sort((a, b) => a.fromMs - b.fromMs);
+  const stops: (typeof timed)[] = [];
+  for (const next of timed) {
+    const stop = stops.at(-1);
+    const [first, last] = [stop?.[0], stop?.at(-1)];
+    const near = first && last && last.p.floor === next.p.floor && apartM(last.p, next.p) <= MOST_STEP_M;
+    if (near && next.toMs - first.fromMs <= WINDOW_MS && next.fromMs - last.toMs <= WINDOW_MS / 2) stop!.push(next);
+    else stops.push([next]);
+  }
+  return stops.map((stop) => {
+    const mean = (of: (p: LabelledPoint) => number) => stop.reduce((sum, { p }) => sum + of(p) / stop.length, 0);
+    return {
+      xM: mean((p) => p.xM),
+      yM: mean((p) => p.yM),
+      zM: mean((p) => p.zM),
+      floor: stop[0]!.p.floor,
+      bursts: stop.flatMap(({ p }) => p.bursts),
+    };
   });
 }
 

@@ -37,6 +37,8 @@ export interface SurveyWorld {
   readonly pace?: number;
   /** Means of so many ms instead of packets. */
   readonly meansMs?: number;
+  /** Labels of half a second each of somebody who walks about at this pace, m/s, instead of points to stand at. */
+  readonly labelPace?: number;
 }
 
 const HALL = {
@@ -104,6 +106,7 @@ export const SURVEYS: Readonly<Record<string, SurveyWorld>> = {
   "powers vary": { ...HALL, powerDb: 8, receivers: 7 },
   quick: { ...HALL, points: 150, pointS: 1.5, pace: 0.5 },
   means: { ...HALL, sizeM: [25, 12], meansMs: 1000, receivers: 8, points: 40, pace: 0.6 },
+  "walked labels": { ...HALL, sizeM: [25, 15], receivers: 8, points: 640, pointS: 0.5, labelPace: 0.7 },
   "few rough": {
     ...HALL,
     sizeM: [35, 14],
@@ -197,11 +200,14 @@ export function survey(world: SurveyWorld, seed: number): Survey {
   const calibration = births(T0);
   const labels: LabelEpisode[] = [];
   const pointMs = 1000 * (world.pointS ?? POINT_S);
-  for (let i = 0, t = T0 + 1000; i < world.points; i++, t += pointMs + 5000) {
-    const place = anywhere(world, rng);
-    calibration.push(...packets(() => place, t, t + pointMs, false));
+  const { labelPace } = world;
+  const surveyed = labelPace === undefined ? null : walked({ ...world, pace: labelPace }, T0 + 1000, rng);
+  for (let i = 0, t = T0 + 1000; i < world.points; i++, t += pointMs + (surveyed === null ? 5000 : 0)) {
+    const place = surveyed?.(t + pointMs / 2) ?? anywhere(world, rng);
+    calibration.push(...packets(surveyed ?? (() => place), t, t + pointMs, false));
     labels.push({ start: t, end: t + pointMs, x_m: place.x, y_m: place.y, floor: String(place.floor) });
   }
+  calibration.sort((a, b) => a.t - b.t);
   const startMs = T0 + 10_000_000;
   const walk = walked(world, startMs, rng);
   const track = [...births(startMs), ...packets(walk, startMs + 1000, startMs + TRACK_MS, true)];

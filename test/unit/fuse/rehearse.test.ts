@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { widen } from "../../../src/fuse/rehearse.ts";
+import { Locator } from "../../../src/fuse/locate.ts";
+import { foldsOf, widen } from "../../../src/fuse/rehearse.ts";
 import { Rng } from "../../support/noise.ts";
+import { box, site, zone } from "./world.ts";
 
 /** Squared standardised errors of two coordinates whose variance is `factor` times what was stated; some are strays. */
 function squares(count: number, factor: number, strays: number, seed: number): number[] {
@@ -32,5 +34,39 @@ describe("widening of left-out points", () => {
     const quantile = sample[135]! / (-2 * Math.log(0.1));
     expect(quantile).toBeGreaterThan(3);
     expect(mean(1, 0.125)).toBeLessThan(1.8);
+  });
+});
+
+describe("shares of points that are left out together", () => {
+  const house = site({ zones: [zone("hall", box(0, 0, 20, 12))] });
+  const { grid } = new Locator(house, { block: null, calibration: null });
+  const floor = house.floors[0]!.id;
+  const nearestKept = (points: readonly { xM: number; yM: number }[], folds: readonly number[]) =>
+    points.map((p, i) =>
+      Math.min(...points.flatMap((q, j) => (folds[j] === folds[i] ? [] : [Math.hypot(p.xM - q.xM, p.yM - q.yM)]))),
+    );
+  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+
+  it("points two metres apart: each by itself, one share after the other", () => {
+    const points = Array.from({ length: 60 }, (_, i) => ({
+      xM: 1 + 2 * (i % 10),
+      yM: 1 + 2 * Math.floor(i / 10),
+      floor,
+    }));
+    expect(foldsOf(points, house, grid)).toEqual(points.map((_, i) => i % 5));
+  });
+
+  it("a label for each step of a walk: by tiles, so that a left-out one is no nearer to the kept ones than a phone in use", () => {
+    // Up and down the hall in lanes 3 m apart, a label each 0.35 m: places in use are 0.75 m from one in the median.
+    const points = Array.from({ length: 4 * 57 }, (_, i) => ({
+      xM: 0.35 * (i % 57),
+      yM: 1.5 + 3 * Math.floor(i / 57),
+      floor,
+    }));
+    const oneByOne = points.map((_, i) => i % 5);
+    expect(median(nearestKept(points, oneByOne))).toBeLessThan(0.4);
+    const folds = foldsOf(points, house, grid);
+    expect(new Set(folds).size).toBe(5);
+    expect(median(nearestKept(points, folds))).toBeGreaterThanOrEqual(0.7);
   });
 });
