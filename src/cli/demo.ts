@@ -92,8 +92,7 @@ async function demo(flags: DemoFlags): Promise<void> {
     if (flags.duration !== undefined) stop.push(new Promise((done) => setTimeout(done, flags.duration)));
     await Promise.race(stop);
     player.stop();
-    await client.endAsync(true);
-    await service.stop();
+    await soon(client.endAsync(true).then(() => service.stop()));
     // The terminal has written ^C at the begin of the line.
     if (process.stdout.isTTY) say("");
     say(shown.summary());
@@ -105,6 +104,23 @@ async function demo(flags: DemoFlags): Promise<void> {
 
 /** Time to connect before the simulation's first message. */
 const START_IN_MS = 500;
+
+/** A demo keeps nothing, so whoever ends it needn't wait for what does not end. */
+const END_MS = 10_000;
+
+/** Waits for an end, but not for ever: then it says what is still there. */
+async function soon(end: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      const left = process.getActiveResourcesInfo().join(", ");
+      process.stderr.write(`cellward demo: not all had ended after ${END_MS / 1000} s (${left})\n`);
+      resolve();
+    }, END_MS);
+  });
+  await Promise.race([end, late]);
+  clearTimeout(timer);
+}
 
 /** An unknown scenario is a wrong command line, a broken one bad input. */
 function scenarioOf<T>(name: string, act: () => T): T {
