@@ -114,10 +114,15 @@ const WHY_UNREADABLE: Readonly<Record<string, string>> = {
   EACCES: "no permission to read it",
 };
 
+/** Why the system refused, in words; as it says where it is none of the usual reasons. */
+function reason(words: Readonly<Record<string, string>>, cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return words[code ?? ""] ?? message;
+}
+
 /** FILE_UNREADABLE of a file (or `what` it is, and the file) with the reason in words, from what the file system threw. */
 export function unreadable(what: string, cause: unknown): AppError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return new AppError("FILE_UNREADABLE", `${what}: ${WHY_UNREADABLE[code ?? ""] ?? message}`, { cause });
+  return new AppError("FILE_UNREADABLE", `${what}: ${reason(WHY_UNREADABLE, cause)}`, { cause });
 }
 
 const WHY_UNWRITABLE: Readonly<Record<string, string>> = {
@@ -133,8 +138,7 @@ const WHY_UNWRITABLE: Readonly<Record<string, string>> = {
 
 /** FILE_UNWRITABLE of a file or folder (or `what` it is, and the file) with the reason in words. */
 export function unwritable(what: string, cause: unknown): AppError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return new AppError("FILE_UNWRITABLE", `${what}: ${WHY_UNWRITABLE[code ?? ""] ?? message}`, { cause });
+  return new AppError("FILE_UNWRITABLE", `${what}: ${reason(WHY_UNWRITABLE, cause)}`, { cause });
 }
 
 /** What the file system refuses, whatever is there. */
@@ -155,9 +159,8 @@ const WHY_UNHEARD: Readonly<Record<string, string>> = {
 
 /** PORT_TAKEN of `what` would listen there, with the reason in words and the setting that says otherwise. */
 export function unheard(what: string, at: { host: string; port: number }, setting: string, cause: unknown): AppError {
-  const { code, message } = cause as NodeJS.ErrnoException;
   const host = at.host.includes(":") ? `[${at.host}]` : at.host;
-  const why = WHY_UNHEARD[code ?? ""] ?? message;
+  const why = reason(WHY_UNHEARD, cause);
   return new AppError("PORT_TAKEN", `${what} can't listen on ${host}:${at.port}: ${why}; ${setting}`, { cause });
 }
 

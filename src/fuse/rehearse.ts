@@ -194,7 +194,7 @@ function nearestRoute(points: readonly LabelledPoint[]): number[] {
     let least = Number.POSITIVE_INFINITY;
     for (const i of left) {
       const p = points[i]!;
-      const d = Math.hypot(p.xM - at.xM, p.yM - at.yM) + (p.floor === at.floor ? 0 : 50);
+      const d = apartM(p, at) + (p.floor === at.floor ? 0 : 50);
       if (d < least) {
         least = d;
         next = i;
@@ -237,7 +237,7 @@ function walk(
   route.forEach((index, k) => {
     const point = labelled[index]!;
     const before = labelled[route[Math.max(0, k - 1)]!]!;
-    const hopM = Math.hypot(point.xM - before.xM, point.yM - before.yM);
+    const hopM = apartM(point, before);
     const onTheWay = Math.round((1000 * hopM) / PACE_M_PER_S / WINDOW_MS);
     const count = Math.min(MOST_WINDOWS, Math.max(1, onTheWay));
     // Stairs are another walk.
