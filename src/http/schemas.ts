@@ -282,8 +282,6 @@ const commandBase = {
   version: z.int().min(0),
   by: z.string().trim().min(1).max(64).meta({ description: "Who acts; kept with the alert." }),
 };
-/** Shelving longer than one shift hides faults: ISA-18.2 practice asks for an end, here at most eight hours. */
-export const MAX_SHELVE_MS = 8 * 3600 * 1000;
 export const ackBody = z.object(commandBase);
 export const unshelveBody = z.object(commandBase);
 export const shelveBody = z.object({

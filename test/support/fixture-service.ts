@@ -2,6 +2,7 @@
  * A `ServiceView` without a service behind it: a small house with sensors and alerts that a test sets by hand. Used to test
  * the HTTP server and to look at the console in states that the real service reaches only now and then.
  */
+import { applyCommand } from "../../src/alert/lifecycle.ts";
 import { Belief } from "../../src/belief/belief.ts";
 import type { AlertRecord, ChannelPoint, ChannelQuery } from "../../src/contracts.ts";
 import type { ReadinessCheck, RejectView, SensorView, ServiceView } from "../../src/http/service-view.ts";
@@ -299,22 +300,10 @@ export class FixtureService implements ServiceView {
   command(command: Command): CommandResult {
     const alert = this.#alerts.get(command.alert);
     if (alert === undefined) return { ok: false, code: "alert-unknown", detail: `no alert '${command.alert}'` };
-    if (alert.closed_at !== null) return { ok: false, code: "alert-closed", detail: "it is closed" };
-    if (alert.version !== command.version) {
-      return { ok: false, code: "version-stale", detail: `it is at version ${alert.version} now` };
-    }
+    const result = applyCommand(alert, command, Date.now());
+    if (!result.ok) return result;
     this.commands.push(command);
-    const next = { ...alert, version: alert.version + 1 };
-    const nowMs = Date.now();
-    const after: Alert =
-      command.type === "ack"
-        ? { ...next, acked: true, acked_by: command.by }
-        : command.type === "shelve"
-          ? { ...next, shelved_until: command.untilMs }
-          : command.type === "unshelve"
-            ? { ...next, shelved_until: null }
-            : { ...next, active: false, closed_at: nowMs, outcome: command.outcome };
-    this.put(after);
-    return { ok: true, alert: after };
+    this.put(result.alert);
+    return result;
   }
 }
