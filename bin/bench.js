@@ -21,6 +21,7 @@ const benches = {
   uncalibrated: "test/bench/uncalibrated.ts",
   surveys: "test/bench/surveys.ts",
   worlds: "test/bench/worlds.ts",
+  plan: "test/bench/plan.ts",
   "locate-speed": "test/bench/locate-speed.ts",
   tablea: "test/bench/tablea.ts",
   simulate: "test/bench/simulate.ts",

@@ -104,6 +104,14 @@ const LOUD_DB = 12;
 /** Blocks whose sensors send what they kept are through with it together, give or take this. */
 const LATE_NEIGHBOURS_MS = 5000;
 
+/** What a block knows of places beforehand: the part of the site that matters to it, where phones are in use there, and a locator by both. */
+export function placesOf(site: Site, block: BlockId, calibration: Calibration | null) {
+  const around = vicinity(site, block);
+  const pOutside = site.zones.some((z) => z.kind === "outside") ? OUTSIDE_P : UNSTATED_OUTSIDE_P;
+  const prior = { kindWeight: USE_DENSITY, pOutside, allowedCorridor: ALLOWED_CORRIDOR };
+  return { around, prior, locator: new Locator(around, { block, calibration, ...prior }) };
+}
+
 export class BlockPipeline {
   readonly block: BlockId;
   /** Sensors of other blocks whose readings this one is to be offered too: they hang at its borders, and count for its places alone. */
@@ -141,7 +149,7 @@ export class BlockPipeline {
     this.block = options.block;
     this.learning = new Learning(options.block, options.learning ?? null);
     this.health = new SensorHealth({ ...HEALTH_DEFAULTS, ...options.health }, coverOf(options.site, options.block));
-    const around = vicinity(options.site, options.block);
+    const { around, prior, locator } = placesOf(options.site, options.block, options.calibration);
     const sensors = around.sensors.filter((s) => s.type === "rf");
     this.references = new Set(sensors.filter((s) => s.block !== options.block).map((s) => s.id));
     const channels = sensors.reduce((n, s) => n + Math.max(1, s.bands.length), 0);
@@ -151,7 +159,7 @@ export class BlockPipeline {
       timezone: options.site.timezone,
       kernel: options.kernel ?? "auto",
     });
-    const { site, block, calibration, windowMs, falseAlarmsPerDay } = options;
+    const { site, block, windowMs, falseAlarmsPerDay } = options;
     const tdd = new Set(site.bands.filter((b) => b.tdd).map((b) => b.id));
     this.lanes = new Lanes(this.detector, {
       windowMs,
@@ -162,9 +170,7 @@ export class BlockPipeline {
       onLate: (batch) => this.cameLate(batch),
     });
     this.late = new LateLook({ block, windowMs, falseAlarmsPerDay, expectedChannels: channels, tdd });
-    const pOutside = site.zones.some((z) => z.kind === "outside") ? OUTSIDE_P : UNSTATED_OUTSIDE_P;
-    const prior = { kindWeight: USE_DENSITY, pOutside, allowedCorridor: ALLOWED_CORRIDOR };
-    this.locator = new Locator(around, { block, calibration, ...prior });
+    this.locator = locator;
     this.tracker = new Tracker(this.locator, {
       ...TRACKER_DEFAULTS,
       ...options.tracker,

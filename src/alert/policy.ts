@@ -1,4 +1,16 @@
-import type { Alert, BlockId, Candidate, Point2, SensorId, Severity, Site, Track, ZoneId, ZoneKind } from "../model.ts";
+import type {
+  Alert,
+  BlockId,
+  Candidate,
+  Point2,
+  SensorId,
+  Severity,
+  Site,
+  Track,
+  Zone,
+  ZoneId,
+  ZoneKind,
+} from "../model.ts";
 
 /** Which tracks an officer should hear of, and how loudly. Pure; all numbers are settings. */
 export interface PolicyOptions {
@@ -85,6 +97,11 @@ const INDOORS: ReadonlySet<ZoneKind> = new Set(["cell", "corridor", "staff", "ga
  */
 const OUTDOOR_LOUDER_DB = 6;
 
+/** Whether a phone in a zone is told: it is forbidden there, and people are held. */
+export function isAlerted({ kind, phones }: Pick<Zone, "kind" | "phones">): boolean {
+  return HELD.has(kind) && phones === "forbidden";
+}
+
 export class Policy {
   private readonly held: ReadonlySet<ZoneId>;
   /** With those of the blocks around: a phone on the border is no less in a cell. */
@@ -116,7 +133,7 @@ export class Policy {
     this.walkOdds = WALK_ODDS[allowed ? "allowed" : corridors.length > 0 ? "forbidden" : "none"];
     this.yards = new Set(zonesHere.filter((z) => z.kind === "yard").map((z) => z.id));
     this.allowed = new Set(site.zones.filter((z) => z.phones === "allowed" && z.kind !== "corridor").map((z) => z.id));
-    const held = site.zones.filter((z) => HELD.has(z.kind) && z.phones === "forbidden");
+    const held = site.zones.filter(isAlerted);
     this.held = new Set(held.filter((z) => own(z.block)).map((z) => z.id));
     this.heldAround = new Set(held.map((z) => z.id));
   }

@@ -5,6 +5,7 @@ import { problemText } from "../document.ts";
 import { AppError, EXIT, unreadable } from "../errors.ts";
 import type { Site } from "../model.ts";
 import { parseSite } from "../site.ts";
+import { parseCount } from "./units.ts";
 
 export function addCheck(program: Command): void {
   program
@@ -13,10 +14,21 @@ export function addCheck(program: Command): void {
     .argument("<site>", "site file, YAML or JSON")
     .option("--json", "the result as JSON on stdout")
     .option("--strict", "warnings count as problems")
-    .action((file: string, options: { json?: boolean; strict?: boolean }) => check(file, options));
+    .option(
+      "--phones <n>",
+      "phones imagined a block for the forecast, 0: no forecast (default: as many as take seconds)",
+      parseCount(0),
+    )
+    .action(check);
 }
 
-function check(file: string, options: { json?: boolean; strict?: boolean }): void {
+interface Options {
+  readonly json?: boolean;
+  readonly strict?: boolean;
+  readonly phones?: number;
+}
+
+async function check(file: string, options: Options): Promise<void> {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -26,10 +38,16 @@ function check(file: string, options: { json?: boolean; strict?: boolean }): voi
   const result = parseSite(text, file);
   const { warnings } = result;
   const problems = [...(result.ok ? [] : result.problems), ...(options.strict ? warnings : [])];
+  // A plan with problems is mended first; what it foretells would be another plan's.
+  const foretold = result.ok && problems.length === 0 && options.phones !== 0 ? result.site : null;
+  const { forecastJson, forecastLines, forecastOf } = await import("./forecast.ts");
+  const forecast = foretold === null ? null : forecastOf(foretold, options.phones ?? null);
   if (options.json) {
     const summary = result.ok ? countsOf(result.site) : null;
     const ok = problems.length === 0;
-    process.stdout.write(`${JSON.stringify({ ok, file, problems, warnings, summary }, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ok, file, problems, warnings, summary, forecast: forecast && forecastJson(forecast) }, null, 2)}\n`,
+    );
     if (!ok) process.exitCode = EXIT.input;
     return;
   }
@@ -43,6 +61,7 @@ function check(file: string, options: { json?: boolean; strict?: boolean }): voi
   if (!result.ok) return;
   const parts = Object.entries(countsOf(result.site)).map(([name, n]) => counted(n, name.slice(0, -1), name));
   process.stdout.write(`${file}: ok: site '${result.site.id}' with ${parts.join(", ")}\n`);
+  for (const line of forecast === null ? [] : forecastLines(forecast)) process.stdout.write(`${line}\n`);
 }
 
 function countsOf(site: Site): Record<string, number> {

@@ -34,6 +34,7 @@ import { fixOf } from "./fix.ts";
 import { gridGroups, planGains } from "./gains.ts";
 import { buildGrid, type Grid, type GridOptions, PHONE_HEIGHT_M } from "./grid.ts";
 import { type Hearing, hearingOf, hearProbability } from "./hearing.ts";
+import { type Chance, imagined } from "./imagined.ts";
 import { atOnce, cholesky, forwardSolve, logSumExp } from "./linalg.ts";
 import { Motion } from "./motion.ts";
 import { patchesOf } from "./patches.ts";
@@ -164,7 +165,7 @@ const DEFAULT_KIND_WEIGHT: Record<ZoneKind, number> = {
 };
 const P_OUTSIDE = 0.05;
 /** Sensors whose sensitivity nobody stated. */
-const BLIND_HEARING: Hearing = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 };
+export const BLIND_HEARING = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 } as const satisfies Hearing;
 /** Errors of a plan are larger and reach further than those of a map. */
 const PERSISTENCE_MS = 4_000;
 /** One narrow-band packet, partly averaged over its bandwidth. */
@@ -451,6 +452,19 @@ export class Locator {
     return left2;
   }
 
+  /**
+   * Levels that an emitter at a candidate might give, drawn from what this localiser holds possible: one of its models of the band, and
+   * shadows. dBm by sensor, in the site's order of those that hang, bursts' fading left out; null for an unknown band. `powerSds`: its
+   * power, in spreads above what is expected of phones, and no more than a phone can give. Cost: sensors squared.
+   */
+  imagine(band: BandId, candidate: number, powerSds: number, chance: Chance): Float64Array | null {
+    const models = this.#variants(band);
+    if (models === null) return null;
+    const model = models[Math.floor(chance.uniform() * models.length)]!;
+    const { meanDbm, sdDb } = model.power;
+    return imagined(model, candidate, Math.min(mostOf(model), meanDbm + powerSds * sdDb), chance);
+  }
+
   /** A thinned set of positions with expected gains, for looking for several emitters at once; null for an unknown band. */
   sources(band: BandId): SourceGrid | null {
     const model = this.#variants(band)?.[0];
@@ -458,9 +472,7 @@ export class Locator {
     let made = this.#sources.get(band);
     if (made === undefined) {
       const ids = this.#sensors.map((s) => s.id);
-      // Fitted powers are in the receivers' own units.
-      const mostDbm = model.power === POWER ? mostPowerDbm(model.band.loHz, model.band.hiHz) : Number.POSITIVE_INFINITY;
-      const power = { ...model.power, mostDbm };
+      const power = { ...model.power, mostDbm: mostOf(model) };
       made = thinned(this.grid, this.#prior, ids, model.gains, GAIN_STEP_DB, power, model.shadowDb);
       this.#sources.set(band, made);
     }
@@ -595,6 +607,11 @@ export class Locator {
 function pathsOf(site: Site): PathLoss[] {
   if (site.walls.length > 0) return [DEFAULT_PATH];
   return OPEN_EXPONENTS.map((exponent) => ({ ...DEFAULT_PATH, exponent }));
+}
+
+/** The most that a phone gives at 1 m, dBm. Fitted powers are in the receivers' own units: nobody knows. */
+function mostOf({ power, band }: BandModel): number {
+  return power === POWER ? mostPowerDbm(band.loHz, band.hiHz) : Number.POSITIVE_INFINITY;
 }
 
 /** Log probability of one silence against the level over the floor, from where it begins to depend on it. */

@@ -114,7 +114,12 @@ const SETTLED_WINDOWS = 8;
 const SETTLED_EVERY = 4;
 const MAX_EPISODES = 64;
 /** Whether it is outside is averaged over so many judgements of its place. */
-const OUTSIDE_PLACES = 4;
+export const OUTSIDE_PLACES = 4;
+
+/** Whether the place is judged from a fingerprint of so many windows. */
+export function isPlaced(windows: number): boolean {
+  return windows <= SETTLED_WINDOWS || windows % SETTLED_EVERY === 0;
+}
 
 /** Where an emitter was last heard if not where its fingerprints have it: heard there again, it has walked. */
 interface Elsewhere {
@@ -635,7 +640,7 @@ export class Tracker {
     const own = fingerprints.get(s.band) ?? new Fingerprint();
     fingerprints.set(s.band, own);
     own.learn(s, movedDb);
-    if (own.count <= SETTLED_WINDOWS || own.count % SETTLED_EVERY === 0) yield* this.place(track, s.tMs);
+    if (isPlaced(own.count)) yield* this.place(track, s.tMs);
     this.note(track, s, windowMs);
   }
 

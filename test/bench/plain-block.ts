@@ -24,6 +24,10 @@ const VOICE_P = 0.45;
 /** How long a use lasts, s. */
 const LASTS_S = { call: [25, 150], sms: [3, 6], data: [15, 60] } as const;
 
+/** Floors are known after so long; a phone is given up after a silence of so long (60 s, and the alert's end), s. */
+const SETTLED_S = 330;
+const GIVEN_UP_S = 75;
+
 export interface Reading {
   readonly sensor: number;
   readonly tsMs: number;
@@ -181,15 +185,30 @@ class Reports {
 
 const dbm = (mw: number) => Math.round(100 * Math.log10(mw)) / 10;
 
-/** The house, phones and readings of a seed; `periodMs`: of sensors that report so often, and not as the seed has it. Cost: about a second. */
-export function plainBlock(seed: number, periodMs?: number): PlainBlock {
+/** Only phones in cells, each after floors are known and the one before was given up. */
+function oneByOne(uses: readonly Use[]): Use[] {
+  const kept: Use[] = [];
+  for (const use of uses) {
+    const last = kept.at(-1);
+    const fromS = last === undefined ? SETTLED_S : last.atS + last.lastsS + GIVEN_UP_S;
+    if (use.cell !== null && use.paceMps === 0 && use.atS >= fromS) kept.push(use);
+  }
+  return kept;
+}
+
+/**
+ * The house, phones and readings of a seed; `periodMs`: of sensors that report so often, and not as the seed has it; `alone`: of its phones those
+ * in cells that never are on together. Cost: about a second.
+ */
+export function plainBlock(seed: number, periodMs?: number, alone = false): PlainBlock {
   const draws = new Draws(seed);
   const drawn = houseOf(draws);
   const house = { ...drawn, periodMs: periodMs ?? drawn.periodMs };
   const planned = zonesOf(house);
   const sensors = sensorsOf(house);
   const radio = gainsOf(house, sensors, draws);
-  const uses = usesOf(house, planned.cells, draws);
+  const drawnUses = usesOf(house, planned.cells, draws);
+  const uses = alone ? oneByOne(drawnUses) : drawnUses;
   const reports = new Reports(house, sensors, radio, uses, draws);
   return {
     site: siteOf(house, planned, sensors),

@@ -95,7 +95,8 @@ plant("src/wasm", from("../fuse/locate.ts"), IMPORT);
 plant("src/wasm", "export const y = Date.now();", GLOBAL);
 
 // pipeline
-for (const file of ["src/pipeline.ts", "src/blocks.ts", "src/lanes.ts"]) plant(file, from("./errors.ts"), IMPORT);
+for (const file of ["src/pipeline.ts", "src/blocks.ts", "src/coverage.ts", "src/lanes.ts"])
+  plant(file, from("./errors.ts"), IMPORT);
 
 // edges
 const edges = ["ingest", "store", "http", "trace"];

@@ -42,9 +42,42 @@ async function cellward(...args: string[]): Promise<number> {
 }
 
 describe("check", () => {
-  it("a good site: exit 0, one line on stdout", async () => {
-    expect(await cellward("check", file("site.yaml", SMALL_SITE_YAML))).toBe(0);
+  it("a good site: exit 0, what it holds on stdout, then what its sensors could tell of phones", async () => {
+    expect(await cellward("check", "--phones", "10", file("site.yaml", SMALL_SITE_YAML))).toBe(0);
     expect(out).toContain("site 'demo' with 2 blocks, 1 floor, 2 zones, 0 walls, 3 sensors");
+    expect(out).toContain("the model's forecast from this plan, not a measurement");
+    expect(out).toMatch(/^ {2}block b1, 2 sensors: of 10 phones \d+ would be told/m);
+    expect(out).toMatch(/^ {2}block b2, 1 sensor: of 10 phones/m);
+  });
+
+  it("few sensors: exit 0 all the same, and advice in text and JSON; --phones 0: no forecast", async () => {
+    // A street as near as the cells, and no sensor on its side.
+    const street = "  - {id: street, kind: outside, phones: allowed, polygon: [[-30,-30],[40,-30],[40,-1],[-30,-1]]}\n";
+    const text = SMALL_SITE_YAML.replace("sensors:", `${street}sensors:`).replace(
+      "type: rf, position_m: [1,1,2]",
+      "type: rf, position_m: [9,2,2]",
+    );
+    const path = file("few.yaml", text);
+    expect(await cellward("check", "--phones", "40", path)).toBe(0);
+    expect(out).toMatch(/sensors? cannot tell cells \(\d+ % where nothing is told\) from outside \(\d+ %\)/);
+    out = "";
+    expect(await cellward("check", "--phones", "40", "--json", path)).toBe(0);
+    const { blocks } = JSON.parse(out).forecast;
+    expect(blocks.map((b: { block: string }) => b.block)).toEqual(["b1", "b2"]);
+    expect(blocks.some((b: { advice: string[] }) => b.advice.some((text) => text.includes("cannot tell cells")))).toBe(
+      true,
+    );
+    out = "";
+    expect(await cellward("check", "--phones", "0", path)).toBe(0);
+    expect(out.trim().split("\n")).toHaveLength(1);
+    expect(await cellward("check", "--phones", "few", path)).toBe(2);
+  });
+
+  it("a block without sensors: nothing would be told, exit 0", async () => {
+    const path = file("deaf.yaml", SMALL_SITE_YAML.replace(/ {2}- \{id: s[12].*\n/g, ""));
+    expect(await cellward("check", path)).toBe(0);
+    expect(out).toContain("block b2, 0 sensors: no phone would be told");
+    expect(out).toContain("no sensor measures radio here: hang some");
   });
 
   it("a bad site: exit 3, every problem on stderr with path and line", async () => {
@@ -62,7 +95,8 @@ describe("check", () => {
   it("--json: the result on stdout, whatever it is", async () => {
     const path = file("bad2.yaml", SMALL_SITE_YAML.replace("kind: cell", "kind: sell"));
     expect(await cellward("check", "--json", path)).toBe(3);
-    expect(JSON.parse(out)).toMatchObject({ ok: false, problems: [{ path: "zones[0].kind", line: 7 }], summary: null });
+    const problems = [{ path: "zones[0].kind", line: 7 }];
+    expect(JSON.parse(out)).toMatchObject({ ok: false, problems, summary: null, forecast: null });
     out = "";
     expect(await cellward("check", "--json", file("good.yaml", SMALL_SITE_YAML))).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ ok: true, problems: [], summary: { sensors: 3 } });
