@@ -321,6 +321,8 @@ export interface ChannelEvidence {
   readonly snrDb: number;
   /** What stands out has been so steady that a step of the floor is likelier than the least phone; left out: it has not. */
   readonly step?: true;
+  /** By how much its floor may have drifted while it is held, dB; absent while it follows. */
+  readonly driftDb?: number;
 }
 
 // ----------------------------------------------------------------------------------------------------------------- fuse

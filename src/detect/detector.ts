@@ -123,6 +123,13 @@ const RSSI_SIGMA_DB = 1;
 const STANDS_OUT_SIGMAS = 3;
 const LOUD_SIGMAS = 6;
 
+/**
+ * A receiver that warms up or cools down moves its floors by up to so much a minute, and by so much in all; floors that are held while something
+ * stands out of them do not follow.
+ */
+const DRIFT_DB_PER_MIN = 0.2;
+const MOST_DRIFT_DB = 3;
+
 /** A lane that is so far into an excursion is judged by the plain kernel: it will most likely reach its threshold. */
 const REFUSE_NATS = 9;
 /** Readings of a run of the kernel. */
@@ -453,6 +460,7 @@ export class Detector {
       onsetMs: hot ? this.#events.onsetMs(channel) : Number.NaN,
       snrDb: hot && top >= 0 ? this.#snrDb(top) : Number.NaN,
       ...(hot && this.#isStep(channel, windowEndMs, false) ? { step: true } : {}),
+      ...(hot ? { driftDb: this.#driftDb(channel, windowEndMs) } : {}),
     };
   }
 
@@ -1025,6 +1033,7 @@ export class Detector {
       return false;
     } else if (hot && !reports && loudest >= LOUD_SIGMAS && windowEndMs - lastLoudMs >= this.#options.holdMs) {
       // What stood out by itself in every window and does no more is over, however long its sum takes to come down.
+      this.#takeDrift(channel, windowEndMs);
       this.#clear(channel);
       this.#endEvent(channel, lastLoudMs);
       return false;
@@ -1056,9 +1065,28 @@ export class Detector {
   #noteLoudness(lane: number, windowEndMs: number): void {
     const window = this.#window(lane);
     if (window.count === 0) return;
-    const spreads = toDb(window.mean) / this.#base.f32[lane * COLD_WORDS + SIGMA]!;
-    if (spreads >= STANDS_OUT_SIGMAS) this.#lastLoudMs[lane] = windowEndMs;
-    if (spreads > this.#loudest[lane]!) this.#loudest[lane] = spreads;
+    const levelDb = toDb(window.mean);
+    const sigmaDb = this.#base.f32[lane * COLD_WORDS + SIGMA]!;
+    const driftDb = this.#driftDb(this.#laneChannel[lane]!, windowEndMs);
+    if (levelDb >= STANDS_OUT_SIGMAS * sigmaDb + driftDb) this.#lastLoudMs[lane] = windowEndMs;
+    if (levelDb / sigmaDb > this.#loudest[lane]!) this.#loudest[lane] = levelDb / sigmaDb;
+  }
+
+  /** By how much the floors of a channel may have drifted since they were held, dB. */
+  #driftDb(channel: number, nowMs: number): number {
+    if (!this.isHot(channel)) return 0;
+    const heldMs = Math.max(0, nowMs - this.#events.onsetMs(channel));
+    return Math.min(MOST_DRIFT_DB, (DRIFT_DB_PER_MIN * heldMs) / 60_000);
+  }
+
+  /** What is left of a channel that was loud is what its floors drifted meanwhile: they are taken along. */
+  #takeDrift(channel: number, windowEndMs: number): void {
+    const mostDb = this.#driftDb(channel, windowEndMs);
+    for (const lane of this.#standingOut(channel, DUTY_KIND)) {
+      if (this.#steady.windows[lane] === 0) continue;
+      const movedDb = Math.min(mostDb, this.#steady.levelDb(lane));
+      if (movedDb > 0) this.#base.resync(lane, this.#lanes.floor(lane) + movedDb);
+    }
   }
 
   /** Takes the statistics of a channel back to zero; floors stay. */

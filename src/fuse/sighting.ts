@@ -31,6 +31,8 @@ export interface Heard {
   readonly thresholdNats: number;
   readonly hot: boolean;
   readonly onsetMs: number;
+  /** As `ChannelEvidence.driftDb`. */
+  readonly driftDb?: number;
   /** From a report before this window, which stands until the sensor's next: nothing new is to be learned of it. */
   readonly held?: boolean;
 }
@@ -85,6 +87,7 @@ export function sightingOf(window: BandWindow, tMs: number): Sighting | null {
       thresholdNats: c.thresholdNats,
       hot: c.hot,
       onsetMs: c.hot ? c.onsetMs : tMs,
+      ...(c.driftDb !== undefined && { driftDb: c.driftDb }),
     });
   }
   if (heard.length === 0) return null;
@@ -148,8 +151,13 @@ const MISSED_SDS = 3;
 const NOISE_SIGMAS = 6;
 
 /** Whether a level is no more than a noisy reading may be. */
-function isFaint({ level, evidence }: Heard): boolean {
-  return evidence.excessDb < NOISE_SIGMAS * level.sigmaDb * (1 - fromDb(-evidence.excessDb));
+function isFaint({ level, evidence }: Heard, driftDb = 0): boolean {
+  return evidence.excessDb < NOISE_SIGMAS * level.sigmaDb * (1 - fromDb(-evidence.excessDb)) + driftDb;
+}
+
+/** Whether a level is no more than a noisy reading may be over a floor that has drifted while it was held. */
+export function mayBeDrift(h: Heard): boolean {
+  return isFaint(h, h.driftDb);
 }
 
 /**
@@ -162,7 +170,7 @@ export function withoutMissed(
   indexOf: ReadonlyMap<SensorId, number>,
   sources: readonly Source[],
 ): Sighting {
-  const faint = sources.length === 0 ? [] : s.heard.filter(isFaint);
+  const faint = sources.length === 0 ? [] : s.heard.filter((h) => isFaint(h));
   if (faint.length === 0) return s;
   const fell = sources.map(({ levelDbm }) => {
     const moves = s.heard.flatMap(({ level }) => {

@@ -11,6 +11,7 @@ import {
   type BandWindow,
   FADING_DB,
   levelsOf,
+  mayBeDrift,
   observationOf,
   partOf,
   type Sighting,
@@ -271,8 +272,9 @@ export class Tracker {
    */
   private isOn(s: Sighting): boolean {
     const { stillOnNats, holdOffMs } = this.options;
-    if (windowNats(s) >= stillOnNats) return true;
-    if (!this.fires(s)) return false;
+    const adds = windowNats(s) >= stillOnNats;
+    if (!adds && !this.fires(s)) return false;
+    if (adds && !s.heard.every(mayBeDrift)) return true;
     return !this.live.some(
       (t) => t.windowNats >= 4 * stillOnNats && s.tMs - (t.bands.get(s.band) ?? -holdOffMs) < holdOffMs,
     );

@@ -270,6 +270,29 @@ describe("detector", () => {
     },
   );
 
+  it.each([3, 10])(
+    "detector: the floor drifts by 0.2 dB a minute while a phone is on for %i minutes: followed within ten seconds of its end, and a weak phone over it is found",
+    (minutes) => {
+      const { detector, channel } = one();
+      const [from, until] = [1000, 1000 + minutes * 600];
+      const x = receiver(new Rng(40 + minutes), until + 3000, 80, -100);
+      for (let i = from; i < x.length; i++) x[i]! += 0.2 * Math.min(minutes, (i - from) / 600);
+      const rng = new Rng(9);
+      let fade = 0;
+      for (let i = from; i < until; i++) {
+        if (i % 10 === 0) fade = 3 * rng.normal();
+        x[i] = -70 + fade;
+      }
+      play(detector, channel, x.subarray(0, until + 100), null);
+      const hot = play(detector, channel, x.subarray(until + 100), null, (until + 100) * PERIOD);
+      expect(hot).toEqual([]);
+      expect(Math.abs(detector.floorDbm(channel) + 100 - 0.2 * minutes)).toBeLessThan(0.2);
+      const weak = receiver(new Rng(50 + minutes), 600, 80, -100 + 0.2 * minutes, 1, 0);
+      play(detector, channel, weak, null, x.length * PERIOD);
+      expect(detector.isHot(channel)).toBe(true);
+    },
+  );
+
   it("detector: a step is told as one within ten windows; a phone that fades by 2 dB never is, nor is its level taken for a floor", () => {
     for (const fadingDb of [0, 2]) {
       let told = 0;

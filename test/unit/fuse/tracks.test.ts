@@ -27,6 +27,14 @@ function heard(site: Site, cell: number, tMs: number): ChannelEvidence[] {
   });
 }
 
+/** What is left over floors that drifted by two decibels while they were held, of the sensors that heard the phone. */
+function drifted(site: Site, tMs: number): ChannelEvidence[] {
+  return site.sensors.map(({ id }, s): ChannelEvidence => {
+    const left = inNoDoubt(id, BAND, tMs, WINDOW_MS, FLOOR_DBM + 2 + 0.5 * (s % 3), FLOOR_DBM);
+    return { ...left, sigmaDb: 0.4, llrStep: 6, driftDb: 1 };
+  });
+}
+
 /** The tracks after windows in which the phone is heard as from these cells; saved and restored before window `restoredAt`. */
 function follow(cells: readonly number[], restoredAt = -1): Track[] {
   const plan = row();
@@ -71,6 +79,21 @@ describe("an emitter that is heard from elsewhere", () => {
     expect(tracks).toHaveLength(1);
     expect(tracks[0]!.moves).toBe(2);
     expect(tracks[0]!.fix.candidates[0]!.cell).toBe("c5");
+  });
+
+  it("only as weak as its sensors' floors may have drifted: it is over, and its place is as sure as before", () => {
+    const plan = row();
+    const locator = new Locator(plan, { block: "b1", calibration: null });
+    const tracker = new Tracker(locator, { ...TRACKER_DEFAULTS, block: "b1" });
+    const told: Track[] = [];
+    for (let k = 1; k <= 30; k++) {
+      const channels = k <= 8 ? heard(plan, 1, k * WINDOW_MS) : drifted(plan, k * WINDOW_MS);
+      const bands = [{ band: BAND, channels, quietEventDriven: [] }];
+      for (const { track } of atOnce(tracker.observe(k * WINDOW_MS, WINDOW_MS, bands))) told.push(track);
+    }
+    expect(new Set(told.map((t) => t.id)).size).toBe(1);
+    expect(told.at(-1)).toMatchObject({ lastEvidenceMs: 8 * WINDOW_MS, moves: 0 });
+    expect(told.at(-1)!.fix.candidates[0]!.cell).toBe("c1");
   });
 
   it("what was heard elsewhere survives a restart between the two windows", () => {
