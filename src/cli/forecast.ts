@@ -123,7 +123,9 @@ function fewText(c: Coverage): string {
   const names = confused.map(([place, name]) => `${name} (${percent(c.seemed[place])})`);
   const from = names.length > 0 ? ` from ${names.join(" and ")}` : "";
   const sensors = c.sensors === 1 ? "one sensor" : `${c.sensors} sensors`;
-  return `${sensors} cannot tell cells (${percent(c.seemed.held)} where nothing is told)${from}: hang more, so that each cell has several near it`;
+  // Of more sensors those outdoors help most there, docs/localisation.md: 2 of them more than 2 in the corridor.
+  const where = confused[0]?.[0] === "outside" ? "outdoors on the sides where people pass, and " : "";
+  return `${sensors} cannot tell cells (${percent(c.seemed.held)} where nothing is told)${from}: hang more: ${where}several near each cell`;
 }
 
 const shareText = ({ told, of }: Share) => `${told} of ${of}`;

@@ -9,6 +9,7 @@ import {
   gainsOf,
   type House,
   houseOf,
+  type More,
   round,
   type Sensors,
   sensorsOf,
@@ -198,14 +199,18 @@ function oneByOne(uses: readonly Use[]): Use[] {
 
 /**
  * The house, phones and readings of a seed; `periodMs`: of sensors that report so often, and not as the seed has it; `alone`: of its phones those
- * in cells that never are on together. Cost: about a second.
+ * in cells that never are on together; `more`: with two sensors more, other draws follow. Cost: about a second.
  */
-export function plainBlock(seed: number, periodMs?: number, alone = false): PlainBlock {
+export function plainBlock(
+  seed: number,
+  periodMs?: number,
+  { alone = false, more }: { readonly alone?: boolean; readonly more?: More | undefined } = {},
+): PlainBlock {
   const draws = new Draws(seed);
   const drawn = houseOf(draws);
   const house = { ...drawn, periodMs: periodMs ?? drawn.periodMs };
   const planned = zonesOf(house);
-  const sensors = sensorsOf(house);
+  const sensors = sensorsOf(house, more);
   const radio = gainsOf(house, sensors, draws);
   const drawnUses = usesOf(house, planned.cells, draws);
   const uses = alone ? oneByOne(drawnUses) : drawnUses;

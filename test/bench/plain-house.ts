@@ -133,19 +133,14 @@ export function zonesOf(house: House) {
   return { cells, zones, walls };
 }
 
+/** Two sensors more than were drawn: outdoors before the house, or in the corridor. */
+export type More = "street" | "corridor";
+
 /** Where the sensors hang, and on which floor. */
-export function sensorsOf({
-  floors,
-  columns,
-  rows,
-  cellW,
-  cellD,
-  corridorD,
-  storeyM,
-  lengthM,
-  layout,
-  perimeter,
-}: House) {
+export function sensorsOf(
+  { floors, columns, rows, cellW, cellD, corridorD, storeyM, lengthM, layout, perimeter }: House,
+  more?: More,
+) {
   const at: Xyz[] = [];
   const floorOf: number[] = [];
   const add = (x: number, y: number, z: number, floor: number) => {
@@ -160,7 +155,8 @@ export function sensorsOf({
     if (layout === "pair" || (layout === "third" && c % 3 === 1)) hang(cellD + corridorD / 2);
     if (layout === "half" && c % 2 === 0) hang(cellD + (c % 4 === 0 ? 0.2 : corridorD - 0.2));
   }
-  if (perimeter) for (const share of [0.2, 0.8]) add(lengthM * share, -1, 2.5, 0);
+  if (perimeter || more === "street") for (const share of [0.2, 0.8]) add(lengthM * share, -1, 2.5, 0);
+  if (more === "corridor") for (const share of [0.1, 0.5]) add(lengthM * share, cellD + corridorD / 2, 2.5, 0);
   return { at, floorOf, ids: at.map((_, s) => `s${String(s).padStart(2, "0")}`) };
 }
 export type Sensors = ReturnType<typeof sensorsOf>;

@@ -1,8 +1,8 @@
 /**
- * `node bin/bench.js plan [SEED,...] [alone]`: how true the forecast of `cellward check` is. Invented houses (`plain-block.ts`, as bench `worlds` tells them by peaks, means
+ * `node bin/bench.js plan [SEED,...] [alone] [street|corridor]`: how true the forecast of `cellward check` is. Invented houses (`plain-block.ts`, as bench `worlds` tells them by peaks, means
  * and duty), each forecast from its plan and then lived in for 25 minutes and judged by the whole pipeline: the share of phones that the forecast
  * says would be told against the share of uses that were found, and where. Prints a row a house, then houses by what was forecast and by their
- * sensors, and how both go together. `alone`: of the phones those in cells that never are on together, which is what is forecast. Cost: 5 to 10 s a seed.
+ * sensors, and how both go together. `alone`: of the phones those in cells that never are on together, which is what is forecast; `street`, `corridor`: with two sensors more there. Cost: 5 to 10 s a seed.
  */
 import { matchRun } from "../../simulator/score.ts";
 import { forecastOf } from "../../src/cli/forecast.ts";
@@ -14,7 +14,8 @@ import { plainBlock, START_MS } from "./plain-block.ts";
 import { siteTold, told, truthTold, untilMs } from "./plain-told.ts";
 import { WAYS } from "./plain-ways.ts";
 
-const [seeds = "101,102,103,104", company] = process.argv.slice(2);
+const [seeds = "101,102,103,104", ...how] = process.argv.slice(2);
+const more = how.find((word) => word === "street" || word === "corridor");
 const FORECASTS = [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01];
 const SENSORS = [0, 4, 6, 10, 20, 1000];
 
@@ -28,7 +29,7 @@ interface House {
 }
 
 async function lived(seed: number): Promise<House> {
-  const block = plainBlock(seed, undefined, company === "alone");
+  const block = plainBlock(seed, undefined, { alone: how.includes("alone"), more });
   const way = WAYS.all!;
   const parsed = parseSite(JSON.stringify(siteTold(block, way)), "plain.json");
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));

@@ -66,6 +66,15 @@ describe("coverage: what a plan's sensors could tell", () => {
     for (let i = 1; i < shares.length; i++) expect(shares[i]).toBeGreaterThan(shares[i - 1]! - 0.15);
   });
 
+  it("two sensors outdoors, towards the street, make more of four than two in the corridor do", () => {
+    const [four, corridor, street] = [[], [6.25, 13.75], [4, 16]].map((xs, k) => {
+      const more = xs.map((x): Sensor => [x, k === 2 ? -1 : 5.5]);
+      return share(foretold(house([...hung(4), ...more])));
+    });
+    expect(street).toBeGreaterThan(four! + 0.1);
+    expect(street).toBeGreaterThan(corridor! - 0.05);
+  });
+
   it("the same draws give the same forecast to the bit, other draws another one near it", () => {
     const site = house(hung(8));
     const [one, again, other] = [foretold(site, 48, 1), foretold(site, 48, 1), foretold(site, 48, 2)];
