@@ -96,6 +96,8 @@ export class SensorHealth {
   /** Since when a sensor's floors stand apart, and which way. */
   private shifted = new Map<SensorId, { sinceMs: number; db: number }>();
   private floorsMs = Number.NEGATIVE_INFINITY;
+  /** When most of the block was silent last. */
+  private blindMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HealthOptions = HEALTH_DEFAULTS, cover: readonly ZoneCover[] = []) {
     this.options = options;
@@ -137,7 +139,9 @@ export class SensorHealth {
     if (periodic >= COMMON_FROM && silent.length > periodic / 2) {
       const text = `${silent.length} of ${periodic} sensors are silent: the block is blind. Look at its network and broker first.`;
       add(found, { key: "blind", kind: "service-fault", severity: "critical", text });
-    } else {
+      this.blindMs = tMs;
+    } else if (tMs - this.blindMs > this.options.silentMs) {
+      // After a broker's outage sensors come back one by one: whoever is silent then has as long as at any other time.
       for (const f of silent) add(found, f);
       this.addZones(found, gone);
     }
@@ -245,8 +249,8 @@ export class SensorHealth {
   }
 
   snapshot(): unknown {
-    const { past, shifted, floorsMs } = this;
-    return { open: [...this.open.values()], past: [...past], shifted: [...shifted], floorsMs };
+    const { past, shifted, floorsMs, blindMs } = this;
+    return { open: [...this.open.values()], past: [...past], shifted: [...shifted], floorsMs, blindMs };
   }
 
   restore(snapshot: unknown): void {
@@ -255,11 +259,13 @@ export class SensorHealth {
       past: [string, Past][];
       shifted: [SensorId, { sinceMs: number; db: number }][];
       floorsMs: number;
+      blindMs?: number;
     };
     this.open = new Map(data.open.map((f) => [f.key, f]));
     this.past = new Map(data.past.map(([key, past]) => [key, { ...past }]));
     this.shifted = new Map(data.shifted);
     this.floorsMs = data.floorsMs;
+    this.blindMs = data.blindMs ?? Number.NEGATIVE_INFINITY;
   }
 }
 

@@ -36,6 +36,22 @@ describe("sensor health", () => {
     ]);
   });
 
+  it("after an outage sensors come back one by one: who does so in 15 s is not named, nor are its zones; who does not is", () => {
+    const health = new SensorHealth(undefined, [{ zone: "c1", sensors: ["s1"] }]);
+    const ids = ["s1", "s2", "s3", "s4", "s5"];
+    const back = (atMs: Record<string, number>, tMs: number) => {
+      const looks = ids.map((id) => sensor(id, tMs >= (atMs[id] ?? T + 60_000) ? tMs : T));
+      const { opened, ended } = health.look(tMs, looks);
+      return [...opened.map((f) => f.key), ...ended.map((f) => `end ${f.key}`)];
+    };
+    expect(back({}, T + 59_000)).toEqual(["blind"]);
+    const late = { s1: T + 70_000, s2: T + 200_000 };
+    expect(back(late, T + 60_000)).toEqual(["end blind"]);
+    for (let s = 61; s <= 74; s++) expect(back(late, T + 1000 * s)).toEqual([]);
+    expect(back(late, T + 75_000)).toEqual(["silent:s2"]);
+    expect(back(late, T + 200_000)).toEqual(["end silent:s2"]);
+  });
+
   it("event-driven sensors: their silence says nothing", () => {
     expect(new SensorHealth().look(T + 3600_000, [sensor("s1", T, { periodMs: 0 })]).opened).toEqual([]);
   });
