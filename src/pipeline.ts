@@ -388,7 +388,7 @@ export class BlockPipeline {
     for (const { kind, track } of changes) {
       if (kind !== "ended") continue;
       this.placement.ended(track);
-      yield* this.trust.ended(track);
+      yield* this.trust.ended(track, this.policy.elsewhereP(track));
     }
   }
 

@@ -110,6 +110,7 @@ export class Policy {
   private readonly outdoor = new Set<SensorId>();
   private readonly inCell = new Map<ZoneId, SensorId[]>();
   private readonly blocks: ReadonlyMap<ZoneId, BlockId | null>;
+  private readonly elsewhere: ReadonlySet<ZoneId>;
   private readonly options: PolicyOptions;
   private readonly walkOdds: number;
   /** A phone beyond the fence is heard much as one in the yard: only a sure place in a yard is told. */
@@ -121,6 +122,7 @@ export class Policy {
     const own = (of: BlockId | null) => block === null || of === null || of === block;
     this.blocks = new Map(site.zones.map((z) => [z.id, z.block]));
     const zonesHere = site.zones.filter((z) => own(z.block));
+    this.elsewhere = new Set(site.zones.filter((z) => !own(z.block)).map((z) => z.id));
     for (const sensor of site.sensors) {
       if (sensor.positionM === null || !own(sensor.block)) continue;
       const [x, y] = sensor.positionM;
@@ -175,6 +177,11 @@ export class Policy {
       if (this.heldAround.has(cell)) all += p;
     }
     return all > 0 ? own / all : 1;
+  }
+
+  /** Probability of other blocks, whatever kind of place there. */
+  elsewhereP({ fix }: Track): number {
+    return fix.candidates.reduce((p, c) => p + (this.elsewhere.has(c.cell) ? c.p : 0), 0);
   }
 
   /** The block that a zone is in, null if in none or unknown. */

@@ -24,6 +24,13 @@ export interface Distrust {
 /** Uses that are remembered, and the last so many of them that are judged by themselves: what happened of late. */
 const MOST_USES = 64;
 const LATEST = [8, 24, MOST_USES];
+/**
+ * So far over the floor of the sensor that hears it best, dB: two spreads of what shadowing and one use do (`suspicion.ts`). A phone blocks
+ * away comes through many walls, some louder by tens of dB than the plan has it, and where it is heard at all is chance; its errors
+ * are the plan's, and none of the sensors'. So are those of one that is rather in another block. That it seems to be in the street is no
+ * test: a liar can bring a phone in a cell there.
+ */
+const NEAR_DB = 16;
 /** Windows of a use below which its levels are chance. */
 const FEWEST_WINDOWS = 3;
 /**
@@ -49,6 +56,12 @@ interface Use {
 interface Judged {
   readonly number: number;
   readonly curves: ReadonlyMap<SensorId, Curve>;
+}
+
+/** Whether somebody hears it so loud; true where floors are not known. */
+function isNear({ sensors }: Observation): boolean {
+  const overDb = sensors.map((s) => s.levelDbm - s.floorDbm).filter(Number.isFinite);
+  return overDb.length === 0 || Math.max(...overDb) >= NEAR_DB;
 }
 
 export class Trust {
@@ -98,16 +111,20 @@ export class Trust {
     own.learn(sighting);
   }
 
-  /** A track is over: judges everybody by it, if it was one phone in one place. In steps of about a millisecond. */
-  *ended(track: Track): Generator<void, void> {
+  /**
+   * A track is over: judges everybody by it, if it was one phone in one place, and not in another block. `elsewhereP`: probability of other blocks.
+   * In steps of about a millisecond.
+   */
+  *ended(track: Track, elsewhereP: number): Generator<void, void> {
     const own = this.#open.get(track.id);
     this.#open.delete(track.id);
     if (own === undefined || own.count < FEWEST_WINDOWS || !track.confirmed || track.moves > 0) return;
-    yield* this.use(own.observation(track.lastEvidenceMs, track.bands[0]!));
+    if (elsewhereP < 0.5) yield* this.use(own.observation(track.lastEvidenceMs, track.bands[0]!));
   }
 
-  /** One use of a phone, all its windows as one observation. */
+  /** One use of a phone, all its windows as one observation; one that nobody hears well says nothing. */
   *use(observation: Observation): Generator<void, void> {
+    if (!isNear(observation)) return;
     this.#uses.push({ number: this.#count++, observation });
     if (this.#uses.length > MOST_USES) this.#uses.shift();
     if (this.#judged === null) yield* this.#workOut();

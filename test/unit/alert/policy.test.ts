@@ -179,6 +179,7 @@ describe("policy", () => {
     expect(policy.shareHere(onBorder)).toBeCloseTo(1 / 3, 9);
     expect(policy.shareHere(track({ fix: { ...sure(0), candidates: [] } }))).toBe(1);
     expect(policy.blockOf("b-1")).toBe("b");
+    expect(policy.elsewhereP(onBorder)).toBeCloseTo(0.6, 9);
     expect(policy.heldP(onBorder)).toBeLessThan(0.31);
   });
 

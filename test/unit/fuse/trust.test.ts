@@ -117,6 +117,26 @@ describe("trust in sensors", () => {
     expect(until(() => trust.aside.length > 0, 60)).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("phones blocks away, heard here and there just over the floor: nobody is set aside; as loud as in a cell, such levels accuse", () => {
+    for (const seed of [1, 2]) {
+      for (const [moreDb, accused] of [
+        [0, false],
+        [20, true],
+      ] as const) {
+        const { trust, grid } = house(seed);
+        const next = mulberry32(seed + 7);
+        for (let k = 0; k < 60; k++) {
+          const sensors = grid.sensors.map((sensor) => {
+            const levelDbm = next() < 0.6 ? FLOOR_DBM + 12 * next() + moreDb : Number.NaN;
+            return { sensor, levelDbm, floorDbm: FLOOR_DBM, sigmaDb: 2 };
+          });
+          atOnce(trust.use({ tMs: 0, band: "b", sensors }));
+        }
+        expect(trust.aside.length > 0).toBe(accused);
+      }
+    }
+  });
+
   it("restored from a snapshot in the middle: goes on as if never stopped", () => {
     const { trust, use, extraDb, grid } = house(5);
     extraDb[3] = 20;
