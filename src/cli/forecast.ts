@@ -125,7 +125,7 @@ function fewText(c: Coverage): string {
   const sensors = c.sensors === 1 ? "one sensor" : `${c.sensors} sensors`;
   // Of more sensors those outdoors help most there, docs/localisation.md: 2 of them more than 2 in the corridor.
   const where = confused[0]?.[0] === "outside" ? "outdoors on the sides where people pass, and " : "";
-  return `${sensors} cannot tell cells (${percent(c.seemed.held)} where nothing is told)${from}: hang more: ${where}several near each cell`;
+  return `${sensors} cannot tell cells (${percent(c.seemed.held)} where nothing is told)${from}; hang more: ${where}several near each cell`;
 }
 
 const shareText = ({ told, of }: Share) => `${told} of ${of}`;
