@@ -3,6 +3,7 @@ import type { ClockWatch } from "./ingest/clockskew.ts";
 import type { Decoder } from "./ingest/decode.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { SequenceBook } from "./ingest/sequence.ts";
+import { SetBack } from "./ingest/setback.ts";
 import type { Birth, Health, ReadingBatch, Reject, SensorId, SensorMessage, SensorState } from "./model.ts";
 
 /**
@@ -72,6 +73,7 @@ export class Intake {
   };
   readonly sensors = new Map<SensorId, SensorFacts>();
   private readonly parts: IntakeParts;
+  private readonly setBack = new SetBack();
   private readonly siteSensors: ReadonlySet<SensorId>;
 
   constructor(parts: IntakeParts) {
@@ -119,7 +121,8 @@ export class Intake {
     for (const taken of accepted) {
       this.parts.onStamp?.(taken.tsMs + taken.dtMs * (taken.count - 1));
       // After the books: a repetition is known by the stamp it came with.
-      const part = this.parts.clocks?.observe(taken, nowMs) ?? taken;
+      // The watch sees the stamps as sent: a clock that was set wrong is a fault however well it is made good for.
+      const part = this.setBack.observe(this.parts.clocks?.observe(taken, nowMs) ?? taken, nowMs);
       ledger.accepted += part.count;
       this.parts.blocks.offer({ kind: "readings", batch: part }, nowMs);
       this.parts.onBatch?.(part);
