@@ -314,6 +314,20 @@ details{border-top:1px solid var(--line);padding:6px 0}summary{cursor:pointer}fo
 @media print{details{break-inside:avoid}section{break-inside:avoid}}
 `;
 
+/** What else there is to say of the alerts: what made the false ones, and how many were of no phone. One text each. */
+export function alertNotes({ alerts }: Score): string[] {
+  const list = (of: Readonly<Record<string, number>>) =>
+    Object.entries(of)
+      .filter(([, n]) => n > 0)
+      .map(([name, n]) => `${name} ${n}`)
+      .join(", ");
+  const [causes, kinds] = [list(alerts.false_by_cause), list(alerts.other_kinds)];
+  return [
+    ...(causes === "" ? [] : [`false alerts by cause: ${causes}`]),
+    ...(kinds === "" ? [] : [`other alerts: ${kinds}`]),
+  ];
+}
+
 /** The same in short, for terminals, pull requests and diffs. */
 export function reportMarkdown(input: ReportInput): string {
   const { score } = input;
@@ -325,8 +339,7 @@ export function reportMarkdown(input: ReportInput): string {
   lines.push("| figure | value | 95 % interval | limit |", "|---|---:|---:|---:|");
   for (const f of all)
     lines.push(`| ${f.label} | ${showFigure(f, f.value)} | ${showInterval(f)} | ${limitOf(f.name, score) ?? ""} |`);
-  const causes = Object.entries(score.alerts.false_by_cause).filter(([, n]) => n > 0);
-  if (causes.length > 0) lines.push("", `False alerts by cause: ${causes.map(([c, n]) => `${c} ${n}`).join(", ")}.`);
+  for (const text of alertNotes(score)) lines.push("", `${text[0]!.toUpperCase()}${text.slice(1)}.`);
   const moved = (input.changes ?? []).filter((c) => c.verdict === "better" || c.verdict === "worse");
   if (input.changes) {
     lines.push("", "## Against the baseline", "");

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { type ReportInput, reportHtml, reportMarkdown, showFigure } from "../../simulator/report.ts";
+import { alertNotes, type ReportInput, reportHtml, reportMarkdown, showFigure } from "../../simulator/report.ts";
 import {
   type AlertLine,
   compareScores,
@@ -153,8 +153,7 @@ function terminalTable(input: ReportInput): string {
         : "";
     lines.push(`  ${f.name.padEnd(20)} ${showFigure(f, f.value).padStart(9)}  ${f.label}${interval}${moved}`);
   }
-  const causes = Object.entries(score.alerts.false_by_cause).filter(([, n]) => n > 0);
-  if (causes.length > 0) lines.push(`  false alerts by cause: ${causes.map(([c, n]) => `${c} ${n}`).join(", ")}`);
+  lines.push(...alertNotes(score).map((text) => `  ${text}`));
   if (input.losses !== undefined) {
     lines.push("  what each sensor's loss costs:");
     const { head, rows } = lossTable(input.losses);

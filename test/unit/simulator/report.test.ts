@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ReportInput, reportHtml, reportMarkdown } from "../../../simulator/report.ts";
+import { alertNotes, type ReportInput, reportHtml, reportMarkdown } from "../../../simulator/report.ts";
 import { compareScores, matchRun, type RunInput, summarise } from "../../../simulator/score.ts";
 import { alert, episode, raise, row, s } from "../../support/scoring.ts";
 
@@ -55,6 +55,14 @@ describe("report", () => {
       expect(html).toContain(label);
     }
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  it("report: alerts of no phone are counted by kind: a run full of sensor faults is not silent", () => {
+    const faults = ["f1", "f2"].map((id) => raise({ ...alert(id, 2, 200, 260), kind: "sensor-fault" }, 210));
+    const score = input({ truth, alerts: [...alerts, ...faults] });
+    for (const text of [reportMarkdown(score), alertNotes(score.score).join()])
+      expect(text).toMatch(/alse alerts by cause: staff 1.*other alerts: sensor-fault 2/is);
+    expect(alertNotes(input({ truth }).score)).toEqual([]);
   });
 
   it("report: a false alert that ended outside is drawn at the plan's edge, and what the axis is called is not cut off", () => {
