@@ -22,7 +22,7 @@ export interface Plan {
 }
 
 /** Sensors times days: minutes of a core, and their figures are those of the smaller blocks. */
-const TOO_LARGE = new Set(["prison-day"]);
+const TOO_LARGE = new Set(["prison-day", "prison-doors"]);
 
 /** Everything the library has; a few minutes. */
 export function fullPlan(): Plan {
