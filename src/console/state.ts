@@ -254,7 +254,7 @@ async function act(alert: Alert, verb: string, body: Record<string, unknown>): P
     batch(() => {
       alerts.value = map;
       notice.value = "";
-      dialog.value = "none";
+      if (dialog.value === verb) dialog.value = "none";
       keepSelection();
     });
   } catch (error) {
@@ -269,7 +269,8 @@ async function act(alert: Alert, verb: string, body: Record<string, unknown>): P
 export async function acknowledge(alert: Alert): Promise<void> {
   if (alert.acked || alert.closed_at !== null) return;
   await act(alert, "ack", {});
-  if (alerts.value.get(alert.id)?.acked && selectedAlert.value?.id === alert.id) {
+  // A form that was opened meanwhile, as the stream may be ahead of the answer, stays with its alert.
+  if (alerts.value.get(alert.id)?.acked && selectedAlert.value?.id === alert.id && dialog.value === "none") {
     const next = unacked.value[0];
     if (next !== undefined) select({ type: "alert", id: next.id });
   }

@@ -266,6 +266,32 @@ describe("console", () => {
     await page.getByRole("group", { name: `How did ${chosen} end?` }).waitFor();
   });
 
+  it("closing: a form that was opened before the acknowledgement's answer came stays with its alert", async () => {
+    const { page } = await open("mixed");
+    await page.locator(".row").first().waitFor();
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route("**/ack", async (route) => {
+      const response = await route.fetch();
+      await held;
+      await route.fulfill({ response });
+    });
+    await page.keyboard.press("a");
+    await page.locator('[data-zone="b1-1-08"].acked').waitFor();
+    await page.keyboard.press("c");
+    const form = page.getByRole("group", { name: "How did b1-1-08 end?" });
+    await form.waitFor();
+    const answered = page.waitForResponse("**/ack");
+    answer();
+    await (await answered).finished();
+    // What the page does with the answer it has done by the next frame.
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
+    expect(await form.isVisible()).toBe(true);
+    expect(await page.locator(".row.chosen .row-cell").textContent()).toBe("b1-1-08");
+  });
+
   it("a chosen sensor: its values and the time go on; the mark that it has the focus hides no cell", async () => {
     const { page, service } = await open("one");
     const sensor = page.getByRole("button", { name: "Sensor b1-s11: watching" });
