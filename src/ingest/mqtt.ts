@@ -397,18 +397,26 @@ class BrokerLink implements Link {
   }
 
   #enqueue(message: Outgoing): void {
+    if (this.#stopping) {
+      // Nobody would ever send it, and who waits for it would wait for ever.
+      this.#drop(message, "the link was stopped");
+      return;
+    }
     if (this.#outgoing.length >= this.#maxQueued) {
       // What nobody waits for goes first; if everything is waited for, the oldest hears that it was dropped.
       const at = Math.max(
         0,
         this.#outgoing.findIndex((waiting) => waiting.confirm === null),
       );
-      const [dropped] = this.#outgoing.splice(at, 1);
-      this.#publishDropped++;
-      dropped?.confirm?.(new Error("dropped: too many messages wait for the broker"));
+      for (const dropped of this.#outgoing.splice(at, 1)) this.#drop(dropped, "too many messages wait for the broker");
     }
     this.#outgoing.push(message);
     this.#pump();
+  }
+
+  #drop(message: Outgoing, why: string): void {
+    this.#publishDropped++;
+    message.confirm?.(new Error(`dropped: ${why}`));
   }
 
   #pump(): void {
@@ -446,18 +454,23 @@ class BrokerLink implements Link {
     this.#stopping = true;
     if (this.#resubscribeTimer !== null) clearTimeout(this.#resubscribeTimer);
     const client = this.#client;
-    if (client === null) return;
-    const { clock } = this.#options;
-    const untilMs = clock.monotonicMs() + deadlineMs;
+    if (client !== null) await this.#end(client, deadlineMs);
+    // Acknowledgements may have come until now; what is left nobody confirms any more.
+    for (const message of [...this.#inFlight, ...this.#outgoing.splice(0)]) this.#drop(message, "the link was stopped");
+    this.#inFlight.clear();
+  }
+
+  /** Ends the connection once nothing is under way; at the deadline, of the machine's time, whatever is. */
+  async #end(client: MqttClient, deadlineMs: number): Promise<void> {
+    const untilMs = performance.now() + deadlineMs;
     const busy = (): boolean => {
       const generation = this.#generation;
       const pending = generation === null ? 0 : generation.queue.length - generation.head;
       return this.#outgoing.length + this.#inFlight.size + pending > 0;
     };
-    while (client.connected && busy() && clock.monotonicMs() < untilMs) {
+    while (client.connected && busy() && performance.now() < untilMs) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    for (const message of this.#outgoing.splice(0)) message.confirm?.(new Error("dropped: the link was stopped"));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => client.end(true, {}, () => resolve()), 1_000);
       client.end(!client.connected, {}, () => {

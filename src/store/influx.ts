@@ -182,7 +182,7 @@ class InfluxStore implements TimeSeriesStore {
 
   async stop(deadlineMs: number): Promise<void> {
     if (!this.journal || !this.outbox) return;
-    const end = this.clock.monotonicMs() + deadlineMs;
+    const end = performance.now() + deadlineMs;
     if (this.beatTimer) clearInterval(this.beatTimer);
     if (this.flushTimer) clearTimeout(this.flushTimer);
     this.flushTimer = null;
@@ -191,7 +191,7 @@ class InfluxStore implements TimeSeriesStore {
     await this.spooling;
     await this.journal.flush();
     this.outbox.kick();
-    while (this.clock.monotonicMs() < end && (this.outbox.states()[0]?.behindBytes ?? 0) > 0) {
+    while (performance.now() < end && (this.outbox.states()[0]?.behindBytes ?? 0) > 0) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await this.outbox.close();

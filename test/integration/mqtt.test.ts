@@ -146,6 +146,30 @@ describe("link and embedded broker, over TCP", () => {
     expect((await settled).every((s) => s.status === "rejected")).toBe(true);
   });
 
+  it("publishing to a link that was stopped: who waits is told, before and after", async () => {
+    const { link: made } = link("mqtt://127.0.0.1:1");
+    const before = made.publishConfirmed("cellward/v1/a", "1").then(
+      () => "sent",
+      (error: Error) => error.message,
+    );
+    await made.stop(100);
+    await expect(made.publishConfirmed("cellward/v1/b", "2")).rejects.toThrow("the link was stopped");
+    expect(await before).toContain("the link was stopped");
+    expect(made.status().publishQueued).toBe(0);
+  });
+
+  it("a stop while the broker confirms nothing: ends by the machine's time, whatever clock the service has", async () => {
+    const raw = await startRawBroker();
+    cleanups.push(() => raw.close());
+    const still = { nowMs: () => 0, monotonicMs: () => 0 };
+    const { link: made } = link(raw.url, { clock: still });
+    await until(() => made.status().connected);
+    const waiting = made.publishConfirmed("cellward/v1/a", "1").catch((error: Error) => error.message);
+    await until(() => made.status().publishQueued > 0);
+    await made.stop(50);
+    expect(await waiting).toMatch(/stopped|closed/i);
+  });
+
   it("a will: is sent by the broker when the service is lost, not when it stops", async () => {
     const raw = await broker();
     const watcher = await publisher(raw.url);

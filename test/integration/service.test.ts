@@ -6,7 +6,7 @@ import { remainder } from "../../src/intake.ts";
 import { createLogger } from "../../src/log.ts";
 import { createLocalStore } from "../../src/store/local.ts";
 import { freePort, until } from "../support/servers.ts";
-import { connectTo, demoSimulation, HandClock, playSimulation } from "../support/service.ts";
+import { connectTo, demoSimulation, HandClock, playSimulation, type TestService } from "../support/service.ts";
 import { servicesOfTests } from "../support/services.ts";
 import { TOY_BAND, toySite, toySiteText } from "../support/toy-block.ts";
 
@@ -14,6 +14,24 @@ const services = servicesOfTests();
 const { start } = services;
 
 const START = Date.UTC(2026, 2, 2, 8, 0, 0);
+
+const [SENSOR] = toySite(2).sensors;
+const send = (made: TestService, clock: HandClock, kind: string, message: object) => {
+  const topic = `cellward/v1/toy/b1/${SENSOR!.id}/${kind}`;
+  made.service.intake.take(topic, Buffer.from(JSON.stringify(message)), false, clock.nowMs());
+};
+const sendReading = (made: TestService, clock: HandClock, seq: number) =>
+  send(made, clock, "reading", { v: 1, boot: 1, seq, ts: START + 100 * seq, r: [{ b: TOY_BAND, rms_dbm: -100 }] });
+
+/** A sensor's birth and its readings, ten a second from the start, while the clock goes on with them. */
+function playReadings(made: TestService, clock: HandClock, count: number, sent: (seq: number) => boolean): void {
+  const band = { id: TOY_BAND, lo_hz: 832e6, hi_hz: 862e6 };
+  send(made, clock, "birth", { v: 1, boot: 1, ts: START, type: "rf", period_ms: 100, bands: [band] });
+  for (let seq = 0; seq < count; seq++) {
+    clock.moveTo(START + 100 * seq);
+    if (sent(seq)) sendReading(made, clock, seq);
+  }
+}
 
 describe("service", () => {
   it("a simulated phone: an alert on its cell over HTTP and MQTT, closed with its outcome, nothing unaccounted for", async () => {
@@ -84,29 +102,44 @@ describe("service", () => {
     expect(second.changes.filter((c) => c.type === "new" && c.after.kind === "phone-active")).toEqual([]);
   });
 
+  it("an alert that reaches the disk only while the service stops: the stop ends, and the next run tells it", async () => {
+    const clock = new HandClock(START);
+    const dir = services.dir();
+    const site = { siteText: toySiteText(2), clock, dir };
+    // So long a wait for company that the link is gone before the alert is in the log.
+    const first = await start({ ...site, flags: { "journal.group_ms": 1000 } });
+    await until("the connection", async () => (await first.get("/readyz")).status === 200);
+    playReadings(first, clock, 10, () => true);
+    await until("a fault: the sensor is silent", () => {
+      clock.moveTo(clock.nowMs() + 1000);
+      return first.changes.some((c) => c.type === "new");
+    });
+    await first.stop();
+    const { id } = first.changes.find((c) => c.type === "new")!.after;
+
+    const broker = await startBroker({ port: 0 });
+    services.atEnd(() => broker.close());
+    const watcher = await connectTo(broker.url, "watcher");
+    services.atEnd(() => watcher.endAsync(true));
+    const told: string[] = [];
+    watcher.on("message", (_topic, payload) => told.push(payload.toString()));
+    await watcher.subscribeAsync("cellward/v1/+/_alert_event", { qos: 1 });
+    await start({ ...site, flags: { "mqtt.url": broker.url, "mqtt.protocol_version": 4 } });
+    await until("the event", () => told.some((text) => text.includes(id)));
+  });
+
   it("readings that came too late for any window just before the stop: in the store", async () => {
     const clock = new HandClock(START);
     const made = await start({ siteText: toySiteText(2), clock });
     await until("the connection", async () => (await made.get("/readyz")).status === 200);
-    const [sensor] = toySite(2).sensors;
-    const topic = (kind: string) => `cellward/v1/toy/b1/${sensor!.id}/${kind}`;
-    const send = (kind: string, message: object) =>
-      made.service.intake.take(topic(kind), Buffer.from(JSON.stringify(message)), false, clock.nowMs());
-    const reading = (seq: number) =>
-      send("reading", { v: 1, boot: 1, seq, ts: START + 100 * seq, r: [{ b: TOY_BAND, rms_dbm: -100 }] });
-    const band = { id: TOY_BAND, lo_hz: 832e6, hi_hz: 862e6 };
-    send("birth", { v: 1, boot: 1, ts: START, type: "rf", period_ms: 100, bands: [band] });
-    for (let seq = 0; seq < 100; seq++) {
-      clock.moveTo(START + 100 * seq);
-      if (seq < 20 || seq >= 30) reading(seq);
-    }
+    playReadings(made, clock, 100, (seq) => seq < 20 || seq >= 30);
     const stored = async () =>
       /^cellward_store_readings_stored_total (\d+)/m.exec((await made.get("/metrics")).body)?.[1];
     await until("the seconds before", async () => {
       clock.moveTo(clock.nowMs() + 1000);
       return (await stored()) === "90";
     });
-    for (let seq = 20; seq < 30; seq++) reading(seq);
+    for (let seq = 20; seq < 30; seq++) sendReading(made, clock, seq);
     await made.stop();
     expect(remainder(made.service.intake.ledger)).toBe(0);
 
