@@ -3,7 +3,7 @@ import type { ClockWatch } from "./ingest/clockskew.ts";
 import type { Decoder } from "./ingest/decode.ts";
 import type { RejectLog } from "./ingest/rejects.ts";
 import type { SequenceBook } from "./ingest/sequence.ts";
-import { SetBack } from "./ingest/setback.ts";
+import { SetBack, type SetBackSnapshot } from "./ingest/setback.ts";
 import type { Birth, Health, ReadingBatch, Reject, SensorId, SensorMessage, SensorState } from "./model.ts";
 
 /**
@@ -44,6 +44,11 @@ export interface SensorFacts {
   health: Health | null;
   /** Arrival of its last accepted message. */
   lastSeenMs: number | null;
+}
+
+export interface IntakeSnapshot {
+  readonly sensors: ReadonlyMap<SensorId, SensorFacts>;
+  readonly setBack: SetBackSnapshot;
 }
 
 export interface IntakeParts {
@@ -98,6 +103,16 @@ export class Intake {
       this.note(message, nowMs);
       this.parts.blocks.offer(message, nowMs);
     }
+  }
+
+  /** Beside the decoder's and the sequencer's own: a clock set back before a restart is made good for after it too. */
+  snapshot(): IntakeSnapshot {
+    return { sensors: this.sensors, setBack: this.setBack.snapshot() };
+  }
+
+  restore({ sensors, setBack }: IntakeSnapshot): void {
+    for (const [sensor, facts] of sensors) this.sensors.set(sensor, facts);
+    this.setBack.restore(setBack);
   }
 
   /** Counts a message that was not even looked into, e.g. over its sensor's quota. */

@@ -22,7 +22,7 @@ import { createLink, type Incoming, type Link } from "./ingest/mqtt.ts";
 import { RejectLog } from "./ingest/rejects.ts";
 import { SequenceBook } from "./ingest/sequence.ts";
 import { ackTopic } from "./ingest/topics.ts";
-import { Intake, remainder } from "./intake.ts";
+import { Intake, type IntakeSnapshot, remainder } from "./intake.ts";
 import type { Logger } from "./log.ts";
 import { LoopDelay } from "./loop-delay.ts";
 import { createMetrics } from "./metrics.ts";
@@ -92,7 +92,7 @@ const ACK_MS = 2_000;
 const MANY_MESSAGES = 2_000;
 const WATCH_MS = 1_000;
 /** Grows when what a snapshot holds changes its shape. */
-const STATE_FORMAT = 10;
+const STATE_FORMAT = 11;
 /** Metrics tell how the event loop was held up in this and the last span of so long. */
 const LOOP_SPAN_MS = 60_000;
 const STOP_DEADLINE_MS = 8000;
@@ -675,7 +675,7 @@ class RunningService implements Service {
       blocks: this.blocks.snapshot(),
       decoder: this.decoder.snapshot(),
       sequencer: this.sequencer.snapshot(),
-      sensors: this.intake.sensors,
+      intake: this.intake.snapshot(),
     };
     try {
       if (await this.durable.save(state, () => this.store.flush())) return;
@@ -692,7 +692,7 @@ class RunningService implements Service {
       blocks: unknown;
       decoder: DecoderSnapshot;
       sequencer: ReturnType<SequenceBook["snapshot"]>;
-      sensors: Intake["sensors"];
+      intake: IntakeSnapshot;
     };
     if (state.site !== this.site.id || state.format !== STATE_FORMAT) {
       const { site, format } = state;
@@ -702,7 +702,7 @@ class RunningService implements Service {
     this.blocks.restore(state.blocks);
     this.decoder.restore(state.decoder);
     this.sequencer.restore(state.sequencer);
-    for (const [sensor, facts] of state.sensors) this.intake.sensors.set(sensor, facts);
+    this.intake.restore(state.intake);
     return true;
   }
 

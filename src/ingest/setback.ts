@@ -23,6 +23,9 @@ interface Watch {
   fromSeq: number;
 }
 
+/** Survives structured cloning. */
+export type SetBackSnapshot = ReadonlyMap<SensorId, Readonly<Watch>>;
+
 /** Cost: constant a batch. */
 export class SetBack {
   readonly #watches = new Map<SensorId, Watch>();
@@ -42,6 +45,14 @@ export class SetBack {
       Object.assign(was, { seq, tsMs, arrivalMs });
     }
     return was.addMs > 0 && batch.seq >= was.fromSeq ? { ...batch, tsMs: batch.tsMs + was.addMs } : batch;
+  }
+
+  snapshot(): SetBackSnapshot {
+    return this.#watches;
+  }
+
+  restore(snapshot: SetBackSnapshot): void {
+    for (const [sensor, watch] of snapshot) this.#watches.set(sensor, { ...watch });
   }
 
   /** The next batch of a sensor, its last instant stamped `lastMs`. */

@@ -34,6 +34,18 @@ describe("clocks that are set back", () => {
     expect(given([0, 0, -6000, -6000, 0, 0])).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
+  it("before a restart: stamps go on as before after it", () => {
+    const before = new SetBack();
+    const at = (clock: SetBack, seq: number, offMs: number) =>
+      clock.observe(batch(seq, 1000 * seq + offMs), 1000 * seq + WAY_MS).tsMs - 1000 * seq;
+    expect([0, 0, -6000].map((offMs, k) => at(before, k, offMs))).toEqual([0, 0, 0]);
+    const after = new SetBack();
+    after.restore(structuredClone(before.snapshot()));
+    expect(at(after, 3, -6000)).toBe(0);
+    expect(at(after, 4, 0)).toBe(0);
+    expect(at(before, 3, -6000)).toBe(0);
+  });
+
   it("to the right time from one ahead of it, or by less than a second, or in whole seconds: as sent", () => {
     for (const offMs of [
       [4000, 4000, 4000, 0, 0],
