@@ -161,27 +161,23 @@ export class Policy {
   /** Probability of being outside or in a room where phones are allowed; whoever walks a corridor shows by `walkNats`. */
   private allowedP(track: Track): number {
     const outside = Math.max(track.fix.pOutside, track.outsideP ?? 0);
-    return track.fix.candidates.reduce((p, c) => p + (this.allowed.has(c.cell) ? c.p : 0), outside);
+    return within(track, this.allowed, outside);
   }
 
   /** Probability of all places where phones are forbidden and people are held. */
   private inHeld(track: Track): number {
-    return track.fix.candidates.reduce((p, c) => p + (this.heldAround.has(c.cell) ? c.p : 0), 0);
+    return within(track, this.heldAround);
   }
 
   /** Of the probability of all such places the share of this block's own, 0..1; 1 where none is nearby. */
   shareHere(track: Track): number {
-    let [own, all] = [0, 0];
-    for (const { cell, p } of track.fix.candidates) {
-      if (this.held.has(cell)) own += p;
-      if (this.heldAround.has(cell)) all += p;
-    }
-    return all > 0 ? own / all : 1;
+    const all = this.inHeld(track);
+    return all > 0 ? within(track, this.held) / all : 1;
   }
 
   /** Probability of other blocks, whatever kind of place there. */
-  elsewhereP({ fix }: Track): number {
-    return fix.candidates.reduce((p, c) => p + (this.elsewhere.has(c.cell) ? c.p : 0), 0);
+  elsewhereP(track: Track): number {
+    return within(track, this.elsewhere);
   }
 
   /** The block that a zone is in, null if in none or unknown. */
@@ -288,6 +284,11 @@ export class Policy {
     }
     return both > 0 ? both / (ones * others) : 0;
   }
+}
+
+/** Probability of all the given places together, added to `otherP`. */
+function within(track: Track, places: ReadonlySet<ZoneId>, otherP = 0): number {
+  return track.fix.candidates.reduce((p, c) => p + (places.has(c.cell) ? c.p : 0), otherP);
 }
 
 /** Share of the time that a track was heard in which another one was, or had been within a pause. */

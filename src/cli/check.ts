@@ -40,13 +40,12 @@ async function check(file: string, options: Options): Promise<void> {
   const problems = [...(result.ok ? [] : result.problems), ...(options.strict ? warnings : [])];
   // A plan with problems is mended first; what it foretells would be another plan's.
   const foretold = result.ok && problems.length === 0 && options.phones !== 0 ? result.site : null;
-  const { forecastJson, forecastLines, forecastOf } = await import("./forecast.ts");
-  const forecast = foretold === null ? null : forecastOf(foretold, options.phones ?? null);
+  const forecast = foretold === null ? null : await foretell(foretold, options.phones ?? null);
   if (options.json) {
     const summary = result.ok ? countsOf(result.site) : null;
     const ok = problems.length === 0;
     process.stdout.write(
-      `${JSON.stringify({ ok, file, problems, warnings, summary, forecast: forecast && forecastJson(forecast) }, null, 2)}\n`,
+      `${JSON.stringify({ ok, file, problems, warnings, summary, forecast: forecast?.json ?? null }, null, 2)}\n`,
     );
     if (!ok) process.exitCode = EXIT.input;
     return;
@@ -61,7 +60,14 @@ async function check(file: string, options: Options): Promise<void> {
   if (!result.ok) return;
   const parts = Object.entries(countsOf(result.site)).map(([name, n]) => counted(n, name.slice(0, -1), name));
   process.stdout.write(`${file}: ok: site '${result.site.id}' with ${parts.join(", ")}\n`);
-  for (const line of forecast === null ? [] : forecastLines(forecast)) process.stdout.write(`${line}\n`);
+  for (const line of forecast?.lines ?? []) process.stdout.write(`${line}\n`);
+}
+
+/** Loaded only where it is asked for: it needs the whole pipeline. */
+async function foretell(site: Site, phones: number | null) {
+  const { forecastJson, forecastLines, forecastOf } = await import("./forecast.ts");
+  const forecast = forecastOf(site, phones);
+  return { json: forecastJson(forecast), lines: forecastLines(forecast) };
 }
 
 function countsOf(site: Site): Record<string, number> {

@@ -241,6 +241,9 @@ export function move(by: number): void {
   select({ type: "alert", id: next.id });
 }
 
+/** Something that belongs to the chosen alert is being filled in. */
+const isForm = () => dialog.value === "shelve" || dialog.value === "close";
+
 async function act(alert: Alert, verb: string, body: Record<string, unknown>): Promise<void> {
   const by = operator.value.trim() || "control room";
   try {
@@ -254,7 +257,7 @@ async function act(alert: Alert, verb: string, body: Record<string, unknown>): P
     batch(() => {
       alerts.value = map;
       notice.value = "";
-      if (dialog.value === verb) dialog.value = "none";
+      if (!isForm() || dialog.value === verb) dialog.value = "none";
       keepSelection();
     });
   } catch (error) {
@@ -270,7 +273,7 @@ export async function acknowledge(alert: Alert): Promise<void> {
   if (alert.acked || alert.closed_at !== null) return;
   await act(alert, "ack", {});
   // A form that was opened meanwhile, as the stream may be ahead of the answer, stays with its alert.
-  if (alerts.value.get(alert.id)?.acked && selectedAlert.value?.id === alert.id && dialog.value === "none") {
+  if (alerts.value.get(alert.id)?.acked && selectedAlert.value?.id === alert.id && !isForm()) {
     const next = unacked.value[0];
     if (next !== undefined) select({ type: "alert", id: next.id });
   }

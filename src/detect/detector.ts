@@ -1009,11 +1009,12 @@ export class Detector {
     let crossedLane = -1;
     let lastLoudMs = Number.NEGATIVE_INFINITY;
     let loudest = 0;
+    const driftDb = this.#driftDb(channel, windowEndMs);
     for (let k = 0; k < LANE_KINDS.length; k++) {
       const lane = this.#laneOf[channel * LANE_KINDS.length + k]!;
       if (lane < 0) continue;
       if (k === DUTY_KIND) this.#restAtZero(lane);
-      this.#noteLoudness(lane, windowEndMs);
+      this.#noteLoudness(lane, windowEndMs, driftDb);
       if (this.#lastLoudMs[lane]! > lastLoudMs) lastLoudMs = this.#lastLoudMs[lane]!;
       loudest = Math.max(loudest, this.#loudest[lane]!);
       if (reports) this.#drain(channel, lane, windowEndMs);
@@ -1061,13 +1062,12 @@ export class Detector {
     this.#crossedMs[lane] = Number.NaN;
   }
 
-  /** Whether this window stands out without its history. */
-  #noteLoudness(lane: number, windowEndMs: number): void {
+  /** Whether this window stands out without its history, and by more than its floor may have drifted. */
+  #noteLoudness(lane: number, windowEndMs: number, driftDb: number): void {
     const window = this.#window(lane);
     if (window.count === 0) return;
     const levelDb = toDb(window.mean);
     const sigmaDb = this.#base.f32[lane * COLD_WORDS + SIGMA]!;
-    const driftDb = this.#driftDb(this.#laneChannel[lane]!, windowEndMs);
     if (levelDb >= STANDS_OUT_SIGMAS * sigmaDb + driftDb) this.#lastLoudMs[lane] = windowEndMs;
     if (levelDb / sigmaDb > this.#loudest[lane]!) this.#loudest[lane] = levelDb / sigmaDb;
   }
