@@ -48,6 +48,12 @@ async function broker(port = 0) {
   return made;
 }
 
+async function rawBroker(...given: Parameters<typeof startRawBroker>) {
+  const made = await startRawBroker(...given);
+  cleanups.push(() => made.close());
+  return made;
+}
+
 async function publisher(url: string) {
   const client = await mqtt.connectAsync(url);
   cleanups.push(() => client.endAsync(true));
@@ -159,8 +165,7 @@ describe("link and embedded broker, over TCP", () => {
   });
 
   it("a stop while the broker confirms nothing: ends by the machine's time, whatever clock the service has", async () => {
-    const raw = await startRawBroker();
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker();
     const still = { nowMs: () => 0, monotonicMs: () => 0 };
     const { link: made } = link(raw.url, { clock: still });
     await until(() => made.status().connected);
@@ -217,8 +222,7 @@ describe("link and embedded broker, over TCP", () => {
 });
 
 it("what was in flight when the connection went: goes out again at once and in order, not one message a round trip", async () => {
-  const raw = await startRawBroker();
-  cleanups.push(() => raw.close());
+  const raw = await rawBroker();
   const { link: made } = link(raw.url);
   await until(() => made.status().subscribed);
   const topics = Array.from({ length: 20 }, (_, k) => `cellward/v1/out/${k}`);
@@ -244,8 +248,7 @@ it("what was in flight when the connection went: goes out again at once and in o
 
 describe("acknowledgements, byte by byte", () => {
   it("come in the order of arrival, however the handlers finish, and only after them", async () => {
-    const raw = await startRawBroker();
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker();
     const { waiting, onMessage } = byHand();
     const { link: made } = link(raw.url, { onMessage });
     await until(() => made.status().subscribed);
@@ -266,8 +269,7 @@ describe("acknowledgements, byte by byte", () => {
   });
 
   it("of a connection that is gone: are not sent on the next one", async () => {
-    const raw = await startRawBroker();
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker();
     const { waiting, onMessage } = byHand();
     const { link: made } = link(raw.url, { onMessage });
     await until(() => made.status().subscribed);
@@ -286,8 +288,7 @@ describe("acknowledgements, byte by byte", () => {
   });
 
   it("a handler that fails: nothing is acknowledged, the connection is closed, the message comes again", async () => {
-    const raw = await startRawBroker();
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker();
     let healthy = false;
     const seen: Incoming[] = [];
     const { link: made } = link(raw.url, {
@@ -311,8 +312,7 @@ describe("acknowledgements, byte by byte", () => {
     ["messages", { receiveMaximum: 5 }, "x"],
     ["bytes", { maxPendingBytes: 450 }, "x".repeat(100)],
   ])("more unfinished %s than allowed: reading pauses, then goes on", async (_what, limit, payload) => {
-    const raw = await startRawBroker();
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker();
     const { waiting, onMessage } = byHand();
     const { link: made } = link(raw.url, { onMessage, ...limit });
     await until(() => made.status().subscribed);
@@ -330,8 +330,7 @@ describe("acknowledgements, byte by byte", () => {
 
   it("a broker that refuses us: the reason is told, and it is asked again", async () => {
     let code = 5;
-    const raw = await startRawBroker(() => code);
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker(() => code);
     const { link: made } = link(raw.url);
     await until(() => made.status().error !== null && raw.connections.length > 1);
     expect(made.status().error).toMatch(/not authorized/i);
@@ -341,8 +340,7 @@ describe("acknowledgements, byte by byte", () => {
   });
 
   it("a refused subscription: is told, connected is not subscribed", async () => {
-    const raw = await startRawBroker(() => 0, 0x80);
-    cleanups.push(() => raw.close());
+    const raw = await rawBroker(() => 0, 0x80);
     const { link: made } = link(raw.url);
     await until(() => made.status().error !== null);
     expect(made.status()).toMatchObject({ connected: true, subscribed: false });
