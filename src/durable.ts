@@ -145,7 +145,10 @@ export class Durable {
   message({ atMs, topic, payload, retained }: LoggedMessage): Promise<void> {
     return new Promise((resolve, reject) => {
       const kind = retained ? KIND.retained : KIND.message;
-      const taken = this.journal.append(kind, packMessage(atMs, topic, payload), { onDurable: () => resolve() });
+      const taken = this.journal.append(kind, packMessage(atMs, topic, payload), {
+        onDurable: () => resolve(),
+        onLost: reject,
+      });
       if (!taken) reject(new Error("the durable log takes no more"));
     });
   }
@@ -189,7 +192,8 @@ export class Durable {
    */
   async save(state: unknown, stored: () => Promise<boolean>): Promise<boolean> {
     const data = serialize(state);
-    const position = await this.journal.write(KIND.mark, Buffer.alloc(0), true);
+    // On a full disk there is no room for the snapshot either; one that waits keeps its copy of the state for as long.
+    const position = await this.journal.write(KIND.mark, Buffer.alloc(0), { waits: false });
     if (!(await stored())) return false;
     await this.snapshots.save(position, data);
     // The snapshot before is kept in case the newest is damaged: the log from there on is kept with it.

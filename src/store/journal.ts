@@ -61,14 +61,22 @@ export interface AppendOptions {
   readonly urgent?: boolean;
   /** Called after the frame is on the disk, in order of appending; `next` is the position behind it. */
   readonly onDurable?: (next: number) => void;
+  /** Called instead when a frame that was taken will never be on the disk: the log failed or was closed, or was full. */
+  readonly onLost?: (error: Error) => void;
+  /** false: not worth waiting for room on a full disk; lost there, or refused. Default true. */
+  readonly waits?: boolean;
 }
 
 interface Waiting {
+  /** Frames are numbered as they are taken. */
+  readonly n: number;
   readonly kind: number;
   readonly parts: readonly Uint8Array[];
   readonly bytes: number;
   readonly urgent: boolean;
+  readonly waits: boolean;
   readonly onDurable: ((next: number) => void) | null;
+  readonly onLost: ((error: Error) => void) | null;
 }
 
 export interface JournalStatus {
@@ -106,12 +114,18 @@ export class Journal {
   private readonly floors = new Map<string, number>();
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> | null = null;
-  private flushWanted = false;
+  /** Number of the newest frame taken. */
+  private newest = 0;
+  /** The group on its way to the disk. */
+  private writing: readonly Waiting[] = [];
+  private flushes: { readonly upTo: number; readonly done: (written: boolean) => void }[] = [];
   private full = false;
   private reserve: number;
   private triedMs = Number.NEGATIVE_INFINITY;
   private failed: Error | null = null;
+  /** Takes nothing more; then writes nothing more. */
   private closed = false;
+  private ended = false;
   private refused = 0;
   private groups = 0;
 
@@ -183,12 +197,14 @@ export class Journal {
     let bytes = FRAME_HEADER;
     for (const part of parts) bytes += part.length;
     if (bytes - FRAME_HEADER > MAX_PAYLOAD) throw new RangeError(`frame of ${bytes} bytes is too large`);
-    const urgent = options.urgent ?? false;
-    if (this.failed || this.closed || (!urgent && this.queuedBytes + bytes > this.o.maxQueuedBytes)) {
+    const { urgent = false, waits = true, onDurable = null, onLost = null } = options;
+    const inVain = this.failed || this.closed || (this.full && !waits);
+    if (inVain || (!urgent && this.queuedBytes + bytes > this.o.maxQueuedBytes)) {
       this.refused++;
       return false;
     }
-    this.queue.push({ kind, parts, bytes, urgent, onDurable: options.onDurable ?? null });
+    const n = ++this.newest;
+    this.queue.push({ n, kind, parts, bytes, urgent, waits, onDurable, onLost });
     this.queuedBytes += bytes;
     if (this.running) return true;
     if (this.full && urgent) this.run();
@@ -197,23 +213,45 @@ export class Journal {
     return true;
   }
 
-  /** Like `append`, as a promise of the position behind the frame. Rejects only where `append` would refuse. */
-  write(kind: number, payload: Uint8Array | readonly Uint8Array[], urgent = false): Promise<number> {
+  /** Like `append`, as a promise of the position behind the frame. Rejects where `append` would refuse or call `onLost`. */
+  write(
+    kind: number,
+    payload: Uint8Array | readonly Uint8Array[],
+    options: Pick<AppendOptions, "urgent" | "waits"> = {},
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (!this.append(kind, payload, { urgent, onDurable: resolve })) {
-        reject(this.failed ?? new Error("the log refuses: closed or too much waits for the disk"));
+      if (!this.append(kind, payload, { ...options, onDurable: resolve, onLost: reject })) {
+        reject(this.failed ?? new Error("the log refuses: closed, full, or too much waits for the disk"));
       }
     });
   }
 
-  /** Writes out everything taken so far, at once. Resolves early when the log fails or the disk is full. */
-  async flush(): Promise<void> {
-    while (!this.failed && this.queue.length > 0 && !this.full) {
-      this.flushWanted = true;
-      if (!this.running) this.run();
-      await this.running;
-    }
-    if (this.running) await this.running;
+  /**
+   * Writes out everything taken so far, at once; true when it is on the disk, however much has come since. False, and early, where the
+   * log fails or the disk is full.
+   */
+  async flush(): Promise<boolean> {
+    if (this.failed || this.full) return false;
+    const upTo = this.newest;
+    if (this.oldest() > upTo) return true;
+    return await new Promise((done) => {
+      this.flushes.push({ upTo, done });
+      this.run();
+    });
+  }
+
+  /** Number of the oldest frame that is not on the disk. */
+  private oldest(): number {
+    return Math.min(this.writing[0]?.n ?? Number.POSITIVE_INFINITY, this.queue[0]?.n ?? Number.POSITIVE_INFINITY);
+  }
+
+  private tellFlushed(): void {
+    const oldest = this.oldest();
+    const over = this.failed !== null || this.full;
+    const [told, wait] = [[], []] as [Journal["flushes"], Journal["flushes"]];
+    for (const flush of this.flushes) (over || flush.upTo < oldest ? told : wait).push(flush);
+    this.flushes = wait;
+    for (const { upTo, done } of told) done(upTo < oldest && !over);
   }
 
   /** Whole frames from `from` up to the synced end, at most about `maxBytes` of them. */
@@ -264,11 +302,13 @@ export class Journal {
 
   async close(): Promise<void> {
     if (this.closed) return;
-    await this.flush();
     this.closed = true;
+    await this.flush();
+    this.ended = true;
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
     if (this.running) await this.running;
+    this.giveUp(this.queue, new Error("the log was closed before its disk had room"));
     await this.file.close();
   }
 
@@ -277,10 +317,10 @@ export class Journal {
   private run(): void {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    if (this.running || this.failed || this.closed) return;
+    if (this.running || this.failed || this.ended) return;
     this.running = this.writeGroups().finally(() => {
       this.running = null;
-      if (this.failed || this.closed || this.queue.length === 0) return;
+      if (this.failed || this.ended || this.queue.length === 0) return;
       this.timer = setTimeout(() => this.run(), this.full ? this.o.fullRetryMs : this.o.groupMs);
     });
   }
@@ -292,11 +332,12 @@ export class Journal {
         const taken = this.take();
         if (taken.length === 0) break;
         if (!(await this.writeGroup(taken))) break;
-      } while (this.full || this.flushWanted || this.queuedBytes >= this.o.groupBytes);
+        this.tellFlushed();
+      } while (this.full || this.flushes.length > 0 || this.queuedBytes >= this.o.groupBytes);
     } catch (error) {
       this.fail(error as Error);
     }
-    if (this.queue.length === 0 || this.full) this.flushWanted = false;
+    this.tellFlushed();
   }
 
   /** The next frames of a group; when the disk is full only urgent ones, and they leave the queue. */
@@ -325,6 +366,7 @@ export class Journal {
 
   private async writeGroup(taken: readonly Waiting[]): Promise<boolean> {
     let segment = this.segments.at(-1)!;
+    this.writing = taken;
     try {
       if (segment.length >= this.o.segmentBytes) segment = await this.roll();
       const start = segment.base + segment.length;
@@ -341,10 +383,12 @@ export class Journal {
       segment.length += at;
       this.durable = start + at;
       this.groups++;
+      this.writing = [];
       for (const waiting of taken) this.queuedBytes -= waiting.bytes;
       for (let i = 0; i < taken.length; i++) taken[i]!.onDurable?.(ends[i]!);
       return true;
     } catch (error) {
+      this.writing = [];
       this.queue.unshift(...taken);
       if (isFull(error)) return await this.enterFull(segment, taken);
       this.fail(error as Error);
@@ -356,6 +400,18 @@ export class Journal {
     if (this.failed) return;
     this.failed = error;
     this.o.onFatal(error);
+    this.giveUp(this.queue, error);
+  }
+
+  /** Takes frames out of the queue that will never be written: nobody is to wait for them for ever. */
+  private giveUp(lost: readonly Waiting[], error: Error): void {
+    if (lost.length === 0) return;
+    const gone = new Set(lost);
+    this.queue = this.queue.filter((waiting) => !gone.has(waiting));
+    for (const waiting of gone) {
+      this.queuedBytes -= waiting.bytes;
+      waiting.onLost?.(error);
+    }
   }
 
   private async roll(): Promise<Segment> {
@@ -398,6 +454,10 @@ export class Journal {
         this.full = true;
         this.o.onFull(true);
       }
+      this.giveUp(
+        this.queue.filter((waiting) => !waiting.waits),
+        new Error("the disk is full"),
+      );
       await this.retain();
       const need = taken.reduce((sum, w) => sum + (w.urgent ? w.bytes : 0), 0);
       if (need === 0 || this.reserve === 0) return false;
@@ -458,11 +518,9 @@ export class Journal {
   }
 }
 
-/** Writes out everything taken; true when nothing of it waits any more, or when the log failed and nothing ever will go on. */
+/** Writes out everything taken so far; true when it is on the disk, or when the log failed and nothing ever will go on. */
 export async function settled(journal: Journal): Promise<boolean> {
-  await journal.flush();
-  const { failed, queuedFrames } = journal.status();
-  return failed !== null || queuedFrames === 0;
+  return (await journal.flush()) || journal.status().failed !== null;
 }
 
 /** Creates the segment that begins at `base`, durable with its name, and adds it to `segments`. */

@@ -227,7 +227,7 @@ async function fullDisk(context: FaultContext, reserveBytes: number): Promise<Fa
     const mine: Promise<number>[] = [];
     for (let i = 0; i < 10; i++) {
       alerts++;
-      mine.push(journal.write(2, Buffer.from(`{"id":${1000 + i}}`), true));
+      mine.push(journal.write(2, Buffer.from(`{"id":${1000 + i}}`), { urgent: true }));
     }
     const inTime = mine.map((p) => Promise.race([p.then(() => 1), sleep(300).then(() => 0)]));
     for (const one of await Promise.all(inTime)) alertsWritten += one;

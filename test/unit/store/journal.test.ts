@@ -245,7 +245,7 @@ describe("journal", () => {
     await until("full", () => journal.status().full);
     const stuckAt = readings;
     expect(stuckAt).toBeLessThan(25);
-    for (let i = 0; i < 10; i++) await journal.write(2, Buffer.from(`alert ${i}`), true);
+    for (let i = 0; i < 10; i++) await journal.write(2, Buffer.from(`alert ${i}`), { urgent: true });
     expect(readings).toBe(stuckAt);
     expect(journal.status()).toMatchObject({ full: true, ready: false });
     disk.free += 100_000;
@@ -259,6 +259,20 @@ describe("journal", () => {
     expect(frames.filter((f) => f.kind === 1).map((f) => f.payload[0])).toEqual(
       Array.from({ length: 40 }, (_, i) => i),
     );
+    await journal.close();
+  });
+
+  it("writing out while more keeps coming: ends once what was there before is on the disk", async () => {
+    const journal = await open(new MemoryDisk());
+    let [durable, on] = [0, true];
+    const more = () => journal.append(1, Buffer.from("x"), { onDurable: () => on && ++durable && more() });
+    for (let k = 0; k < 10; k++) more();
+    await until("a steady stream", () => durable > 100);
+    const before = durable;
+    expect(await journal.flush()).toBe(true);
+    expect(durable).toBeGreaterThanOrEqual(before + 10);
+    expect(journal.status().queuedFrames).toBeGreaterThan(0);
+    on = false;
     await journal.close();
   });
 
