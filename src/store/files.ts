@@ -33,6 +33,12 @@ export interface FileLayer {
   freeBytes(dir: string): Promise<number>;
 }
 
+/** Whether an operation failed for want of room, which may come back. */
+export function isFull(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 /** The same files for looking only: what would change them is passed over. */
 export function readOnly(files: FileLayer): FileLayer {
   const nothing = async () => {};

@@ -183,13 +183,32 @@ export class HourFiles {
       opened = { hourMs, file, salt, length: end, dirty: true, index };
       if (end === 0) opened = await this.writeHeader(hourMs, file);
     } else {
-      opened = await this.writeHeader(hourMs, await this.files.open(path, "create"));
-      await this.files.syncDir(this.dir);
+      opened = await this.create(hourMs);
     }
     await this.files.remove(this.indexPath(hourMs));
     this.open.set(hourMs, opened);
     this.sizes.set(hourMs, opened.length);
     return opened;
+  }
+
+  private async create(hourMs: number): Promise<OpenFile> {
+    const path = this.path(hourMs);
+    let file: LayerFile;
+    if (await this.files.exists(path)) {
+      // Left by an attempt that found the disk full.
+      file = await this.files.open(path, "write");
+      await file.truncate(0);
+    } else {
+      file = await this.files.open(path, "create");
+    }
+    try {
+      const opened = await this.writeHeader(hourMs, file);
+      await this.files.syncDir(this.dir);
+      return opened;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   private async writeHeader(hourMs: number, file: LayerFile): Promise<OpenFile> {
@@ -204,7 +223,8 @@ export class HourFiles {
     await open.file.sync();
     await open.file.close();
     this.open.delete(hourMs);
-    await this.writeIndex(hourMs, open.index, open.length);
+    // Derived: without it the file is gone through when it is asked for.
+    await this.writeIndex(hourMs, open.index, open.length).catch(() => {});
   }
 
   /** Every sound chunk of a file. */

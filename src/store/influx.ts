@@ -348,20 +348,18 @@ class InfluxStore implements TimeSeriesStore {
     head.writeUInt32LE(readings, 0);
     head.writeUInt32LE(lines.length, 4);
     head.writeDoubleLE(this.spooled + readings, 8);
-    const journal = this.journal!;
-    const taken = journal.append(KIND_LINES, [head, packed], {
-      onDurable: () => {
-        this.waitingChars -= chars;
-        this.outbox?.kick();
-      },
-    });
     this.unspooled -= readings;
-    if (taken) {
-      this.spooled += readings;
-    } else {
+    this.spooled += readings;
+    const onLost = () => {
+      this.spooled -= readings;
       this.waitingChars -= chars;
       this.dropped += readings;
-    }
+    };
+    const onDurable = () => {
+      this.waitingChars -= chars;
+      this.outbox?.kick();
+    };
+    if (!this.journal!.append(KIND_LINES, [head, packed], { onDurable, onLost })) onLost();
   }
 
   // ------------------------------------------------------------------------------------------------------ delivery

@@ -11,7 +11,7 @@
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../contracts.ts";
-import { diskFiles, type FileLayer, type LayerFile } from "./files.ts";
+import { diskFiles, type FileLayer, isFull, type LayerFile } from "./files.ts";
 import { encodeFrame, encodeSegmentHeader, FRAME_HEADER, KIND_GROUP, MAX_PAYLOAD, SEGMENT_HEADER } from "./frames.ts";
 import {
   type Damage,
@@ -95,11 +95,6 @@ export interface JournalStatus {
 
 const RESERVE_FILE = "reserve";
 const RESERVE_STEP = 1024 * 1024;
-
-function isFull(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === "ENOSPC" || code === "EDQUOT";
-}
 
 export class Journal {
   /** What opening found and repaired. */

@@ -18,7 +18,7 @@ import type { Logger } from "../log.ts";
 import type { Alert, ReadingBatch, Rollup } from "../model.ts";
 import { decodeBatch, encodeBatch, halvesOf } from "./batches.ts";
 import { diskFiles, type FileLayer } from "./files.ts";
-import { Journal, settled } from "./journal.ts";
+import { type AppendOptions, Journal, settled } from "./journal.ts";
 import { RollupFiles } from "./rollup-files.ts";
 import { thin } from "./thin.ts";
 
@@ -30,6 +30,8 @@ export interface LocalStoreOptions {
   readonly maxBytes?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly files?: FileLayer | undefined;
+  /** How often what waits is written out and bounds are kept. Default 5000. */
+  readonly tendMs?: number | undefined;
 }
 
 export interface LocalStore extends TimeSeriesStore {
@@ -61,7 +63,8 @@ class EmbeddedStore implements LocalStore {
   private dropped = 0;
   private latePending = 0;
   private fatal: string | null = null;
-  private full = false;
+  /** Parts of the store whose disk is full just now. */
+  private readonly full = new Set<string>();
 
   constructor(o: LocalStoreOptions) {
     this.o = o;
@@ -82,6 +85,7 @@ class EmbeddedStore implements LocalStore {
         this.dropped += readings;
       },
       onFatal: (error) => this.fail(error),
+      onFull: (part, full) => this.noteFull(part, full),
     });
   }
 
@@ -102,7 +106,7 @@ class EmbeddedStore implements LocalStore {
     }
     this.timer = setInterval(() => {
       this.tending = this.rollups.tend().catch((error: Error) => this.fail(error));
-    }, TEND_MS);
+    }, this.o.tendMs ?? TEND_MS);
     this.timer.unref();
   }
 
@@ -136,7 +140,8 @@ class EmbeddedStore implements LocalStore {
       if (stored) this.stored += batch.count;
       else this.dropped += batch.count;
     };
-    if (!this.append("late", encodeBatch("", batch), () => done(true))) done(false);
+    const told = { onDurable: () => done(true), onLost: () => done(false) };
+    if (!this.append("late", encodeBatch("", batch), told)) done(false);
   }
 
   writeRaw(alertId: string, batches: readonly ReadingBatch[]): void {
@@ -150,7 +155,8 @@ class EmbeddedStore implements LocalStore {
   writeAlert(record: AlertRecord): void {
     if (this.eventKeys.has(keyOf(record))) return;
     const payload = Buffer.from(JSON.stringify(record));
-    this.append("alerts", payload, (next) => this.noteEvent(record, next - payload.length - FRAME_BYTES), true);
+    const onDurable = (next: number) => this.noteEvent(record, next - payload.length - FRAME_BYTES);
+    this.append("alerts", payload, { onDurable, urgent: true });
   }
 
   /** Open alerts are part of the alert events here: nothing needs repeating. */
@@ -191,7 +197,7 @@ class EmbeddedStore implements LocalStore {
   }
 
   status(): StoreStatus {
-    const detail = this.fatal ?? (this.full ? "disk full" : this.logs.size === 0 ? "not started" : "");
+    const detail = this.fatal ?? (this.full.size > 0 ? "disk full" : this.logs.size === 0 ? "not started" : "");
     return {
       ready: detail === "",
       detail,
@@ -216,9 +222,8 @@ class EmbeddedStore implements LocalStore {
     return [...found.values()];
   }
 
-  private append(name: LogName, payload: Buffer, onDurable?: (next: number) => void, urgent = false): boolean {
-    const log = this.logs.get(name);
-    return log?.append(KIND[name], payload, { urgent, ...(onDurable ? { onDurable } : {}) }) ?? false;
+  private append(name: LogName, payload: Buffer, options: AppendOptions = {}): boolean {
+    return this.logs.get(name)?.append(KIND[name], payload, options) ?? false;
   }
 
   private noteEvent(record: AlertRecord, position: number): void {
@@ -246,11 +251,15 @@ class EmbeddedStore implements LocalStore {
       maxAgeMs: this.o.retentionDays * DAY_MS,
       reserveBytes: name === "alerts" ? Math.min(4 * 1024 * 1024, maxBytes / 8) : 0,
       onFatal: (error) => this.fail(error),
-      onFull: (full) => {
-        this.full = full;
-        this.o.log[full ? "error" : "info"]({ log: name }, full ? "disk full" : "the disk has room again");
-      },
+      onFull: (full) => this.noteFull(name, full),
     });
+  }
+
+  private noteFull(part: string, full: boolean): void {
+    if (this.full.has(part) === full) return;
+    if (full) this.full.add(part);
+    else this.full.delete(part);
+    this.o.log[full ? "error" : "info"]({ part }, full ? "disk full" : "the disk has room again");
   }
 
   private fail(error: Error): void {

@@ -9,7 +9,9 @@ import type { ChannelPoint, ChannelQuery, Clock } from "../contracts.ts";
 import type { Logger } from "../log.ts";
 import type { Rollup } from "../model.ts";
 import {
+  type ChunkHead,
   decodeChunkBand,
+  decodeChunkHead,
   decodeRows,
   encodeChunk,
   encodeRows,
@@ -18,7 +20,7 @@ import {
   unpackHalf,
   unpackLevel,
 } from "./chunks.ts";
-import type { FileLayer } from "./files.ts";
+import { type FileLayer, isFull } from "./files.ts";
 import { HOUR_MS, type HourChunk, HourFiles } from "./hour-files.ts";
 import { Journal, settled } from "./journal.ts";
 import { Cursor } from "./outbox.ts";
@@ -55,6 +57,14 @@ export interface RollupFilesOptions {
   readonly onStored: (readings: number) => void;
   readonly onDropped: (readings: number) => void;
   readonly onFatal: (error: Error) => void;
+  /** A part found the disk full, or has room again. What it could not write waits. */
+  readonly onFull: (part: string, full: boolean) => void;
+}
+
+/** A chunk that is not in its hour's file yet. */
+interface Ready extends HourChunk {
+  /** As of the rows in it: until the chunk is in its file the log is the only place that has them. */
+  readonly logFrom: number;
 }
 
 export class RollupFiles {
@@ -62,7 +72,11 @@ export class RollupFiles {
   private readonly hours: HourFiles;
   private readonly buffers = new Map<string, Buffered>();
   private readonly bandsKeys = new WeakMap<readonly string[], string>();
-  private ready: HourChunk[] = [];
+  private ready: readonly Ready[] = [];
+  /** The disk was full at the last attempt; the next one is made when it is tended to. */
+  private stuck = false;
+  /** What a failed write or sync left in the files nobody knows: the log keeps everything from before it. */
+  private failed = false;
   private log: Journal | null = null;
   private done: Cursor | null = null;
   /** Everything that touches the hour files happens one after the other. */
@@ -97,6 +111,7 @@ export class RollupFiles {
       hardMaxBytes: 1024 ** 3,
       verifyFrom: 0,
       onFatal: o.onFatal,
+      onFull: (full) => o.onFull("recent", full),
     });
     this.done = await Cursor.open(o.files, join(o.dir, "recent", "done"));
     const from = Math.min(this.done.position ?? 0, this.log.durablePosition);
@@ -130,9 +145,12 @@ export class RollupFiles {
         this.unsynced -= readings;
         this.o.onStored(readings);
       };
-      if (!log.append(KIND_ROWS, encodeRows(part), { onDurable })) {
+      const onLost = () => {
         this.unsynced -= readings;
         this.o.onDropped(readings);
+      };
+      if (!log.append(KIND_ROWS, encodeRows(part), { onDurable, onLost })) {
+        onLost();
         continue;
       }
       for (const r of part) this.buffer(rowOf(r, this.keyOf(r.bands)), position);
@@ -150,13 +168,11 @@ export class RollupFiles {
       for (const hourMs of this.hours.hours()) {
         if (hourMs < first || hourMs >= query.toMs) continue;
         for await (const { head, bytes } of this.hours.read(hourMs, query.sensor, query.fromMs, query.toMs)) {
-          const rows = decodeChunkBand(bytes, head, query.band);
-          if (!rows) continue;
-          for (let i = 0; i < rows.tMs.length; i++) {
-            const [mean, max, floor, llr] = rows.columns;
-            add(found, query, rows.tMs[i]!, rows.readings[i]!, mean![i]!, max![i]!, floor![i]!, llr![i]!);
-          }
+          addChunk(found, query, head, bytes);
         }
+      }
+      for (const { sensor, bytes } of this.ready) {
+        if (sensor === query.sensor) addChunk(found, query, decodeChunkHead(bytes), bytes);
       }
     });
     for (const row of this.buffers.get(query.sensor)?.rows ?? []) {
@@ -170,6 +186,7 @@ export class RollupFiles {
 
   /** To be called every few seconds: writes out what has waited long, syncs, lets the log go, keeps the bounds. */
   async tend(): Promise<void> {
+    if (this.failed) return;
     const nowMs = this.o.clock.monotonicMs();
     for (const [sensor, buffered] of this.buffers) {
       if (nowMs - buffered.touchedMs > IDLE_MS) {
@@ -177,14 +194,17 @@ export class RollupFiles {
         this.buffers.delete(sensor);
       }
     }
+    this.stuck = false;
     this.writeOut();
     // Taken before the sync: rows that come during it are only in the log.
     let keep = this.log?.durablePosition ?? 0;
     for (const { rows, logFrom } of this.buffers.values()) if (rows.length > 0) keep = Math.min(keep, logFrom);
-    await this.enqueue(async () => {
-      await this.hours.sync();
-      await this.retain();
-    });
+    await this.orFail(() =>
+      this.enqueue(async () => {
+        await this.hours.sync();
+        await this.retain();
+      }),
+    );
     await this.letGo(keep);
   }
 
@@ -193,9 +213,10 @@ export class RollupFiles {
     this.slices.drain();
     for (const buffered of this.buffers.values()) this.flush(buffered);
     this.buffers.clear();
+    this.stuck = false;
     this.writeOut();
     await this.work;
-    await this.enqueue(() => this.hours.close());
+    await this.orFail(() => this.enqueue(() => this.hours.close()));
     await this.log.flush();
     await this.letGo(this.log.durablePosition);
     await this.log.close();
@@ -203,10 +224,32 @@ export class RollupFiles {
     this.log = null;
   }
 
-  /** Rows before `position` are in the hour files. */
+  /** Rows before `position` are in the hour files, but for those of chunks that wait. */
   private async letGo(position: number): Promise<void> {
-    this.log?.keepFrom(position);
-    if (this.done && this.done.position !== position) await this.done.save(position);
+    if (this.failed) return;
+    const from = this.ready.reduce((least, { logFrom }) => Math.min(least, logFrom), position);
+    this.log?.keepFrom(from);
+    if (this.done && this.done.position !== from) await this.orFail(() => this.done!.save(from));
+  }
+
+  /** A disk without room is tried again; any other failure ends the writing of hour files. */
+  private async orFail(step: () => Promise<void>): Promise<void> {
+    try {
+      if (!this.failed) await step();
+    } catch (error) {
+      if (isFull(error)) this.noteFull(true);
+      else this.fail(error as Error);
+    }
+  }
+
+  private fail(error: Error): void {
+    this.failed = true;
+    this.o.onFatal(error);
+  }
+
+  private noteFull(full: boolean): void {
+    this.stuck = full;
+    this.o.onFull("hours", full);
   }
 
   totalBytes(): number {
@@ -256,24 +299,31 @@ export class RollupFiles {
     const { rows } = buffered;
     if (rows.length === 0) return;
     const { sensor, tMs: firstMs } = rows[0]!;
-    this.ready.push({ sensor, firstMs, lastMs: rows.at(-1)!.tMs, bytes: encodeChunk(rows) });
+    const { logFrom } = buffered;
+    this.ready = [...this.ready, { sensor, firstMs, lastMs: rows.at(-1)!.tMs, bytes: encodeChunk(rows), logFrom }];
     buffered.rows = [];
   }
 
   private writeOut(): void {
-    if (this.ready.length === 0) return;
-    const chunks = this.ready;
-    this.ready = [];
-    const byHour = new Map<number, HourChunk[]>();
-    for (const chunk of chunks) {
+    if (this.ready.length === 0 || this.stuck || this.failed) return;
+    void this.orFail(() => this.enqueue(() => this.writeReady()));
+  }
+
+  /** Chunks leave the list once they are in their hour's file. */
+  private async writeReady(): Promise<void> {
+    const byHour = new Map<number, Ready[]>();
+    for (const chunk of this.ready) {
       const hourMs = Math.floor(chunk.firstMs / HOUR_MS) * HOUR_MS;
       const list = byHour.get(hourMs);
       if (list) list.push(chunk);
       else byHour.set(hourMs, [chunk]);
     }
-    this.enqueue(async () => {
-      for (const [hourMs, list] of byHour) await this.hours.append(hourMs, list);
-    }).catch((error: Error) => this.o.onFatal(error));
+    for (const [hourMs, list] of byHour) {
+      await this.hours.append(hourMs, list);
+      const written = new Set(list);
+      this.ready = this.ready.filter((chunk) => !written.has(chunk));
+    }
+    if (byHour.size > 0) this.noteFull(false);
   }
 
   private enqueue(step: () => Promise<void>): Promise<void> {
@@ -312,6 +362,15 @@ function* framesOf(rollups: readonly Rollup[]): Generator<readonly Rollup[]> {
     bytes += own;
   }
   if (from < rollups.length) yield from === 0 ? rollups : rollups.slice(from);
+}
+
+function addChunk(found: Map<number, ChannelPoint>, query: ChannelQuery, head: ChunkHead, bytes: Buffer): void {
+  const rows = decodeChunkBand(bytes, head, query.band);
+  if (!rows) return;
+  const [mean, max, floor, llr] = rows.columns;
+  for (let i = 0; i < rows.tMs.length; i++) {
+    add(found, query, rows.tMs[i]!, rows.readings[i]!, mean![i]!, max![i]!, floor![i]!, llr![i]!);
+  }
 }
 
 function add(
