@@ -106,7 +106,10 @@ export async function* locate(
   const follower = calibration === null ? new PlanFollower(locator) : new Follower(locator);
   let pending: BandPacket[] = [];
   let endMs = Number.NaN;
+  // An interval that was told is over: what comes late for it belongs to the next one.
+  let toldMs = -Infinity;
   const close = (): PositionLine | null => {
+    toldMs = endMs;
     const now = pending.filter((p) => p.tMs <= endMs);
     pending = pending.filter((p) => p.tMs > endMs);
     if (now.length === 0) return null;
@@ -123,8 +126,9 @@ export async function* locate(
     for (const packet of reader.take(message)) {
       if (onlyBand !== null && packet.band !== onlyBand) continue;
       // A sensor's clock may be off or its batch late: what was measured before this interval counts at its arrival.
-      const tMs = Math.min(message.t, packet.tMs);
-      pending.push({ ...packet, tMs: Number.isNaN(endMs) ? tMs : Math.max(tMs, endMs - everyMs + 1) });
+      const measuredMs = Math.max(Math.min(message.t, packet.tMs), toldMs + 1);
+      const tMs = Number.isNaN(endMs) ? measuredMs : Math.max(measuredMs, endMs - everyMs + 1);
+      pending.push({ ...packet, tMs });
       if (Number.isNaN(endMs)) endMs = nextEnd(tMs, everyMs);
     }
   }

@@ -175,6 +175,21 @@ describe("calibrate and locate: odd surveys", () => {
     expect(calibration).toEqual(without.calibration);
   });
 
+  it("what comes seconds late after a pause: belongs to a later interval, none is told twice", async () => {
+    const first = flat.track[0]!.t;
+    const isReading = (m: TraceMessage) => m.topic.endsWith("/reading");
+    // On for 10 s of every 30; what the first half of the sensors measured comes 7 s late, when the others are silent.
+    const half = new Set(site.sensors.slice(0, site.sensors.length / 2).map((s) => s.id));
+    const late = flat.track
+      .filter((m) => !isReading(m) || (m.t - first) % 30_000 < 10_000)
+      .map((m) => (isReading(m) && half.has(m.topic.split("/")[4]!) ? { ...m, t: m.t + 7_000 } : m))
+      .sort((a, b) => a.t - b.t);
+    const told: number[] = [];
+    for await (const line of locate(streamed(late), site, null, 2000, null)) told.push(line.t);
+    expect(told.length).toBeGreaterThan(10);
+    expect(told).toEqual([...new Set(told)].sort((a, b) => a - b));
+  });
+
   it("three points: positions, and twice as much variance", async () => {
     const { calibration } = await taught({ ...flat, labels: flat.labels.slice(0, 3) });
     expect(calibration.bands[0]!.widening).toBe(2);
