@@ -2,7 +2,9 @@
  * How many emitters a set of averaged levels is of, and where: from the plan alone, when nobody knew any of them. The sum of many
  * emitters in one house looks much like one far away and strong; a search that explains all sensors from the first on ends
  * there. Hence from the near to the far: what hears most that nobody accounts for has an emitter near it, whatever the others hear.
+ * What comes of it must in the end be likelier than the likeliest one of all places.
  */
+import { median } from "./linalg.ts";
 import { addDbm, background, type Levels, logLikelihood, plus, type Source, type Sum, sensorNats } from "./mixture.ts";
 import { powerNats } from "./newcomers.ts";
 import { distanceM, plannedSource, type SourceGrid } from "./sources.ts";
@@ -33,6 +35,8 @@ const POWERS_DB = [-5, -2, 0, 2, 5];
 /** A guess moves no further at a time. */
 const STEP_M = 3.5;
 const ROUNDS = 3;
+/** Places looked at between two steps, so that nobody waits for a large house. */
+const PLACES_A_STEP = 64;
 /** So many emitters more may bring nothing before the next ends the search: two may where one does not. */
 const PATIENCE = 1;
 
@@ -68,6 +72,13 @@ export function* census(
     yield* count.improve(few, ROUNDS);
     const now = count.score(few);
     if (now >= score) [best, score] = [few, now];
+  }
+  // Only now: had the search to beat one in the street from the first on, it would end before it has found who together are likelier.
+  const anywhere = best.length > 1 ? yield* count.anywhere() : null;
+  if (anywhere !== null) {
+    const one = [anywhere];
+    yield* count.improve(one, ROUNDS);
+    if (count.score(one) > score) best = one;
   }
   return count.described(best);
 }
@@ -114,6 +125,25 @@ class Census {
           : this.#grid.logPrior[c]! + powerNats(this.#grid, dbm) + this.#oneSided(c, dbm);
         if (fit > most) [best, most] = [{ at: c, dbm }, fit];
       }
+    }
+    return best;
+  }
+
+  /** The place and power, of all, from which one emitter alone explains everybody best; null where nothing was heard. */
+  *anywhere(): Generator<void, Guess | null> {
+    const { gainDb, size } = this.#grid;
+    const { levelDbm } = this.#levels;
+    const heard: number[] = [];
+    for (let i = 0; i < this.#n; i++) if (!Number.isNaN(levelDbm[i]!)) heard.push(i);
+    if (heard.length === 0) return null;
+    let [best, most] = [null as Guess | null, Number.NEGATIVE_INFINITY];
+    for (let c = 0; c < size; c++) {
+      const middle = median(heard.map((i) => levelDbm[i]! - gainDb[c * this.#n + i]!));
+      for (const off of FIRST_POWERS_DB) {
+        const fit = this.#fit(this.#empty, c, middle + off);
+        if (fit > most) [best, most] = [{ at: c, dbm: middle + off }, fit];
+      }
+      if (c % PLACES_A_STEP === 0) yield;
     }
     return best;
   }

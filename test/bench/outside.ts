@@ -1,10 +1,10 @@
 /**
- * `node bin/bench.js outside [PHONES] [SEED,...] [WORLD;...]`: phones outside the walls against phones inside at the same received level,
+ * `node bin/bench.js outside [PHONES] [SEED,...] [WORLD;...] [LASTS_S]`: phones outside the walls against phones inside at the same received level,
  * each alone in its minute, through the whole pipeline. For each phone outside, 10 to 50 m from the outer wall and of random
  * power, there is one in a random cell whose power makes its loudest sensor hear it as loud. Prints the share of each that
  * raised an alert, with Wilson's 95 % interval; then, of the same phones' mean levels without fading or missed bursts, the share that is rather
  * not outside (`TOLD_BELOW`): by the exact Bayesian who is told the house's own walls and spreads, and by the localiser from the plan. SEED may be
- * several, by commas: each is a draw of all houses' shadows and walls. Cost: about a minute for 50 phones of one world.
+ * several, by commas: each is a draw of all houses' shadows and walls. LASTS_S: how long each phone is on. Cost: about a minute for 50 phones of one world.
  */
 import { readFileSync } from "node:fs";
 import { pointInPolygon } from "../../simulator/geometry.ts";
@@ -18,7 +18,7 @@ import { replayInProcess } from "../../src/replay.ts";
 import { parseSite } from "../../src/site.ts";
 import { percentOf } from "../support/percent.ts";
 
-const [phones = "200", seed = "1", only = ""] = process.argv.slice(2);
+const [phones = "200", seed = "1", only = "", lasts = "20"] = process.argv.slice(2);
 const BANDS = ["lte800-ul", "gsm900-ul", "lte1800-ul"];
 const generated = (extra: object) => ({
   generate: { id: "walled", floors: 2, columns: 8, bands: BANDS, staff_room: true, ...extra },
@@ -35,8 +35,8 @@ const POWER_DBM: Readonly<Record<string, readonly [number, number]>> = { "gsm900
 const LTE_DBM = [-10, 23] as const;
 /** First one after warm-up; then longer apart than a track lives. */
 const FIRST_S = 180;
-const EVERY_S = 90;
-const LASTS_S = 20;
+const LASTS_S = Number(lasts);
+const EVERY_S = 70 + LASTS_S;
 /** Phones a simulation, so that many small ones can be run. */
 const A_RUN = 20;
 /** What nobody hears is neither found nor false: the loudest sensor must hear it so far over its noise. */
