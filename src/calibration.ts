@@ -35,6 +35,7 @@ const bandSchema = z.strictObject({
   sensor_length_m: z.number().min(0).max(1000),
   fading_sd_db: spreadDb.positive(),
   persistence_ms: z.number().min(0).max(600_000),
+  memory_ms: z.number().positive().max(600_000).optional(),
   widening: z.number().positive().max(100),
   sensors: z.array(
     z.strictObject({
@@ -117,6 +118,7 @@ function bandFromFile(b: BandFile): BandCalibration {
     sensorLengthM: b.sensor_length_m,
     fadingSdDb: b.fading_sd_db,
     persistenceMs: b.persistence_ms,
+    ...(b.memory_ms === undefined ? {} : { memoryMs: b.memory_ms }),
     widening: b.widening,
     sensors: b.sensors.map((s) => ({
       sensor: s.sensor,
@@ -158,6 +160,7 @@ function bandToFile(b: BandCalibration): BandFile {
     sensor_length_m: digits(b.sensorLengthM),
     fading_sd_db: digits(b.fadingSdDb),
     persistence_ms: digits(b.persistenceMs),
+    ...(b.memoryMs === undefined ? {} : { memory_ms: digits(b.memoryMs) }),
     widening: digits(b.widening),
     sensors: b.sensors.map((s) => ({
       sensor: s.sensor,

@@ -446,6 +446,8 @@ export interface BandCalibration {
   readonly fadingSdDb: number;
   /** Time over which the map's errors repeat themselves for a moving emitter; set by walks over left-out points. */
   readonly persistenceMs: number;
+  /** Time over which what was heard before counts less and less for the place, ms; left out: it always counts. */
+  readonly memoryMs?: number;
   /** Factor by which the stated covariance of a followed emitter has to grow to hold what it says; set by the same walks. */
   readonly widening: number;
   readonly sensors: readonly SensorCalibration[];

@@ -72,8 +72,9 @@ export async function learn(tracePath: string, labels: readonly LabelEpisode[], 
     if (fitted === null) continue;
     const rehearsal = rehearse(site, { site: site.id, bands: [] }, fitted, used);
     if (rehearsal !== null) leftOut[id] = rehearsal;
-    const { persistenceMs } = rehearsal ?? fitted;
-    bands.push({ ...fitted, persistenceMs, widening: rehearsal?.widening ?? UNREHEARSED_WIDENING });
+    const { persistenceMs, memoryMs = Number.POSITIVE_INFINITY } = rehearsal ?? fitted;
+    const memory = Number.isFinite(memoryMs) ? { memoryMs } : {};
+    bands.push({ ...fitted, persistenceMs, ...memory, widening: rehearsal?.widening ?? UNREHEARSED_WIDENING });
   }
   const notes = notesOf(site, labels, near, heard, reader);
   if (bands.length === 0) {
@@ -198,7 +199,7 @@ function report(calibration: Calibration, leftOut: Calibrated["leftOut"]): strin
         `  power at 1 m ${f(b.powerDbm)} dBm, spread between points ${f(b.pointPowerSdDb)} dB, between bursts ${f(b.burstPowerSdDb)} dB`,
         `  exponent ${f(b.exponent, 2)}, walls x ${f(b.wallFactor, 2)}, slabs x ${f(b.slabFactor, 2)}`,
         `  residual map ${f(b.shadowSdDb)} dB over ${f(b.shadowLengthM)} m, not repeating ${f(b.nuggetSdDb)} dB, sensor offsets ${f(b.offsetSdDb)} dB, fading ${f(b.fadingSdDb)} dB`,
-        `  errors between sensors go together over ${f(b.sensorLengthM)} m; errors of the map persist ${f(b.persistenceMs / 1000)} s`,
+        `  errors between sensors go together over ${f(b.sensorLengthM)} m; errors of the map persist ${f(b.persistenceMs / 1000)} s${b.memoryMs === undefined ? "" : `, what was heard before fades over ${f(b.memoryMs / 1000)} s`}`,
         rehearsalText(leftOut[b.band]),
         "",
       ].join("\n");

@@ -28,6 +28,8 @@ export interface FollowOptions {
   /** Replaces what the band's calibration says of it. */
   readonly persistenceMs: number | null;
   /** Likewise. */
+  readonly memoryMs: number | null;
+  /** Likewise. */
   readonly widening: number | null;
   /** Variances of the walks, m^2 per second and axis. */
   readonly walks: readonly number[];
@@ -40,6 +42,7 @@ export interface FollowOptions {
 export const FOLLOW_DEFAULTS: FollowOptions = {
   burstGapMs: 60,
   persistenceMs: null,
+  memoryMs: null,
   widening: null,
   walks: [0.4, 2.5],
 };
@@ -102,6 +105,7 @@ export class Follower {
   readonly #modes: Float64Array[];
   readonly #power = new Map<BandId, PowerState>();
   readonly #posterior: Float64Array;
+  readonly #prior: Float64Array;
   readonly #doubt = new Doubt();
   #lastMs = Number.NaN;
   #startMs = Number.NaN;
@@ -112,6 +116,7 @@ export class Follower {
     const walks = this.#options.walks.length;
     this.#modes = this.#options.walks.map(() => locator.logPrior().map((p) => p - Math.log(walks)));
     this.#posterior = locator.logPrior();
+    this.#prior = locator.logPrior();
   }
 
   /** Goes on with another map over the same candidates. */
@@ -132,6 +137,7 @@ export class Follower {
 
   /** Takes the window that ends at `endMs` and gives the fix for it. */
   step(endMs: number, windowMs: number, windows: readonly PacketWindow[]): Fix {
+    if (!Number.isNaN(this.#lastMs)) this.#forget(endMs - this.#lastMs, this.#memoryMs(windows));
     this.#predict(endMs);
     const out = new Float64Array(this.#locator.size);
     const sum = new Float64Array(this.#locator.size);
@@ -155,6 +161,31 @@ export class Follower {
     if (widening === 0) widening = 1;
     widening *= this.#doubt.widening;
     return widening === 1 ? this.#posterior : this.#posterior.map((p) => p / widening);
+  }
+
+  /** Of bands with memories of their own the shortest. */
+  #memoryMs(windows: readonly PacketWindow[]): number {
+    if (this.#options.memoryMs !== null) return this.#options.memoryMs;
+    return windows.reduce(
+      (least, w) => Math.min(least, this.#locator.bandDefaults(w.band)?.memoryMs ?? Number.POSITIVE_INFINITY),
+      Number.POSITIVE_INFINITY,
+    );
+  }
+
+  /**
+   * What was known of the place before counts less with time, to the power exp(-dt / memory) of its ratio to the prior: errors of the
+   * map that last would else add up to a certainty that nothing heard later moves (stabilised forgetting: Kulhavy and Zarrop 1993).
+   */
+  #forget(dtMs: number, memoryMs: number): void {
+    const kept = Math.exp(-Math.max(0, dtMs) / memoryMs);
+    if (kept === 1) return;
+    for (let c = 0; c < this.#prior.length; c++) {
+      const prior = this.#prior[c]!;
+      if (prior === Number.NEGATIVE_INFINITY) continue;
+      // All modes alike: the way of moving is no error of the map.
+      const less = (1 - kept) * (this.#posterior[c]! - prior);
+      for (const mode of this.#modes) mode[c]! -= less;
+    }
   }
 
   #predict(endMs: number): void {

@@ -104,6 +104,8 @@ export interface BandDefaults {
   readonly burstPowerDb: number;
   /** Time over which errors of the expected levels repeat themselves, ms. */
   readonly persistenceMs: number;
+  /** Time over which what was heard before counts less and less for the place, ms; infinite: always as much. */
+  readonly memoryMs: number;
   /** Spread of the truth around the expected levels where they are best known, dB. */
   readonly shadowDb: number;
   /** Factor by which stated covariances have to grow to hold what they say. */
@@ -400,8 +402,8 @@ export class Locator {
   bandDefaults(band: BandId): BandDefaults | null {
     const model = this.#variants(band)?.[0];
     if (model === undefined) return null;
-    const { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb } = model;
-    return { power, fadingDb, burstPowerDb, persistenceMs, widening, shadowDb };
+    const { power, fadingDb, burstPowerDb, persistenceMs, memoryMs, widening, shadowDb } = model;
+    return { power, fadingDb, burstPowerDb, persistenceMs, memoryMs, widening, shadowDb };
   }
 
   /** Those of the silent sensors whose silence says something. */
@@ -557,6 +559,7 @@ export class Locator {
       fadingDb: FADING_DB,
       burstPowerDb: 0,
       persistenceMs: PERSISTENCE_MS,
+      memoryMs: Number.POSITIVE_INFINITY,
       widening: 1,
       shadowDb: SHADOW_DB,
     };
@@ -599,6 +602,7 @@ export class Locator {
       fadingDb: c.fadingSdDb,
       burstPowerDb: c.burstPowerSdDb,
       persistenceMs: c.persistenceMs,
+      memoryMs: c.memoryMs ?? Number.POSITIVE_INFINITY,
       widening: c.widening,
     };
   }

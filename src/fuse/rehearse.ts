@@ -19,6 +19,8 @@ const LEAST_POINTS = 10;
 /** Points walked through, and settings tried. */
 const MOST_POINTS = 60;
 const PERSISTENCES_MS = [2000, 4000, 8000];
+/** Octaves, from a memory that never ends down to a leg of a walk. */
+const MEMORIES_MS = [Number.POSITIVE_INFINITY, 4000, 2000, 1000];
 const WINDOW_MS = 2000;
 /** Bounds of the widening. */
 const WIDENING = [0.7, 4] as const;
@@ -47,6 +49,8 @@ export const UNREHEARSED_WIDENING = 2;
 
 export interface Rehearsal {
   readonly persistenceMs: number;
+  /** Time over which what was heard before counts less and less; infinite: it always counts. */
+  readonly memoryMs: number;
   /** Factor on the covariance that makes both ellipses hold their share. */
   readonly widening: number;
   readonly medianM: number;
@@ -78,14 +82,17 @@ export function rehearse(
     { length: FOLDS },
     (_, k) => new Locator(site, { block: null, calibration: one, pOutside: 0, leftOut: (p) => folds[p] === k }),
   );
-  let best: (Rehearsal & { score: number }) | null = null;
-  for (const persistenceMs of PERSISTENCES_MS) {
-    const tried = walk(site, band, locators, labelled, route, fold, persistenceMs);
-    // Beyond the best the score only falls.
-    if (best !== null && tried.score <= best.score) break;
+  const walked = (persistenceMs: number, memoryMs: number) =>
+    walk(site, band, locators, labelled, route, fold, persistenceMs, memoryMs);
+  let best = walked(PERSISTENCES_MS[0]!, MEMORIES_MS[0]!);
+  // Beyond the best the score only falls.
+  const better = (tried: typeof best): boolean => {
+    if (tried.score <= best.score) return false;
     best = tried;
-  }
-  if (best === null) return null;
+    return true;
+  };
+  MEMORIES_MS.slice(1).every((memoryMs) => better(walked(best.persistenceMs, memoryMs)));
+  PERSISTENCES_MS.slice(1).every((persistenceMs) => better(walked(persistenceMs, best.memoryMs)));
   const { score: _, ...rehearsal } = best;
   return rehearsal;
 }
@@ -227,8 +234,9 @@ function walk(
   route: readonly number[],
   fold: readonly number[],
   persistenceMs: number,
+  memoryMs: number,
 ): Rehearsal & { score: number } {
-  const begin = () => new Follower(locators[0]!, { persistenceMs, widening: 1 });
+  const begin = () => new Follower(locators[0]!, { persistenceMs, memoryMs, widening: 1 });
   let follower = begin();
   const measuring = site.sensors.filter((s) => s.type === "rf").map((s) => ({ sensor: s.id, floorDbm: Number.NaN }));
   const errors: number[] = [];
@@ -261,6 +269,7 @@ function walk(
   const windows = errors.length;
   return {
     persistenceMs,
+    memoryMs,
     widening: widen(squares),
     medianM: errors[Math.floor(windows / 2)] ?? Number.NaN,
     p95M: errors[Math.floor(windows * 0.95)] ?? Number.NaN,
