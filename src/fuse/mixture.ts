@@ -21,6 +21,8 @@ export interface Source {
   readonly logOn: number;
   /** Learned, so that a level far above it is another's; of a new one nobody knows how far the plan is off. */
   readonly certain: boolean;
+  /** Heard so lately that it may be on in a window in which few met it. */
+  readonly pausing?: boolean;
   /** Row of the source grid where it is thought to be. */
   readonly at: number;
 }

@@ -63,13 +63,22 @@ interface Draft {
   sum: Sum;
 }
 
-/** Adds known emitters to a draft, the one that explains most first, until none helps. */
-function* addKnown(levels: Levels, sources: readonly Source[], draft: Draft): Generator<void, void> {
+/**
+ * Adds known emitters to a draft, the one that explains most first, until none helps. `granted`: somebody is on, so the first need not
+ * be likelier than nobody if it is one in the pauses of a call. Returns whether each that was added helps.
+ */
+function* addKnown(
+  levels: Levels,
+  sources: readonly Source[],
+  draft: Draft,
+  granted: boolean,
+): Generator<void, boolean> {
   const loudest = sources.map(loudestOf);
   let now = logLikelihood(levels, draft.sum);
-  for (;;) {
+  let all = true;
+  for (let first = granted; ; first = false) {
     let best = -1;
-    let [bestGain, bestShift, bestNow] = [0, 0, 0];
+    let [bestGain, bestShift, bestNow] = [first ? Number.NEGATIVE_INFINITY : 0, 0, 0];
     let bestSum = draft.sum;
     for (let k = 0; k < sources.length; k++) {
       if (!Number.isNaN(draft.shiftDb[k]!)) continue;
@@ -80,10 +89,12 @@ function* addKnown(levels: Levels, sources: readonly Source[], draft: Draft): Ge
         const own = value - now - shiftPrice(shift);
         if (own > draft.nats[k]!) draft.nats[k] = own;
         const gain = own + sources[k]!.logOn;
+        if (first && gain <= 0 && !sources[k]!.pausing) continue;
         if (gain > bestGain) [best, bestGain, bestShift, bestSum, bestNow] = [k, gain, shift, next, value];
       }
     }
-    if (best < 0) return;
+    if (best < 0) return all;
+    if (bestGain <= 0) all = false;
     draft.shiftDb[best] = bestShift;
     draft.sum = bestSum;
     now = bestNow;
@@ -159,21 +170,24 @@ export function* read(
     sum: background(levels),
   });
   const tries: { draft: Draft; score: number }[] = [];
+  let helps = false;
   if (sources.length > 0) {
     const known = blank();
-    yield* addKnown(levels, sources, known);
-    if (known.shiftDb.some((s) => !Number.isNaN(s))) {
-      const on = sources.filter((_, k) => !Number.isNaN(known.shiftDb[k]!)).map((k) => k.at);
+    // Heard by few of its sensors one that is on may be less likely than nobody, and still likelier than anybody new. Of many that were on of
+    // late one fits by chance what somebody new gives.
+    helps = yield* addKnown(levels, sources, known, sources.filter((k) => k.pausing).length === 1);
+    const on = sources.filter((_, k) => !Number.isNaN(known.shiftDb[k]!)).map((k) => k.at);
+    if (on.length > 0) {
       known.found = yield* findAll(grid, levels, known.sum, on, fadingDb, birthNats, false, most);
       known.sum = sumOf(levels, sources, known.shiftDb, known.found);
       tries.push({ draft: known, score: prune(levels, sources, known, birthNats) });
     }
   }
-  if (tries.length === 0 || misfit(levels, tries[0]!.draft.sum) > MISFIT_NATS) {
+  if (tries.length === 0 || !helps || misfit(levels, tries[0]!.draft.sum) > MISFIT_NATS) {
     const anew = blank();
     anew.found = yield* findAll(grid, levels, anew.sum, [], fadingDb, birthNats, true, most);
     anew.sum = sumOf(levels, sources, anew.shiftDb, anew.found);
-    yield* addKnown(levels, sources, anew);
+    yield* addKnown(levels, sources, anew, false);
     yield;
     tries.push({ draft: anew, score: prune(levels, sources, anew, birthNats) });
   }

@@ -389,7 +389,9 @@ export class Tracker {
   private sourceOf({ track, fingerprint, elsewhere }: Known, s: Sighting, grid: SourceGrid): Source {
     const justHeard = s.tMs - (track.bands.get(s.band) ?? 0) <= JUST_HEARD_MS;
     const where = elsewhere ? track.elsewhere!.where : this.whereIs(track, grid);
-    return fingerprint.source(grid, where, justHeard ? ON_NATS : OFF_NATS);
+    // As long as what may be a new one is held: who of the two it was shows by then.
+    const pausing = s.tMs - (track.bands.get(s.band) ?? 0) <= UNCONFIRMED_HOLD_MS;
+    return { ...fingerprint.source(grid, where, justHeard ? ON_NATS : OFF_NATS), pausing };
   }
 
   private whereIs(track: Live, grid: SourceGrid): Whereabouts {

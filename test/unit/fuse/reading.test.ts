@@ -70,6 +70,20 @@ const EAST = 52;
 const BIRTH = 7;
 
 describe("several emitters in one band", () => {
+  it("a burst that only one sensor met: the one in the pauses of its call, whatever the others missed; of two such, somebody new", () => {
+    const middle = 31;
+    const all = levelsOf([{ at: middle, dbm: -40 }], 0, 1);
+    const one: Levels = { ...all, levelDbm: all.levelDbm.map((l, i) => (i === 7 ? l : Number.NaN)) };
+    const paused = (pausing: boolean): Source => ({ ...known(middle, -40), logOn: -1, pausing });
+    const on = (sources: readonly Source[]) => {
+      const told = atOnce(read(grid, one, sources, 5, BIRTH, 4));
+      return { known: told.shiftDb.map((s) => !Number.isNaN(s)), found: told.found.length };
+    };
+    expect(on([paused(true)])).toEqual({ known: [true], found: 0 });
+    expect(on([paused(false)])).toEqual({ known: [false], found: 1 });
+    expect(on([paused(true), paused(true)])).toEqual({ known: [false, false], found: 1 });
+  });
+
   it("sum of two powers: within 0.035 dB of the exact one, in either order", () => {
     fc.assert(
       fc.property(
