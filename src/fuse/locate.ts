@@ -41,7 +41,7 @@ import { patchesOf } from "./patches.ts";
 import { type PathLoss, PlanGeometry, slabLossAt } from "./propagation.ts";
 import { radioMap } from "./radiomap.ts";
 import { hearsWithin } from "./silence.ts";
-import { mostPowerDbm, type SourceGrid, thinned } from "./sources.ts";
+import { atOnePower, mostPowerDbm, type SourceGrid, thinned } from "./sources.ts";
 
 /** What one sensor measured of one band in one window. */
 export interface SensorLevel {
@@ -172,7 +172,7 @@ export const BLIND_HEARING = { hearing: 0.7, floorDbm: -95, floorSpreadDb: 8 } a
 const PERSISTENCE_MS = 4_000;
 /** One narrow-band packet, partly averaged over its bandwidth. */
 const FADING_DB = 4;
-/** Spread of power between devices of a kind and the ways they are held. */
+/** Spread of power between devices of a kind and the ways they are held, where no network controls it. */
 const DEVICE_DB = 6;
 /**
  * The place follows from the loudest sensors: far ones differ little between neighbouring cells, while the cost grows with
@@ -593,7 +593,7 @@ export class Locator {
       scales: ONE_SCALE,
       shadowDb: Math.sqrt(Math.min(...classes.classVariance)),
       correlation: sensorCorrelation(this.#sensors, c.sensorLengthM),
-      power: { meanDbm: c.powerDbm, sdDb: Math.hypot(DEVICE_DB, c.pointPowerSdDb) },
+      power: { meanDbm: c.powerDbm, sdDb: Math.hypot(emittersDb(band), c.pointPowerSdDb) },
       hearing: this.#sensors.map((s) => {
         const own = c.sensors.find((k) => k.sensor === s.id);
         return own === undefined ? null : hearingOf(own);
@@ -611,6 +611,11 @@ export class Locator {
 function pathsOf(site: Site): PathLoss[] {
   if (site.walls.length > 0) return [DEFAULT_PATH];
   return OPEN_EXPONENTS.map((exponent) => ({ ...DEFAULT_PATH, exponent }));
+}
+
+/** Spread of power of a band's emitters around the calibrating one's, dB. */
+function emittersDb({ loHz, hiHz }: Band): number {
+  return atOnePower(loHz, hiHz) ? DEVICE_DB : POWER.sdDb;
 }
 
 /** The most that a phone gives at 1 m, dBm. Fitted powers are in the receivers' own units: nobody knows. */

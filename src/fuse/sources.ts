@@ -54,6 +54,22 @@ export function mostPowerDbm(loHz: number, hiHz: number): number {
 }
 
 /**
+ * Bands that need no licence: devices of a kind transmit at one power there, while on a network's uplink power control moves phones over
+ * 60 dB (domain 4.2). Sources: EN 300 220 (863 to 870 MHz), EN 300 328 (2.4 GHz), EN 301 893 and EN 302 502 (5 GHz).
+ */
+const UNLICENSED = [
+  { fromHz: 863e6, toHz: 870e6 },
+  { fromHz: 2400e6, toHz: 2483.5e6 },
+  { fromHz: 5150e6, toHz: 5875e6 },
+];
+
+/** Whether devices of a band transmit at one power, by the band's middle. */
+export function atOnePower(loHz: number, hiHz: number): boolean {
+  const middleHz = (loHz + hiHz) / 2;
+  return UNLICENSED.some((b) => middleHz >= b.fromHz && middleHz <= b.toHz);
+}
+
+/**
  * Every so many positions of each zone of a grid. `gains` are in steps of `stepDb`;
  * `logPrior` an entry a candidate. Cost: positions times sensors.
  */

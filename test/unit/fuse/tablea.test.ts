@@ -12,7 +12,7 @@ import {
 import { gridGroups, walkPaths } from "../../../src/fuse/gains.ts";
 import { Locator } from "../../../src/fuse/locate.ts";
 import { pointGroups } from "../../../src/fuse/radiomap.ts";
-import { normals, planOnly } from "../../bench/tablea.ts";
+import { normals, planOnly, walked } from "../../bench/tablea.ts";
 
 describe("table A", () => {
   it("gains: the localiser's from the site file, the simulator's from its formulas: agree in every layout", () => {
@@ -118,5 +118,11 @@ describe("table A", () => {
     const [top, next] = locator.fix(log).candidates;
     expect(top!.p - next!.p).toBeLessThan(1e-6);
     expect(gridGroups(locator.grid).length).toBeGreaterThanOrEqual(CELLS);
+  });
+
+  it("walk with one phone: phones of any power are named within 5 points of the limit", () => {
+    const row = walked(true, "stag/4", 400, 31);
+    expect(row.limit - row.ours).toBeLessThan(0.05);
+    expect(row.ours - row.limit).toBeLessThan(row.half);
   });
 });
