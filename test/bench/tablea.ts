@@ -155,7 +155,46 @@ export function planOnly(
   return rowOf(sums, trials);
 }
 
-/** After a walk test: one reading a cell at a random place, a tenth of the cells skipped; 40 phones a walked block. */
+export interface WalkedBlock {
+  /** What the readings are of, for the exact Bayesian. */
+  readonly walk: readonly WalkPoint[];
+  readonly calibration: Calibration;
+  /** Of the phones, in their order: a row of shadows a sensor, of the world that was walked. */
+  readonly shadows: readonly (readonly number[])[];
+}
+
+/** A walk test: one reading a cell at a random place, a tenth of the cells skipped; and shadows of the same world at phones' places. */
+export function walkBlock(
+  block: Block,
+  world: World,
+  phoneAt: readonly number[],
+  normal: () => number,
+  next: () => number,
+): WalkedBlock {
+  const visited = Array.from({ length: CELLS }, (_, k) => k).filter(() => next() >= 0.1);
+  const walkAt = visited.map((k) => k * PER_CELL + Math.floor(next() * PER_CELL));
+  // A hair apart, so that two in one place leave the shadows' covariance positive definite.
+  const all = [...walkAt, ...phoneAt].map((i, j) => ({ ...block.positions[i]!, x: block.positions[i]!.x + j * 1e-6 }));
+  const shadows = world.shadows(all);
+  const count = block.sensors.length;
+  const walk: WalkPoint[] = walkAt.map((positionIndex, i) => ({
+    positionIndex,
+    excessDb: shadows[i]!.map((s) => s + WALK_NOISE_DB * normal()),
+  }));
+  const labelled = walk.map((point): LabelledPoint => {
+    const p = block.positions[point.positionIndex]!;
+    const packets = point.excessDb.map((excess, s) => ({
+      tMs: 0,
+      sensor: `s${s}`,
+      levelDbm: block.params.powerMeanDbm + block.gain[point.positionIndex * count + s]! + excess,
+    }));
+    return { xM: p.x, yM: p.y, zM: p.z, floor: String(p.floor), bursts: [packets] };
+  });
+  const fitted = fitBand(block.site, block.site.bands[0]!, block.site.sensors, labelled)!;
+  return { walk, calibration: { site: block.site.id, bands: [fitted] }, shadows: shadows.slice(walkAt.length) };
+}
+
+/** After a walk test: 40 phones a walked block. */
 export function walked(hard: boolean, layout: Layout, trials: number, seed: number): Row {
   const block = buildBlock(hard ? HARD_BLOCK : BASE_BLOCK, layout);
   const sums = [0, 0, 0, 0];
@@ -165,34 +204,12 @@ export function walked(hard: boolean, layout: Layout, trials: number, seed: numb
     const normal = normals(seed + 1000 * w);
     const next = mulberry32(seed + 1000 * w + 1);
     const world = new World(block, normal);
-    const visited = Array.from({ length: CELLS }, (_, k) => k).filter(() => next() >= 0.1);
-    const walkAt = visited.map((k) => k * PER_CELL + Math.floor(next() * PER_CELL));
     const phoneAt = Array.from({ length: phones }, () => Math.floor(next() * block.positions.length));
-    const all = [...walkAt, ...phoneAt].map((i, j) => ({
-      ...block.positions[i]!,
-      x: block.positions[i]!.x + j * 1e-6,
-    }));
-    const shadows = world.shadows(all);
-    const count = block.sensors.length;
-    const walk: WalkPoint[] = walkAt.map((positionIndex, i) => ({
-      positionIndex,
-      excessDb: shadows[i]!.map((s) => s + WALK_NOISE_DB * normal()),
-    }));
-    const labelled = walk.map((point): LabelledPoint => {
-      const p = block.positions[point.positionIndex]!;
-      const packets = point.excessDb.map((excess, s) => ({
-        tMs: 0,
-        sensor: `s${s}`,
-        levelDbm: block.params.powerMeanDbm + block.gain[point.positionIndex * count + s]! + excess,
-      }));
-      return { xM: p.x, yM: p.y, zM: p.z, floor: String(p.floor), bursts: [packets] };
-    });
-    const fitted = fitBand(block.site, block.site.bands[0]!, block.site.sensors, labelled)!;
-    const calibration: Calibration = { site: block.site.id, bands: [fitted] };
+    const { walk, calibration, shadows } = walkBlock(block, world, phoneAt, normal, next);
     const locator = new Locator(block.site, { block: "b1", calibration });
     const limit = new Limit(block, walk, WALK_NOISE_DB);
     for (let t = 0; t < phones && done < trials; t++, done++) {
-      const { levelDbm, cell } = world.burst(phoneAt[t]!, shadows[walkAt.length + t]!);
+      const { levelDbm, cell } = world.burst(phoneAt[t]!, shadows[t]!);
       tally(locator, limit, block, levelDbm, cell, sums);
     }
   }
