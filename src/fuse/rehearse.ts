@@ -84,17 +84,26 @@ export function rehearse(
   );
   const walked = (persistenceMs: number, memoryMs: number) =>
     walk(site, band, locators, labelled, route, fold, persistenceMs, memoryMs);
-  let best = walked(PERSISTENCES_MS[0]!, MEMORIES_MS[0]!);
-  // Beyond the best the score only falls.
-  const better = (tried: typeof best): boolean => {
-    if (tried.score <= best.score) return false;
-    best = tried;
-    return true;
-  };
-  MEMORIES_MS.slice(1).every((memoryMs) => better(walked(best.persistenceMs, memoryMs)));
-  PERSISTENCES_MS.slice(1).every((persistenceMs) => better(walked(persistenceMs, best.memoryMs)));
+  const best = bestOf(walked);
   const { score: _, ...rehearsal } = best;
   return rehearsal;
+}
+
+/** The settings of the highest score, and what came out with them: every memory, then the persistence while it gains. */
+export function bestOf<T extends { readonly score: number }>(
+  walked: (persistenceMs: number, memoryMs: number) => T,
+): T {
+  let [best, persistence, memory] = [null as T | null, PERSISTENCES_MS[0]!, MEMORIES_MS[0]!];
+  const better = (persistenceMs: number, memoryMs: number): boolean => {
+    const tried = walked(persistenceMs, memoryMs);
+    if (best !== null && tried.score <= best.score) return false;
+    [best, persistence, memory] = [tried, persistenceMs, memoryMs];
+    return true;
+  };
+  // With fifty points the score falls, rises and falls again over the memories.
+  for (const memoryMs of MEMORIES_MS) better(persistence, memoryMs);
+  PERSISTENCES_MS.slice(1).every((persistenceMs) => better(persistenceMs, memory));
+  return best!;
 }
 
 /**
@@ -241,7 +250,7 @@ function walk(
   const measuring = site.sensors.filter((s) => s.type === "rf").map((s) => ({ sensor: s.id, floorDbm: Number.NaN }));
   const errors: number[] = [];
   const squares: number[] = [];
-  let [score, in50, in90, nowMs] = [0, 0, 0, 0];
+  let [logDets, in50, in90, nowMs] = [0, 0, 0, 0];
   route.forEach((index, k) => {
     const point = labelled[index]!;
     const before = labelled[route[Math.max(0, k - 1)]!]!;
@@ -259,7 +268,7 @@ function walk(
       const { errorM, square, logDet } = against(fix, point);
       errors.push(errorM);
       squares.push(square);
-      score -= logDet / 2 + Math.min(CAP, square) / 2;
+      logDets += logDet;
       if (square <= -2 * Math.log(0.5)) in50++;
       if (square <= -2 * Math.log(0.1)) in90++;
     }
@@ -267,16 +276,19 @@ function walk(
   errors.sort((a, b) => a - b);
   squares.sort((a, b) => a - b);
   const windows = errors.length;
+  const widening = widen(squares);
+  // Of what will be stated, so after the widening.
+  const score = squares.reduce((sum, q) => sum - Math.min(CAP, q / widening) / 2, -logDets / 2) / windows;
   return {
     persistenceMs,
     memoryMs,
-    widening: widen(squares),
+    widening,
     medianM: errors[Math.floor(windows / 2)] ?? Number.NaN,
     p95M: errors[Math.floor(windows * 0.95)] ?? Number.NaN,
     cover50: in50 / windows,
     cover90: in90 / windows,
     windows,
-    score: score / windows,
+    score: score - Math.log(widening),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Locator } from "../../../src/fuse/locate.ts";
-import { foldsOf, widen } from "../../../src/fuse/rehearse.ts";
+import { bestOf, foldsOf, widen } from "../../../src/fuse/rehearse.ts";
 import { Rng } from "../../support/noise.ts";
 import { box, site, zone } from "./world.ts";
 
@@ -34,6 +34,34 @@ describe("widening of left-out points", () => {
     const quantile = sample[135]! / (-2 * Math.log(0.1));
     expect(quantile).toBeGreaterThan(3);
     expect(mean(1, 0.125)).toBeLessThan(1.8);
+  });
+});
+
+describe("settings of a rehearsal", () => {
+  it("a score that falls to a memory of 4 s and rises to one of 2: the one of 2 s, not the endless one", () => {
+    // As of left-out points of an office whose map is rough: -1.980, -1.958 and -1.874 a window after widening, -2.086, -2.088 and -2.001 before.
+    const scores = new Map([
+      [Number.POSITIVE_INFINITY, -2.086],
+      [4000, -2.088],
+      [2000, -2.001],
+      [1000, -2.2],
+    ]);
+    const best = bestOf((persistenceMs, memoryMs) => ({
+      persistenceMs,
+      memoryMs,
+      score: scores.get(memoryMs)! - persistenceMs / 1e5,
+    }));
+    expect(best).toMatchObject({ persistenceMs: 2000, memoryMs: 2000 });
+  });
+
+  it("a persistence that gains: taken, and the next one tried", () => {
+    const tried: number[] = [];
+    const best = bestOf((persistenceMs, memoryMs) => {
+      tried.push(persistenceMs);
+      return { persistenceMs, memoryMs, score: persistenceMs - memoryMs / 1e3 };
+    });
+    expect(best).toMatchObject({ persistenceMs: 8000, memoryMs: 1000 });
+    expect(tried).toEqual([2000, 2000, 2000, 2000, 4000, 8000]);
   });
 });
 
