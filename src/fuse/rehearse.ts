@@ -21,6 +21,12 @@ const MOST_POINTS = 60;
 const PERSISTENCES_MS = [2000, 4000, 8000];
 /** Octaves, from a memory that never ends down to a leg of a walk. */
 const MEMORIES_MS = [Number.POSITIVE_INFINITY, 4000, 2000, 1000];
+/**
+ * Nats a window by which the endless memory must be ahead: a rehearsal stands still at its points more than phones in use do, and forgetting
+ * costs it more. In 12 draws of invented houses in which it was ahead by less, or behind by less than 0.03, the place was nearer by 4 s in the median of all but one, where it was the
+ * same; in 4 where it was ahead by 0.055 to 0.12 it was nearer in one (docs/localisation.md).
+ */
+const ENDLESS_NATS = 0.05;
 const WINDOW_MS = 2000;
 /** Bounds of the widening. */
 const WIDENING = [0.7, 4] as const;
@@ -89,15 +95,17 @@ export function rehearse(
   return rehearsal;
 }
 
-/** The settings of the highest score, and what came out with them: every memory, then the persistence while it gains. */
+/** The settings of the highest score, a finite memory preferred, and what came out with them: every memory, then the persistence while it gains. */
 export function bestOf<T extends { readonly score: number }>(
   walked: (persistenceMs: number, memoryMs: number) => T,
 ): T {
-  let [best, persistence, memory] = [null as T | null, PERSISTENCES_MS[0]!, MEMORIES_MS[0]!];
+  let [best, most] = [null as T | null, Number.NEGATIVE_INFINITY];
+  let [persistence, memory] = [PERSISTENCES_MS[0]!, MEMORIES_MS[0]!];
   const better = (persistenceMs: number, memoryMs: number): boolean => {
     const tried = walked(persistenceMs, memoryMs);
-    if (best !== null && tried.score <= best.score) return false;
-    [best, persistence, memory] = [tried, persistenceMs, memoryMs];
+    const score = memoryMs === Number.POSITIVE_INFINITY ? tried.score - ENDLESS_NATS : tried.score;
+    if (score <= most) return false;
+    [best, most, persistence, memory] = [tried, score, persistenceMs, memoryMs];
     return true;
   };
   // With fifty points the score falls, rises and falls again over the memories.

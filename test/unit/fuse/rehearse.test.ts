@@ -54,11 +54,21 @@ describe("settings of a rehearsal", () => {
     expect(best).toMatchObject({ persistenceMs: 2000, memoryMs: 2000 });
   });
 
+  it("an endless memory: only where it is ahead by more than a rehearsal favours it", () => {
+    const chosen = (aheadNats: number) =>
+      bestOf((persistenceMs, memoryMs) => {
+        const score = memoryMs === Number.POSITIVE_INFINITY ? aheadNats : memoryMs === 4000 ? 0 : -1;
+        return { memoryMs, score: score - (persistenceMs - 2000) / 1e3 };
+      }).memoryMs;
+    expect(chosen(0.03)).toBe(4000);
+    expect(chosen(0.07)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("a persistence that gains: taken, and the next one tried", () => {
     const tried: number[] = [];
     const best = bestOf((persistenceMs, memoryMs) => {
       tried.push(persistenceMs);
-      return { persistenceMs, memoryMs, score: persistenceMs - memoryMs / 1e3 };
+      return { persistenceMs, memoryMs, score: persistenceMs - Math.min(memoryMs, 1e5) / 1e3 };
     });
     expect(best).toMatchObject({ persistenceMs: 8000, memoryMs: 1000 });
     expect(tried).toEqual([2000, 2000, 2000, 2000, 4000, 8000]);
