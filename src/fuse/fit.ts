@@ -273,6 +273,19 @@ function kernelFrom(x: readonly number[], roughness: Roughness): Kernel {
 
 const packetDb = (x: readonly number[]): number => Math.exp(x[4]!);
 
+/**
+ * Settings by which a reading strays by no more than a packet's fading: one reading a place cannot tell its own noise from shadows that end
+ * within a step, and what is more than that is the place's, which the map does not know next to it either.
+ */
+function ofThePlace(x: readonly number[]): number[] {
+  const excess2 = packetDb(x) ** 2 - FADING_DB ** 2;
+  if (excess2 <= 0) return [...x];
+  const out = [...x];
+  out[2] = Math.log(Math.hypot(Math.exp(x[2]!), Math.sqrt(excess2)));
+  out[4] = Math.log(FADING_DB);
+  return out;
+}
+
 function startOf(kernel: Kernel): { roughness: Roughness; x: number[] } {
   const { shadowSdDb, shadowLengthM, nuggetSdDb, offsetSdDb, roughness } = kernel;
   return { roughness, x: [shadowSdDb, shadowLengthM, nuggetSdDb, offsetSdDb].map(Math.log) };
@@ -364,7 +377,8 @@ function fitMap(levels: Levels, scatter: Scatter, common: Float64Array, start: M
         ),
       };
     });
-    const best = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
+    const likeliest = tried.reduce((a, b) => (b.cost < a.cost ? b : a));
+    const best = learned ? { ...likeliest, x: ofThePlace(likeliest.x) } : likeliest;
     if (learned) {
       const [from, faded] = [sites, (packetDb(best.x) / fadingDb) ** 2];
       sites = { ...from, variance: from.variance.map((row, s) => row.map((_, i) => varianceOf(from, s, i, faded))) };
